@@ -1,0 +1,58 @@
+"""A genome: an immutable mapping from gene names to values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+
+#: What a gene's value may be.
+Value = float | int | str | bool
+
+
+class Genome(Mapping[str, Value]):
+    """Gene names and their values, immutable and hashable.
+
+    Equality is of names, values and their types: ``1`` and ``1.0`` are different values, because
+    an integer and a float gene mean different things.
+    """
+
+    __slots__ = ("_hash", "_values")
+
+    def __init__(self, values: Mapping[str, Value] | None = None, /, **genes: Value) -> None:
+        self._values: dict[str, Value] = {**(values or {}), **genes}
+        self._hash = hash(frozenset((k, type(v), v) for k, v in self._values.items()))
+
+    def __getitem__(self, name: str) -> Value:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return self._values.keys() == other.keys() and all(
+            type(v) is type(other[k]) and v == other[k] for k, v in self._values.items()
+        )
+
+    def __repr__(self) -> str:
+        return f"Genome({', '.join(f'{k}={v!r}' for k, v in self._values.items())})"
+
+    def replace(self, **genes: Value) -> Genome:
+        """Return this genome with some genes set to other values."""
+        return Genome(self._values, **genes)
+
+    def to_json(self) -> str:
+        """Return the genome as JSON; floats are written so that they are read back to the bit."""
+        return json.dumps(self._values)
+
+    @staticmethod
+    def from_json(text: str) -> Genome:
+        """Return the genome that ``to_json`` wrote."""
+        return Genome(json.loads(text))

@@ -1,0 +1,71 @@
+"""An individual: a genome, where it came from, and what became of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from evoft.genome import Genome
+from evoft.outcome import Outcome, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Individual:
+    """One member of a population, from its birth on."""
+
+    #: Counts births from 0.
+    id: int
+    generation: int
+    #: Ids of the parents: none for a founder, one after mutation alone, two after crossover.
+    parents: tuple[int, ...]
+    #: What made it: ``default``, ``linear probe``, ``founder``, ``sample``, ``crossover``,
+    #: ``mutation``, ``crossover+mutation`` or ``immigrant``.
+    operator: str
+    genome: Genome
+    #: Seed of its evaluation in the search.
+    seed: int
+    #: What its trial in the search gave; None while it has not ended.
+    outcome: Outcome | None = None
+
+    @property
+    def score(self) -> float:
+        """The fitness as selection sees it; minus infinity without a good outcome."""
+        return self.outcome.score if self.outcome else -math.inf
+
+    @property
+    def fitness(self) -> float:
+        """The fitness, NaN without a good outcome.  Higher is better."""
+        return self.outcome.fitness if self.outcome else math.nan
+
+    @property
+    def status(self) -> Status | None:
+        """How its trial ended; None while it has not."""
+        return self.outcome.status if self.outcome else None
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """``population_size`` births in a row, all of them judged."""
+
+    index: int
+    #: Its individuals in order of birth.
+    individuals: tuple[Individual, ...]
+    #: The best individual so far, in this generation or an earlier one; None when every trial
+    #: so far failed.
+    best_so_far: Individual | None
+
+    @property
+    def scores(self) -> list[float]:
+        """Fitness of those that ended well, in order of birth."""
+        return [i.score for i in self.individuals if i.score > -math.inf]
+
+    @property
+    def best(self) -> Individual:
+        """The best of this generation and all before; the first born of it if all failed."""
+        return self.best_so_far or self.individuals[0]
+
+
+def best_of(individuals: list[Individual] | tuple[Individual, ...]) -> Individual | None:
+    """Return the individual of the highest score, the elder of equals; None if all failed."""
+    best = max(individuals, key=lambda i: (i.score, -i.id), default=None)
+    return best if best is not None and best.score > -math.inf else None

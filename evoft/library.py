@@ -1,0 +1,238 @@
+"""evoft as a library: evolve any fitness function of one's own.
+
+``evolve`` and ``resume`` run the loop with workers; ``new`` and ``reopen`` give an ``Evolution`` to
+``ask`` and ``tell`` for those who own their loop.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from evoft.environment import versions
+from evoft.errors import PopulationExistsError, PopulationMismatchError, SettingsError
+from evoft.genome import Genome
+from evoft.header import Header
+from evoft.individual import Generation
+from evoft.lineage import Population, Store
+from evoft.run import Evolution, Memory, Workers, drive, final_trials, run_all
+from evoft.search.evolution import Search
+from evoft.search.founders import Founders
+from evoft.search.space import SearchSpace
+from evoft.settings import RunSettings, SearchSettings, Settings, seconds
+from evoft.trial import Trial
+from evoft.workers.evaluation import FitnessTarget
+from evoft.workers.inline import InlineWorkers
+from evoft.workers.local import LocalWorkers
+
+#: What is to be maximised.  It gets a genome and its trial, whose ``seed`` makes it repeatable and
+#: whose ``report(epoch, name=number)`` records a learning curve and tells the watchdog it lives.
+FitnessFunction = Callable[[Genome, Trial], float]
+
+
+def evolve(  # noqa: PLR0913  # each is a setting that users name at this one call
+    fitness: FitnessFunction,
+    space: SearchSpace,
+    *,
+    generations: int | None = 20,
+    population_size: int = 16,
+    file: str | os.PathLike[str] | None = None,
+    workers: int = 1,
+    seed: int = 0,
+    budget: float | str | None = None,
+    trial_timeout: float | None = None,
+    founders: Founders | None = None,
+    search: SearchSettings | None = None,
+) -> Iterator[Generation]:
+    """Evolve genomes of ``space`` that maximise ``fitness``; yield each generation when judged.
+
+    Args:
+        fitness: What to maximise.  It runs in worker processes: it must be picklable; a function
+            of the script or notebook itself will do.
+        space: The genes.
+        generations: How many, the founders included; None: until the budget ends.
+        population_size: Births in a generation.
+        file: Population file ``*.h5`` to make; None: keep everything in memory only.
+        workers: Processes; 0 evaluates in this one, without limits or isolation.
+        seed: The same seed gives the same lineage on any number of workers.
+        budget: Running time over the life of the population, in seconds or as ``"30m"``.
+        trial_timeout: Seconds that one evaluation may take.
+        founders: Genes that differ from the defaults, for individuals of generation 0, by name.
+        search: Further settings of the search; ``generations`` and ``population_size`` above
+            take the place of its own.
+
+    Raises:
+        PopulationExistsError: There is such a file: go on with it by ``resume``.
+        EvoftError: Whatever else is wrong, before anything is evaluated.
+    """
+    settings = Settings(
+        seed=seed,
+        search=_search_settings(search, generations, population_size),
+        run=_run_settings(workers, budget, trial_timeout),
+        founders=dict(founders or {}),
+    )
+    _check_founders(space, settings)
+    _check_file(file)
+    return _generations(lambda: _new(space, settings, file), fitness, settings)
+
+
+def resume(
+    fitness: FitnessFunction,
+    file: str | os.PathLike[str],
+    *,
+    generations: int | None = None,
+    workers: int = 1,
+    budget: float | str | None = None,
+    trial_timeout: float | None = None,
+) -> Iterator[Generation]:
+    """Go on with a population; yield the generations that are still to come.
+
+    Space, seed and search settings come from the file.
+
+    Args:
+        fitness: The function that the population was made with.
+        file: Its population file.
+        generations: How many over the life of the population; None: as many as it was made for.
+        workers: As in ``evolve``.
+        budget: As in ``evolve``; None: no limit.
+        trial_timeout: As in ``evolve``.
+
+    Raises:
+        PopulationFileError: There is no such file, or it cannot be used.
+    """
+    run = _run_settings(workers, budget, trial_timeout)
+    settings = replace(_reopened(file, generations), run=run)
+    return _generations(lambda: reopen(file, generations=generations), fitness, settings)
+
+
+def new(
+    space: SearchSpace,
+    *,
+    generations: int | None = None,
+    population_size: int = 16,
+    file: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    founders: Founders | None = None,
+    search: SearchSettings | None = None,
+) -> Evolution:
+    """Return a new evolution to ``ask`` and ``tell``; the arguments are those of ``evolve``."""
+    settings = Settings(
+        seed=seed,
+        search=_search_settings(search, generations, population_size),
+        founders=dict(founders or {}),
+    )
+    _check_founders(space, settings)
+    _check_file(file)
+    return _new(space, settings, file)
+
+
+def reopen(
+    file: str | os.PathLike[str],
+    *,
+    generations: int | None = None,
+) -> Evolution:
+    """Return the evolution of a population file, to go on with by ``ask`` and ``tell``.
+
+    Raises:
+        PopulationFileError: There is no such file, or it cannot be used.
+    """
+    settings = _reopened(file, generations)
+    store = Store.open(file)
+    try:
+        if settings.to_dict() != Settings.from_dict(store.header.settings).to_dict():
+            store.amend_settings(settings.to_dict())
+        space = SearchSpace.from_dict(store.header.space)
+        search = Search(space, settings.search, settings.seed, named=settings.founders)
+        return Evolution(search, store)
+    except BaseException:
+        store.close()
+        raise
+
+
+def _reopened(file: str | os.PathLike[str], generations: int | None) -> Settings:
+    header = Population.open(file).header
+    if header.data:
+        raise PopulationMismatchError(
+            f"{file} holds fine-tuning recipes: go on with it by `evoft resume {file}`"
+        )
+    settings = Settings.from_dict(header.settings)
+    if generations is None:
+        return settings
+    return replace(settings, search=replace(settings.search, generations=generations))
+
+
+def _run_settings(
+    workers: int, budget: float | str | None, trial_timeout: float | None
+) -> RunSettings:
+    limit = seconds(budget) if isinstance(budget, str) else budget
+    return RunSettings(workers=workers or None, budget=limit, trial_timeout=trial_timeout)
+
+
+def _search_settings(
+    search: SearchSettings | None, generations: int | None, population_size: int
+) -> SearchSettings:
+    base = search or SearchSettings(finalists=0)
+    return replace(base, generations=generations, population_size=population_size)
+
+
+def _check_founders(space: SearchSpace, settings: Settings) -> None:
+    for part in settings.founders.values():
+        space.complete(part)
+
+
+def _check_file(file: str | os.PathLike[str] | None) -> None:
+    if file is None:
+        return
+    if Path(file).suffix != ".h5":
+        raise SettingsError(f"a population file is named *.h5, but the name given is {file}")
+    if Path(file).exists():
+        raise PopulationExistsError(
+            f"{file} is there already: go on with it by `evoft.resume(fitness, {str(file)!r})`, or "
+            "choose another name"
+        )
+
+
+def _new(space: SearchSpace, settings: Settings, file: str | os.PathLike[str] | None) -> Evolution:
+    search = Search(space, settings.search, settings.seed, named=settings.founders)
+    header = Header(
+        run_id=secrets.token_hex(16),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        seed=settings.seed,
+        settings=settings.to_dict(),
+        space=space.to_dict(),
+        environment=versions(),
+    )
+    if file is None:
+        return Evolution(search, Memory(header))
+    return Evolution(search, Store.create(file, header))
+
+
+def _workers(fitness: FitnessFunction, settings: Settings) -> Workers:
+    target = FitnessTarget(fitness)
+    if settings.run.workers is None:
+        return InlineWorkers(target)
+    return LocalWorkers(
+        target,
+        devices=["any"] * settings.run.workers,
+        trial_timeout=settings.run.trial_timeout,
+    )
+
+
+def _generations(
+    make: Callable[[], Evolution], fitness: FitnessFunction, settings: Settings
+) -> Iterator[Generation]:
+    """Yield generations; nothing is started or written before the first is asked for."""
+    search = settings.search
+    with make() as evolution:
+        pool = _workers(fitness, settings)
+        try:
+            yield from drive(evolution, pool, budget=settings.run.budget)
+            if search.finalists and evolution.best is not None:
+                trials = final_trials(evolution, search.finalists, search.repeats)
+                run_all(evolution, pool, trials, lambda trial, outcome: None)
+        finally:
+            pool.close()

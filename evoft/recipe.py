@@ -1,0 +1,135 @@
+"""What a genome means to the trainer: a frozen record of typed fine-tuning settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from evoft.errors import SettingsError
+from evoft.rules import require, require_whole
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One fine-tuning run, whole: two equal recipes with equal seeds train the same model.
+
+    Names follow timm's flags where timm has the thing.  ``Recipe.of`` gives the record in its
+    canonical form, in which whatever has no effect is at its neutral value, so that two genomes
+    that mean the same training have equal recipes.
+    """
+
+    #: timm model name, or ``embedded`` for the backbone that evoft ships.
+    model: str
+    #: Most epochs; fewer when early stopping ends the run.
+    epochs: int
+    #: Epochs without a better validation accuracy before the run ends early; 0 never ends it.
+    patience: int = 0
+    #: Peak learning rate of the backbone's last layer group.
+    lr: float = 1e-3
+    #: The classifier's learning rate is ``lr`` times this.
+    head_lr_factor: float = 1.0
+    #: L2: decoupled for adamw and lamb-like optimizers, added to the gradient for the others.
+    weight_decay: float = 0.0
+    #: Weight of the sum of absolute trainable weights (vectors and biases apart) in the loss.
+    l1: float = 0.0
+    batch_size: int = 32
+    #: Dropout before the classifier, ``[0, 1)``.
+    drop: float = 0.0
+    #: Stochastic depth, ``[0, 1)``.
+    drop_path: float = 0.0
+    #: Layer groups frozen, counted from the stem; as many as the backbone has: head alone.
+    freeze_depth: int = 0
+    #: Any name that timm's optimizer factory knows.
+    opt: str = "adamw"
+    #: Momentum, for the optimizers that have one.
+    momentum: float = 0.9
+    #: Each layer group's learning rate is this times the next one's, towards the stem.
+    layer_decay: float = 1.0
+    #: ``constant``, ``linear``, ``cosine`` or ``step``.
+    sched: str = "cosine"
+    #: Share of the epochs over which the learning rate rises from zero, ``[0, 1)``.
+    warmup: float = 0.0
+    #: Label smoothing, ``[0, 1)``.
+    smoothing: float = 0.0
+    #: Alpha of mixup; 0 is none.
+    mixup: float = 0.0
+    #: Alpha of CutMix; 0 is none.
+    cutmix: float = 0.0
+    #: Strength of the random augmentation, ``[0, 1]``; 0 is none.
+    augment: float = 0.0
+    #: Probability of a horizontal flip, ``[0, 1]``.
+    hflip: float = 0.0
+    #: Probability of erasing a random rectangle, ``[0, 1]``.
+    reprob: float = 0.0
+
+    @staticmethod
+    def of(values: Mapping[str, Any], *, layer_groups: int) -> Recipe:
+        """Return the recipe of ``values`` in canonical form.
+
+        Args:
+            values: Fields of the recipe by name.  ``freeze_depth`` may be an integer, a count of
+                layer groups that is clipped to ``layer_groups``, or a float, a share of them.
+            layer_groups: How many layer groups the backbone has, its classifier apart.
+
+        Raises:
+            SettingsError: A name that is no field, or a value outside its range.
+        """
+        known = {field.name for field in fields(Recipe)}
+        if unknown := set(values) - known:
+            raise SettingsError(
+                f"a recipe has no `{sorted(unknown)[0]}`; it has {', '.join(sorted(known))}"
+            )
+        depth = values.get("freeze_depth", 0)
+        if isinstance(depth, float):
+            depth = round(depth * layer_groups)
+        depth = min(int(depth), layer_groups)
+        recipe = Recipe(**{**values, "freeze_depth": depth})
+        _check(recipe)
+        return _canonical(recipe, layer_groups)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields by name, as plain JSON data."""
+        return asdict(self)
+
+
+def takes_momentum(opt: str) -> bool:
+    """Tell whether the optimizer has a ``momentum`` of its own rather than betas."""
+    return opt in _MOMENTUM
+
+
+_MOMENTUM = frozenset(
+    {"sgd", "sgdw", "sgdp", "momentum", "nesterov", "nesterovw", "rmsprop", "rmsproptf", "lars"}
+)
+_SCHEDULES = ("constant", "linear", "cosine", "step")
+
+_RULES = {
+    "> 0": ("lr", "head_lr_factor", "layer_decay"),
+    ">= 0": ("weight_decay", "l1", "mixup", "cutmix", "freeze_depth", "patience", "momentum"),
+    ">= 1": ("batch_size", "epochs"),
+    "in [0, 1)": ("drop", "drop_path", "warmup", "smoothing"),
+    "in [0, 1]": ("augment", "hflip", "reprob"),
+}
+
+
+def _check(recipe: Recipe) -> None:
+    values = recipe.to_dict()
+    require(values, _RULES)
+    require_whole(values, ("batch_size", "epochs", "patience"))
+    if recipe.sched not in _SCHEDULES:
+        raise SettingsError(f"`sched` must be one of {_SCHEDULES}, but is {recipe.sched!r}")
+
+
+def _canonical(recipe: Recipe, layer_groups: int) -> Recipe:
+    """Set what has no effect to its neutral value, so that equal trainings are equal recipes."""
+    changes: dict[str, Any] = {}
+    if not takes_momentum(recipe.opt):
+        changes["momentum"] = 0.0
+    if recipe.freeze_depth == layer_groups:
+        # Only the classifier trains: no layer to decay over, and no path to drop, for a frozen
+        # block is in eval mode.  The one rate that counts is the classifier's.
+        changes["layer_decay"] = 1.0
+        changes["drop_path"] = 0.0
+        changes["lr"] = recipe.lr * recipe.head_lr_factor
+        changes["head_lr_factor"] = 1.0
+    return Recipe(**{**recipe.to_dict(), **changes})

@@ -1,0 +1,317 @@
+"""The loop that ties search, workers and lineage together.
+
+``Evolution`` is the evolution with its memory: ``ask`` for a trial, ``tell`` its outcome, and every
+outcome is safe on disk before the search knows of it.  ``drive`` is the loop on top for those who
+hand over their workers, ``finals`` runs the best again with fresh seeds.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
+
+from evoft.errors import EvoftError, PopulationMismatchError
+from evoft.genome import Genome
+from evoft.header import Header
+from evoft.individual import Generation, Individual, best_of
+from evoft.lineage import Population, Record
+from evoft.outcome import Outcome
+from evoft.search.evolution import Search
+from evoft.seeds import derive
+from evoft.trial import Stage, Trial, TrialKey
+from evoft.verdict import Verdict
+
+#: A genome's recipe as plain data, for the population file.
+Describe = Callable[[Genome], Mapping[str, Any]]
+#: Called with every outcome when it is safe.
+Observe = Callable[[Trial, Outcome], None]
+
+
+class Workers(Protocol):
+    """Whoever evaluates trials: processes of this machine, the caller itself, a cluster."""
+
+    @property
+    def idle(self) -> int:
+        """How many more trials can be submitted now."""
+
+    @property
+    def busy(self) -> int:
+        """How many submitted trials have not been collected."""
+
+    def submit(self, trial: Trial) -> None:
+        """Start a trial."""
+
+    def collect(self, timeout: float | None = None) -> list[tuple[Trial, Outcome]]:
+        """Wait for a trial to end, at most ``timeout`` seconds; return those that did."""
+
+    def close(self) -> None:
+        """Give everything back."""
+
+
+class Ledger(Protocol):
+    """Where records are kept: a population file's ``Store``, or ``Memory``."""
+
+    @property
+    def header(self) -> Header:
+        """The facts of the run."""
+
+    @property
+    def records(self) -> Mapping[TrialKey, Record]:
+        """All finished trials."""
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """All readings of the test split."""
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of running over the life of the population."""
+
+    def append(self, record: Record) -> None:
+        """Keep a finished trial; it is safe when this returns."""
+
+    def fold(self) -> None:
+        """Bring the population file up to date."""
+
+    def close(self) -> None:
+        """Bring the population file up to date and let others write it."""
+
+
+class Memory:
+    """A ledger that is gone when the process is."""
+
+    def __init__(self, header: Header) -> None:
+        self.header = header
+        self.records: dict[TrialKey, Record] = {}
+        self.verdicts: tuple[Verdict, ...] = ()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of running so far."""
+        return max((record.elapsed for record in self.records.values()), default=0.0)
+
+    def append(self, record: Record) -> None:
+        """Keep a finished trial."""
+        self.records[record.trial.key] = record
+
+    def fold(self) -> None:
+        """Do nothing: there is no file."""
+
+    def close(self) -> None:
+        """Do nothing: there is no file."""
+
+
+class Evolution:
+    """A search and its ledger: the next trial follows from the records alone.
+
+    Use it as a context manager, or ``close`` it: that brings the population file up to date.
+    """
+
+    def __init__(self, search: Search, ledger: Ledger, describe: Describe | None = None) -> None:
+        self.search = search
+        self.ledger = ledger
+        self._describe = describe
+        self._shown = 0  # generations that were given out
+        self._best: Individual | None = None  # of those generations
+        self._told = len(ledger.records)
+        self._seconds = sum(record.outcome.seconds for record in ledger.records.values())
+        self._before = ledger.elapsed
+        self._since = time.monotonic()
+        self._restore()
+
+    def __enter__(self) -> Evolution:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of running over the life of the population."""
+        return self._before + time.monotonic() - self._since
+
+    @property
+    def population(self) -> Population:
+        """All that has been recorded so far."""
+        return Population.of(self.ledger.header, self.ledger.records, self.ledger.verdicts)
+
+    @property
+    def best(self) -> Individual | None:
+        """The individual of the highest fitness so far; None when every trial failed."""
+        return best_of(self.search.born)
+
+    @property
+    def mean_seconds(self) -> float:
+        """Mean seconds of a trial so far; 0 before the first has ended."""
+        return self._seconds / self._told if self._told else 0.0
+
+    def ask(self) -> Trial | None:
+        """Return the next trial, or None when the evolution has ended.
+
+        Raises:
+            EvoftError: Too many trials are in the open: the outcome of an earlier one is needed.
+        """
+        trial = self.next()
+        if trial is None and not self.search.ended:
+            raise EvoftError(
+                f"no further individual can be bred before the outcome of individual "
+                f"{self.search.waits_for} is told: `lookahead` is "
+                f"{self.search.settings.births_ahead}"
+            )
+        return trial
+
+    def next(self) -> Trial | None:
+        """Return the next trial, or None when there is none or an earlier one must end first."""
+        while (individual := self.search.ask()) is not None:
+            trial = Trial(individual.id, individual.genome, individual.seed)
+            record = self.ledger.records.get(trial.key)
+            if record is None:
+                return trial
+            if record.trial.genome != individual.genome:
+                raise PopulationMismatchError(
+                    f"individual {individual.id} is {dict(record.trial.genome)} in the file, but "
+                    f"this version of evoft breeds {dict(individual.genome)}: resume with "
+                    f"evoft {self.ledger.header.environment.get('evoft', 'as it was')}"
+                )
+            self.search.tell(individual.id, record.outcome)
+        return None
+
+    def tell(self, trial: Trial, outcome: Outcome | float) -> None:
+        """Record the outcome, or merely the fitness, of a trial that was asked for.
+
+        Raises:
+            StorageError: The disk did not take it; the search has not been told then.
+            ValueError: The trial was never asked for, or its outcome has been told already.
+        """
+        if not isinstance(outcome, Outcome):
+            outcome = Outcome.of_fitness(float(outcome))
+        born = self.search.born
+        if trial.individual >= len(born) or trial.key in self.ledger.records:
+            raise ValueError(f"no outcome of {trial.key} is wanted: it was told, or never asked")
+        birth = born[trial.individual] if trial.stage is Stage.SEARCH else None
+        recipe = self._describe(trial.genome) if self._describe and birth else None
+        self.ledger.append(Record(trial, outcome, birth, recipe, self.elapsed))
+        self._told += 1
+        self._seconds += outcome.seconds
+        if birth:
+            self.search.tell(trial.individual, outcome)
+
+    def complete(self) -> Iterator[Generation]:
+        """Yield the generations that became complete since the last call, the file up to date."""
+        size = self.search.settings.population_size
+        while (end := (self._shown + 1) * size) <= len(self.search.born):
+            members = self.search.born[self._shown * size : end]
+            if any(i.outcome is None for i in members):
+                return
+            generation = self._generation(members)
+            self._shown += 1
+            self._best = generation.best_so_far
+            self.ledger.fold()
+            yield generation
+
+    def rest(self) -> Generation | None:
+        """Return the last generation if it ended half full, with all its members judged."""
+        born = self.search.born
+        rest = born[self._shown * self.search.settings.population_size :]
+        if not rest or any(i.outcome is None for i in rest):
+            return None
+        return self._generation(rest)
+
+    def close(self) -> None:
+        """Bring the population file up to date and let others write it."""
+        self.ledger.close()
+
+    def _generation(self, members: list[Individual]) -> Generation:
+        best = best_of([*members, *([self._best] if self._best else [])])
+        return Generation(self._shown, tuple(members), best)
+
+    def _restore(self) -> None:
+        """Take over the unbroken run of records from the first birth on."""
+        number = 0
+        while record := self.ledger.records.get((Stage.SEARCH, number, 0)):
+            assert record.birth is not None
+            self.search.restore(record.birth)
+            self.search.tell(number, record.outcome)
+            number += 1
+        self._shown = number // self.search.settings.population_size
+        shown = self.search.born[: self._shown * self.search.settings.population_size]
+        self._best = best_of(shown)
+
+
+def drive(
+    evolution: Evolution,
+    workers: Workers,
+    *,
+    budget: float | None = None,
+    reserve: float = 0.0,
+    observe: Observe = lambda trial, outcome: None,
+) -> Iterator[Generation]:
+    """Run the search to its end and yield each generation when all its members are judged.
+
+    Args:
+        evolution: What asks and is told.
+        workers: Who evaluates.  They work on while the caller looks at a generation.
+        budget: Seconds of running over the life of the population; None: no limit.
+        reserve: How many trials' worth of running time to leave for what comes after.
+        observe: Called with each outcome when it is safe.
+    """
+    purse = _Purse(evolution, budget, reserve)
+    while True:
+        while workers.idle and purse.affords() and (trial := evolution.next()) is not None:
+            workers.submit(trial)
+        yield from evolution.complete()
+        if not workers.busy:
+            break
+        for trial, outcome in workers.collect():
+            evolution.tell(trial, outcome)
+            observe(trial, outcome)
+    rest = evolution.rest()
+    if rest is not None:
+        yield rest
+
+
+class _Purse:
+    """What is left of the budget."""
+
+    def __init__(self, evolution: Evolution, budget: float | None, reserve: float) -> None:
+        self._evolution = evolution
+        self._budget = budget
+        self._reserve = reserve
+
+    def affords(self) -> bool:
+        """Tell whether one more trial and the reserve fit in what is left, by the mean so far."""
+        if self._budget is None:
+            return True
+        needed = self._evolution.mean_seconds * (1 + self._reserve)
+        return self._evolution.elapsed + needed < self._budget
+
+
+def finalists(evolution: Evolution, count: int) -> list[Individual]:
+    """Return the best ``count`` individuals and, to compare with, the default recipe."""
+    good = [i for i in evolution.search.born if i.score > -math.inf]
+    chosen = sorted(good, key=lambda i: (-i.score, i.id))[:count]
+    default = evolution.search.born[0]
+    return chosen if default in chosen or default not in good else [*chosen, default]
+
+
+def final_trials(evolution: Evolution, count: int, repeats: int) -> list[Trial]:
+    """Return the finalists' runs with fresh seeds that are not recorded yet."""
+    trials = [
+        Trial(i.id, i.genome, derive(evolution.search.seed, "final", i.id, n), Stage.FINAL, n)
+        for i in finalists(evolution, count)
+        for n in range(repeats)
+    ]
+    return [trial for trial in trials if trial.key not in evolution.ledger.records]
+
+
+def run_all(evolution: Evolution, workers: Workers, trials: list[Trial], observe: Observe) -> None:
+    """Evaluate and record a list of trials."""
+    waiting = list(reversed(trials))
+    while waiting or workers.busy:
+        while waiting and workers.idle:
+            workers.submit(waiting.pop())
+        for trial, outcome in workers.collect():
+            evolution.tell(trial, outcome)
+            observe(trial, outcome)

@@ -1,0 +1,268 @@
+"""Everything that a user can set, checked once at the edge and then handed on frozen.
+
+Three records: how the search breeds, how a trial trains, and how the run is carried out.  The
+first two settle the lineage and cannot change over the life of a population file; the third and
+the budgets can.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, TypeVar
+
+from evoft.errors import SettingsError
+from evoft.rules import require, require_whole
+
+#: The name of the backbone that evoft ships.
+EMBEDDED = "embedded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchSettings:
+    """How the evolution breeds.  Probabilities have DEAP's names."""
+
+    #: Births in a generation, and individuals that live at a time.
+    population_size: int = 12
+    #: Generations over the life of the population, founders included; None: until the budget ends.
+    generations: int | None = 4
+    #: Probability that an offspring comes from two parents.
+    cxpb: float = 0.7
+    #: Probability that an offspring is mutated.
+    mutpb: float = 0.7
+    #: Probability that a mutated offspring's gene is mutated; at least one always is.
+    indpb: float = 0.2
+    #: Standard deviation of a mutation's step, as a share of the gene's range.
+    sigma: float = 0.2
+    #: Crowding of simulated binary crossover: the higher, the closer to the parents.
+    eta: float = 10.0
+    #: Individuals in a selection tournament.
+    tournsize: int = 3
+    #: How many of the best ever stay alive; the other places go to the youngest.  None: half.
+    elite: int | None = None
+    #: How many births may be in the open at a birth; None: half of the population's size.
+    lookahead: int | None = None
+    #: How many of the best are run again with fresh seeds before one is named.
+    finalists: int = 3
+    #: How often each finalist is run again.
+    repeats: int = 2
+
+    def __post_init__(self) -> None:
+        values = asdict(self)
+        require(values, _SEARCH_RULES)
+        require_whole(
+            values,
+            ("population_size", "generations", "tournsize", "elite", "lookahead", "finalists",
+             "repeats"),
+        )  # fmt: skip
+        for name in ("elite", "lookahead"):
+            if values[name] is not None and values[name] >= self.population_size:
+                raise SettingsError(
+                    f"`{name} < population_size` must hold, but got ({name}={values[name]}, "
+                    f"population_size={self.population_size})"
+                )
+
+    @property
+    def elite_places(self) -> int:
+        """``elite``, or half of the population's size."""
+        return max(1, self.population_size // 2) if self.elite is None else self.elite
+
+    @property
+    def births_ahead(self) -> int:
+        """``lookahead``, or half of the population's size."""
+        return self.population_size // 2 if self.lookahead is None else self.lookahead
+
+    @property
+    def births(self) -> int | None:
+        """Individuals over the life of the population; None: as many as the budget allows."""
+        return None if self.generations is None else self.generations * self.population_size
+
+
+_SEARCH_RULES = {
+    ">= 2": ("population_size",),
+    ">= 1": ("generations", "tournsize", "repeats"),
+    ">= 0": ("elite", "lookahead", "finalists"),
+    "> 0": ("sigma", "eta"),
+    "in [0, 1]": ("cxpb", "mutpb", "indpb"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingSettings:
+    """What is trained, and what every trial has in common."""
+
+    #: A folder, a CSV or npz file, or ``digits``.
+    data: str = "digits"
+    #: timm models, ``embedded`` among them; several make the backbone a gene.
+    models: tuple[str, ...] = (EMBEDDED,)
+    #: Start from the pretrained weights rather than from random ones.
+    pretrained: bool = True
+    #: A file of weights to start from instead of the model's own.
+    checkpoint: str | None = None
+    #: Arguments for timm's ``create_model``, beside those that evoft gives.
+    model_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    #: Mean and standard deviation of the channels; None: the backbone's own.
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    #: Side of the square image in pixels; None: the backbone's own.
+    img_size: int | None = None
+    #: Most epochs of a trial.
+    epochs: int = 4
+    #: Epochs without a better validation accuracy before a trial ends early; 0: never.
+    patience: int = 0
+    #: Shares that are split off for validation and test where the data has no such split.
+    val_share: float = 0.2
+    test_share: float = 0.2
+    #: Most images of the training split that are used; None: all.
+    max_train_images: int | None = None
+    #: Automatic mixed precision on a GPU.
+    amp: bool = True
+
+    def __post_init__(self) -> None:
+        values = asdict(self)
+        require(values, _TRAINING_RULES)
+        require_whole(values, ("epochs", "patience", "img_size", "max_train_images"))
+        if not self.models:
+            raise SettingsError("`model` must name at least one timm model, but names none")
+        if len(set(self.models)) < len(self.models):
+            raise SettingsError(f"`model` names a model twice: {', '.join(self.models)}")
+        if self.checkpoint is not None and len(self.models) > 1:
+            raise SettingsError(
+                "`checkpoint` is one backbone's weights, but `model` names several: give one"
+            )
+        for name in ("mean", "std"):
+            channels = values[name]
+            if channels is not None and not (
+                len(channels) == 3 and all(isinstance(c, int | float) for c in channels)
+            ):
+                raise SettingsError(f"`{name}` must be three numbers, but is {channels!r}")
+        if self.val_share + self.test_share >= 1:
+            raise SettingsError(
+                "`val_share + test_share < 1` must hold, but got "
+                f"(val_share={self.val_share}, test_share={self.test_share})"
+            )
+
+
+_TRAINING_RULES = {
+    ">= 1": ("epochs", "img_size", "max_train_images"),
+    ">= 0": ("patience",),
+    "in (0, 1)": ("val_share", "test_share"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSettings:
+    """How a run is carried out.  Nothing in here changes which individuals are born."""
+
+    #: Worker processes; None: one a GPU, or one a CPU core.
+    workers: int | None = None
+    #: ``auto``, ``cpu``, or the numbers of the GPUs to use, as in ``0,1``.
+    devices: str = "auto"
+    #: Seconds of running over the life of the population file; None: no limit.
+    budget: float | None = None
+    #: Seconds that one trial may take; None: no limit.
+    trial_timeout: float | None = None
+    #: Seconds without a sign of life before a worker is taken for hung; None: never.
+    stall_timeout: float | None = None
+
+    def __post_init__(self) -> None:
+        values = asdict(self)
+        require(values, {">= 1": ("workers",), "> 0": ("budget", "trial_timeout", "stall_timeout")})
+        require_whole(values, ("workers",))
+        if not re.fullmatch(r"auto|cpu|\d+(,\d+)*", self.devices):
+            raise SettingsError(
+                f"`devices` must be auto, cpu or GPU numbers as in 0,1, but is {self.devices!r}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All of a fine-tuning run's settings."""
+
+    seed: int = 0
+    search: SearchSettings = field(default_factory=SearchSettings)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    run: RunSettings = field(default_factory=RunSettings)
+    #: Recipe fields that are fixed to one value and taken out of the search.
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    #: Individuals of generation 0 beside the default: the genes that differ from it, by name.
+    founders: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as plain JSON data, one table a record."""
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> Settings:
+        """Return the settings that ``to_dict`` or a configuration file gives.
+
+        Raises:
+            SettingsError: An unknown table or name, or a value that breaks its rule.
+        """
+        tables = {"search": SearchSettings, "training": TrainingSettings, "run": RunSettings}
+        known = {*tables, "seed", "fixed", "founders"}
+        if unknown := sorted(data.keys() - known):
+            raise SettingsError(
+                f"the configuration has no `{unknown[0]}`; it has {', '.join(sorted(known))}"
+            )
+        seed = data.get("seed", 0)
+        require_whole({"seed": seed}, ("seed",))
+        return Settings(
+            seed=seed,
+            search=record_of(SearchSettings, data.get("search", {}), "search"),
+            training=record_of(TrainingSettings, data.get("training", {}), "training"),
+            run=record_of(RunSettings, data.get("run", {}), "run"),
+            fixed=_table(data.get("fixed", {}), "fixed"),
+            founders=_table(data.get("founders", {}), "founders"),
+        )
+
+
+_R = TypeVar("_R", SearchSettings, TrainingSettings, RunSettings)
+
+
+def _table(data: object, name: str) -> Mapping[str, Any]:
+    if not isinstance(data, Mapping):
+        raise SettingsError(f"`{name}` must be a table, but is {data!r}")
+    return data
+
+
+def record_of(kind: type[_R], data: object, table: str) -> _R:
+    """Return the record of one table of settings.
+
+    Raises:
+        SettingsError: A name that the record does not have, or a value that breaks its rule.
+    """
+    values = dict(_table(data, table))
+    known = {f.name for f in fields(kind)}
+    if unknown := sorted(values.keys() - known):
+        raise SettingsError(f"[{table}] has no `{unknown[0]}`; it has {', '.join(sorted(known))}")
+    for name, value in values.items():
+        if isinstance(value, list):
+            values[name] = tuple(value)
+        elif isinstance(value, str) and name in ("budget", "trial_timeout", "stall_timeout"):
+            values[name] = seconds(value)
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise SettingsError(f"[{table}]: {error}") from None
+
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def seconds(text: str) -> float:
+    """Return the seconds of a length of time as in ``90s``, ``30m``, ``1h30m``, ``2d`` or ``45``.
+
+    Raises:
+        SettingsError: Not a length of time, or not above zero.
+    """
+    parts = re.fullmatch(r"\s*((?:\d+(?:\.\d+)?\s*[smhd]\s*)+|\d+(?:\.\d+)?)\s*", text.lower())
+    total = 0.0
+    if parts:
+        for number, unit in re.findall(r"(\d+(?:\.\d+)?)\s*([smhd]?)", parts[1]):
+            total += float(number) * _UNITS[unit or "s"]
+    if not (parts and 0 < total < math.inf):
+        raise SettingsError(f"a length of time is written as 90s, 30m, 1h30m or 2d, not {text!r}")
+    return total
