@@ -1,0 +1,332 @@
+"""Typed genes: each owns its sampling, its mutation, its bounds and its written form.
+
+Every gene maps the unit interval onto its values (``at``), so that a space-filling design, a
+mutation step or a crossover can be stated once, on one scale, for all of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from evoft.errors import SpaceError
+from evoft.genome import Value
+
+#: A condition: the gene counts only where every named gene has one of the listed values.
+Condition = Mapping[str, tuple[Value, ...]]
+
+
+def same(a: Value, b: Value) -> bool:
+    """Tell whether two values are equal in type as well: a gene never confuses 1 with 1.0."""
+    return type(a) is type(b) and a == b
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gene:
+    """What all genes have: a default and a condition.  Use one of the four kinds below."""
+
+    #: The value in the default recipe; None takes the middle of the gene.
+    default: Any = None
+    #: Other genes' names and the values with which this gene counts; None: it always does.
+    when: Mapping[str, Sequence[Value]] | None = None
+
+    kind: ClassVar[str] = ""
+    #: Whether neighbouring positions on the unit interval are neighbouring values.
+    ordered: ClassVar[bool] = True
+
+    @property
+    def size(self) -> float:
+        """How many values the gene has, possibly infinite."""
+        raise NotImplementedError
+
+    def at(self, unit: float) -> Value:
+        """Return the value at a position of the unit interval ``[0, 1]``."""
+        raise NotImplementedError
+
+    def unit(self, value: Value) -> float:
+        """Return a position in ``[0, 1]`` at which ``at`` gives ``value``."""
+        raise NotImplementedError
+
+    def holds(self, value: object) -> bool:
+        """Tell whether ``value`` is one of the gene's values, of the gene's type."""
+        raise NotImplementedError
+
+    def mutate(self, value: Value, rng: np.random.Generator, sigma: float) -> Value:
+        """Return another value near ``value``; the same one only where there is no other.
+
+        Args:
+            value: One of the gene's values.
+            rng: Where the randomness comes from.
+            sigma: Standard deviation of the step, as a share of the gene's range.
+        """
+        raise NotImplementedError
+
+    @property
+    def standard(self) -> Value:
+        """The default, or the middle of the gene where none was given."""
+        return self.at(0.5) if self.default is None else self.default
+
+    def _check_default(self) -> None:
+        if self.default is not None and not self.holds(self.default):
+            raise SpaceError(
+                f"`default` must be one of the gene's values, but {self.default!r} is not in "
+                f"{self.describe()}"
+            )
+
+    def describe(self) -> str:
+        """Return the gene's values in a few words."""
+        raise NotImplementedError
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the gene as plain JSON data."""
+        data: dict[str, Any] = {"type": self.kind, **self._bounds()}
+        if self.default is not None:
+            data["default"] = self.default
+        if self.when is not None:
+            data["when"] = {name: list(values) for name, values in self.when.items()}
+        return data
+
+    def _bounds(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+
+def _reflect(unit: float) -> float:
+    """Fold a position back into ``[0, 1]``, so that steps over a bound do not pile up on it."""
+    unit = math.fmod(abs(unit), 2.0)
+    return 2.0 - unit if unit > 1.0 else unit
+
+
+def _check_range(low: float, high: float, log: bool, kinds: tuple[type, ...]) -> None:
+    for name, bound in (("low", low), ("high", high)):
+        if isinstance(bound, bool) or not isinstance(bound, kinds) or not math.isfinite(bound):
+            raise SpaceError(f"`{name}` must be a finite number of the gene's type, got {bound!r}")
+    if not low < high:
+        raise SpaceError(f"`low < high` must hold, but got (low={low!r}, high={high!r})")
+    if log and low <= 0:
+        raise SpaceError(f"`low > 0` must hold with log=True, but got (low={low!r})")
+
+
+@dataclass(frozen=True, slots=True)
+class Float(Gene):
+    """A real number in ``[low, high]``, spread evenly or, with ``log``, evenly in its logarithm."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    kind: ClassVar[str] = "float"
+
+    def __post_init__(self) -> None:
+        _check_range(self.low, self.high, self.log, (int, float))
+        for name in ("low", "high", "default"):
+            value = getattr(self, name)
+            if isinstance(value, int) and not isinstance(value, bool):
+                object.__setattr__(self, name, float(value))
+        self._check_default()
+
+    @property
+    def size(self) -> float:
+        return math.inf
+
+    def at(self, unit: float) -> float:
+        if self.log:
+            low, high = math.log(self.low), math.log(self.high)
+            value = math.exp(low + unit * (high - low))
+        else:
+            value = self.low + unit * (self.high - self.low)
+        return min(max(value, self.low), self.high)
+
+    def unit(self, value: Value) -> float:
+        number = float(value)
+        if self.log:
+            span = math.log(self.high) - math.log(self.low)
+            position = (math.log(number) - math.log(self.low)) / span
+        else:
+            position = (number - self.low) / (self.high - self.low)
+        return min(max(position, 0.0), 1.0)
+
+    def holds(self, value: object) -> bool:
+        return type(value) is float and self.low <= value <= self.high
+
+    def mutate(self, value: Value, rng: np.random.Generator, sigma: float) -> float:
+        for _ in range(64):
+            mutant = self.at(_reflect(self.unit(value) + float(rng.normal(0.0, sigma))))
+            if mutant != value:
+                return mutant
+        # A step so small that it vanishes in rounding: go to a random place instead.
+        return self.at(float(rng.random()))
+
+    def describe(self) -> str:
+        return f"[{self.low:g}, {self.high:g}]{' log' if self.log else ''}"
+
+    def _bounds(self) -> dict[str, Any]:
+        return {"low": self.low, "high": self.high, "log": self.log}
+
+
+@dataclass(frozen=True, slots=True)
+class Integer(Gene):
+    """A whole number from ``low`` to ``high``, both included."""
+
+    low: int
+    high: int
+    log: bool = False
+
+    kind: ClassVar[str] = "integer"
+
+    def __post_init__(self) -> None:
+        _check_range(self.low, self.high, self.log, (int,))
+        self._check_default()
+
+    @property
+    def size(self) -> float:
+        return self.high - self.low + 1
+
+    def _edges(self) -> tuple[float, float]:
+        # Half a step beyond either bound gives every integer its share of the interval.
+        low, high = self.low - 0.5, self.high + 0.5
+        return (math.log(low), math.log(high)) if self.log else (low, high)
+
+    def at(self, unit: float) -> int:
+        low, high = self._edges()
+        place = low + unit * (high - low)
+        value = round(math.exp(place) if self.log else place)
+        return min(max(value, self.low), self.high)
+
+    def unit(self, value: Value) -> float:
+        low, high = self._edges()
+        number = float(value)
+        return ((math.log(number) if self.log else number) - low) / (high - low)
+
+    def holds(self, value: object) -> bool:
+        return type(value) is int and self.low <= value <= self.high
+
+    def mutate(self, value: Value, rng: np.random.Generator, sigma: float) -> int:
+        step = float(rng.normal(0.0, sigma))
+        mutant = self.at(_reflect(self.unit(value) + step))
+        if mutant != value:
+            return mutant
+        neighbour = int(value) + (1 if step > 0 else -1)
+        if self.low <= neighbour <= self.high:
+            return neighbour
+        return int(value) + (-1 if step > 0 else 1)
+
+    def describe(self) -> str:
+        return f"{self.low} .. {self.high}{' log' if self.log else ''}"
+
+    def _bounds(self) -> dict[str, Any]:
+        return {"low": self.low, "high": self.high, "log": self.log}
+
+
+def _listed(values: Sequence[Value]) -> tuple[Value, ...]:
+    listed = tuple(values) if not isinstance(values, str) else ()
+    if len(listed) < 2:
+        raise SpaceError(f"`values` must list at least two values, but got {values!r}")
+    for index, value in enumerate(listed):
+        if not isinstance(value, bool | int | float | str):
+            raise SpaceError(f"a value must be a number, a text or a boolean, but got {value!r}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise SpaceError(f"a value must be finite, but got {value!r}")
+        if any(same(value, other) for other in listed[:index]):
+            raise SpaceError(f"`values` must be different, but {value!r} stands there twice")
+    return listed
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed(Gene):
+    """What Ordinal and Choice share: a list of values, each with its share of the interval."""
+
+    values: Sequence[Value]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", _listed(self.values))
+        self._check_default()
+
+    @property
+    def size(self) -> float:
+        return len(self.values)
+
+    def at(self, unit: float) -> Value:
+        return self.values[min(int(unit * len(self.values)), len(self.values) - 1)]
+
+    def index(self, value: Value) -> int:
+        """Return the place of ``value`` in the list."""
+        return next(i for i, other in enumerate(self.values) if same(value, other))
+
+    def unit(self, value: Value) -> float:
+        return (self.index(value) + 0.5) / len(self.values)
+
+    def holds(self, value: object) -> bool:
+        return any(type(value) is type(v) and value == v for v in self.values)
+
+    def describe(self) -> str:
+        return ", ".join(str(value) for value in self.values)
+
+    def _bounds(self) -> dict[str, Any]:
+        return {"values": list(self.values)}
+
+
+@dataclass(frozen=True, slots=True)
+class Ordinal(_Listed):
+    """One of several values in a meaningful order; it mutates to a neighbour."""
+
+    kind: ClassVar[str] = "ordinal"
+
+    def mutate(self, value: Value, rng: np.random.Generator, sigma: float) -> Value:
+        index = self.index(value)
+        places = [i for i in (index - 1, index + 1) if 0 <= i < len(self.values)]
+        return self.values[places[int(rng.integers(len(places)))]]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice(_Listed):
+    """One of several values without an order; it mutates to any other."""
+
+    kind: ClassVar[str] = "choice"
+    ordered: ClassVar[bool] = False
+
+    @property
+    def standard(self) -> Value:
+        """The default, or the first value where none was given: a choice has no middle."""
+        return self.values[0] if self.default is None else self.default
+
+    def mutate(self, value: Value, rng: np.random.Generator, sigma: float) -> Value:
+        others = [other for other in self.values if not same(other, value)]
+        return others[int(rng.integers(len(others)))]
+
+
+#: The kinds of gene by the name that TOML and JSON give them.
+KINDS: dict[str, type[Gene]] = {g.kind: g for g in (Float, Integer, Ordinal, Choice)}
+
+#: Fields of a gene's table by kind, ``default`` and ``when`` apart.
+_FIELDS = {
+    "float": ({"low", "high"}, {"log"}),
+    "integer": ({"low", "high"}, {"log"}),
+    "ordinal": ({"values"}, set[str]()),
+    "choice": ({"values"}, set[str]()),
+}
+
+
+def gene_of(data: Mapping[str, Any]) -> Gene:
+    """Return the gene that ``to_dict`` or a TOML table describes.
+
+    Raises:
+        SpaceError: A kind, field or value that no gene has.
+    """
+    kind = data.get("type")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise SpaceError(f"`type` must be one of {', '.join(KINDS)}, but is {kind!r}")
+    needed, optional = _FIELDS[kind]
+    given = {key: value for key, value in data.items() if key != "type"}
+    if missing := needed - given.keys():
+        raise SpaceError(f"a gene of type {kind} needs `{sorted(missing)[0]}`")
+    if unknown := given.keys() - needed - optional - {"default", "when"}:
+        raise SpaceError(f"a gene of type {kind} has no `{sorted(unknown)[0]}`")
+    if "values" in given and not isinstance(given["values"], list | tuple):
+        raise SpaceError(f"`values` must be a list, but is {given['values']!r}")
+    if not isinstance(given.get("log", False), bool):
+        raise SpaceError(f"`log` must be true or false, but is {given['log']!r}")
+    return KINDS[kind](**given)

@@ -1,0 +1,208 @@
+"""A search space: named genes, the conditions between them, and its written form."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoft.errors import SpaceError
+from evoft.genome import Genome, Value
+from evoft.search.genes import Choice, Gene, gene_of, same
+
+
+class SearchSpace(Mapping[str, Gene]):
+    """Named genes, immutable: ``SearchSpace(lr=Float(1e-5, 1e-1, log=True))``.
+
+    Every genome of the space has a value for every gene; a gene whose condition does not hold is
+    carried on silently and handed down, but has no part in the phenotype.
+
+    Raises:
+        SpaceError: No gene at all, or a condition on a gene that is not there, on a value that it
+            cannot have, or on the gene itself by way of others.
+    """
+
+    __slots__ = ("_genes",)
+
+    def __init__(self, genes: Mapping[str, Gene] | None = None, /, **named: Gene) -> None:
+        everything = {**(genes or {}), **named}
+        for name, gene in everything.items():
+            if not isinstance(gene, Gene):
+                raise SpaceError(
+                    f"{name}: a gene must be a Float, Integer, Ordinal or Choice, but is {gene!r}"
+                )
+        if not everything:
+            raise SpaceError("a search space must have at least one gene, but has none")
+        self._genes = MappingProxyType(everything)
+        for name in everything:
+            self._check_condition(name)
+        self._check_circles()
+
+    def __getitem__(self, name: str) -> Gene:
+        return self._genes[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._genes)
+
+    def __len__(self) -> int:
+        return len(self._genes)
+
+    def __repr__(self) -> str:
+        return f"SearchSpace({', '.join(f'{name}={gene!r}' for name, gene in self.items())})"
+
+    def __reduce__(self) -> tuple[type[SearchSpace], tuple[dict[str, Gene]]]:
+        return SearchSpace, (dict(self._genes),)
+
+    def _check_condition(self, name: str) -> None:
+        for other, values in (self[name].when or {}).items():
+            if other not in self:
+                raise SpaceError(f"{name}: its condition names `{other}`, which is no gene here")
+            for value in values:
+                if not self[other].holds(value):
+                    raise SpaceError(
+                        f"{name}: its condition wants {other} = {value!r}, which is not in "
+                        f"{self[other].describe()}"
+                    )
+
+    def _check_circles(self) -> None:
+        for name in self:
+            seen, edge = {name}, set(self[name].when or ())
+            while edge:
+                if name in edge:
+                    raise SpaceError(f"{name}: its condition depends on {name} itself")
+                seen |= edge
+                edge = {o for n in edge for o in (self[n].when or ())} - (seen - {name})
+
+    @property
+    def size(self) -> float:
+        """How many genomes there are, conditions left aside; possibly infinite."""
+        return math.prod(gene.size for gene in self.values())
+
+    def active(self, genome: Mapping[str, Value], name: str) -> bool:
+        """Tell whether the gene ``name`` counts in ``genome``."""
+        return all(
+            self.active(genome, other) and any(same(genome[other], value) for value in values)
+            for other, values in (self[name].when or {}).items()
+        )
+
+    def phenotype(self, genome: Mapping[str, Value]) -> dict[str, Value]:
+        """Return the genes that count in ``genome``, in the order of the space."""
+        return {name: genome[name] for name in self if self.active(genome, name)}
+
+    def default(self) -> Genome:
+        """Return the genome of every gene's default."""
+        return Genome({name: gene.standard for name, gene in self.items()})
+
+    def at(self, units: Sequence[float] | NDArray[np.float64]) -> Genome:
+        """Return the genome at a point of the unit cube, ``(genes,)`` in ``[0, 1]``."""
+        pairs = zip(self.items(), units, strict=True)
+        return Genome({name: gene.at(float(unit)) for (name, gene), unit in pairs})
+
+    def sample(self, rng: np.random.Generator) -> Genome:
+        """Return a genome drawn evenly from the unit cube."""
+        return self.at(rng.random(len(self)))
+
+    def genomes(self) -> Iterator[Genome]:
+        """Yield every genome of a finite space, in the order of its genes."""
+        steps = [[(i + 0.5) / int(gene.size) for i in range(int(gene.size))]
+                 for gene in self.values()]  # fmt: skip
+        for units in itertools.product(*steps):
+            yield self.at(units)
+
+    def check(self, genome: Mapping[str, Value]) -> Genome:
+        """Return ``genome`` if it belongs to the space; whole numbers pass for a Float.
+
+        Raises:
+            SpaceError: A gene is missing, unknown, or has a value that it cannot have.
+        """
+        if unknown := [name for name in genome if name not in self]:
+            raise SpaceError(f"`{unknown[0]}` is no gene here; the genes are {', '.join(self)}")
+        values: dict[str, Value] = {}
+        for name, gene in self.items():
+            if name not in genome:
+                raise SpaceError(f"{name}: the genome has no value for it")
+            values[name] = coerce(gene, genome[name])
+            if not gene.holds(values[name]):
+                raise SpaceError(f"{name}: {genome[name]!r} is not in {gene.describe()}")
+        return Genome(values)
+
+    def complete(self, part: Mapping[str, Value]) -> Genome:
+        """Return the default genome with the genes of ``part`` set; raises as ``check`` does."""
+        return self.check({**self.default(), **part})
+
+    def pin(self, **values: Value) -> SearchSpace:
+        """Return the space without these genes; genes whose condition then never holds go too.
+
+        Raises:
+            SpaceError: No gene would be left.
+        """
+        left: dict[str, Gene] = {}
+        for name, gene in self.items():
+            if name in values:
+                continue
+            conditions = {}
+            for other, wanted in (gene.when or {}).items():
+                if other not in values:
+                    conditions[other] = tuple(wanted)
+                elif not any(same(values[other], value) for value in wanted):
+                    break
+            else:
+                left[name] = _with_condition(gene, conditions)
+        if not left:
+            raise SpaceError("every gene is fixed, so there is nothing to search: leave one free")
+        dead = {n for n, g in left.items() if any(o not in left for o in (g.when or ()))}
+        return SearchSpace({name: gene for name, gene in left.items() if name not in dead})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the space as plain JSON data."""
+        return {name: gene.to_dict() for name, gene in self.items()}
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> SearchSpace:
+        """Return the space that ``to_dict`` or a TOML file describes.
+
+        Raises:
+            SpaceError: The gene, what is wrong with it, and what it should be.
+        """
+        genes: dict[str, Gene] = {}
+        for name, table in data.items():
+            if not isinstance(table, Mapping):
+                raise SpaceError(f"{name}: a gene is a table with a `type`, but is {table!r}")
+            try:
+                genes[name] = gene_of(table)
+            except SpaceError as error:
+                raise SpaceError(f"{name}: {error}") from None
+        return SearchSpace(genes)
+
+    @staticmethod
+    def from_toml(text: str) -> SearchSpace:
+        """Return the space that a TOML text describes, one table a gene; raises as above."""
+        try:
+            return SearchSpace.from_dict(tomllib.loads(text))
+        except tomllib.TOMLDecodeError as error:
+            raise SpaceError(f"the search space is not valid TOML: {error}") from None
+
+
+def coerce(gene: Gene, value: Value) -> Value:
+    """Return ``value`` as the gene's type where nothing is lost: 1 for a Float, 1.0 for a 1."""
+    if gene.holds(value) or isinstance(value, bool | str):
+        return value
+    for other in (float(value), int(value)):
+        if other == value and gene.holds(other):
+            return other
+    return value
+
+
+def _with_condition(gene: Gene, conditions: dict[str, tuple[Value, ...]]) -> Gene:
+    return gene_of({**gene.to_dict(), "when": conditions or None})
+
+
+def one_of(values: Sequence[Value]) -> Gene | None:
+    """Return a Choice of several values, or None where there is nothing to choose."""
+    return Choice(values) if len(values) > 1 else None

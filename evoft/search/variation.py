@@ -1,0 +1,153 @@
+"""A DEAP toolbox over typed genes: selection, crossover and mutation, each a pure function.
+
+DEAP's operators draw from Python's global ``random``; they run inside ``deap_random``, which seeds
+it from an explicit generator and puts it back as it was (DESIGN.md, rule 1).  Ordered genes are
+crossed on the unit interval, the others are swapped; every gene mutates in its own way, so no
+operator can make a value that the gene does not have.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from deap import base, tools
+
+from evoft.genome import Genome, Value
+from evoft.individual import Individual
+from evoft.search.space import SearchSpace
+from evoft.settings import SearchSettings
+
+
+class Fitness(base.Fitness):  # type: ignore[misc]
+    """One fitness, to be maximised."""
+
+    weights = (1.0,)
+
+
+class Chromosome(list[Value]):
+    """A genome as DEAP handles it: a list of values in the order of the space's genes."""
+
+    def __init__(self, values: Iterable[Value], id: int = -1, score: float = float("-inf")) -> None:
+        super().__init__(values)
+        self.id = id
+        self.fitness = Fitness((score,))
+
+    @staticmethod
+    def of(individual: Individual) -> Chromosome:
+        """Return an individual's chromosome, with its score as its DEAP fitness."""
+        return Chromosome(individual.genome.values(), individual.id, individual.score)
+
+
+@dataclass(frozen=True, slots=True)
+class Offspring:
+    """A genome fresh from its parents."""
+
+    genome: Genome
+    parents: tuple[int, ...]
+    operator: str
+
+
+@contextmanager
+def deap_random(rng: np.random.Generator) -> Iterator[None]:
+    """Seed Python's global ``random`` from ``rng`` for a while, then put it back as it was."""
+    state = random.getstate()
+    random.seed(int(rng.integers(2**63)))
+    try:
+        yield
+    finally:
+        random.setstate(state)
+
+
+def toolbox(space: SearchSpace, settings: SearchSettings) -> base.Toolbox:
+    """Return the DEAP toolbox of a space.
+
+    ``select(chromosomes, k)`` is DEAP's tournament; ``mate(a, b)`` and ``mutate(a, rng)`` change
+    chromosomes in place and return them, as DEAP's operators do.
+    """
+    box = base.Toolbox()
+    box.register("select", tools.selTournament, tournsize=settings.tournsize)
+    box.register("mate", partial(mate, space), eta=settings.eta)
+    box.register("mutate", partial(mutate, space), indpb=settings.indpb, sigma=settings.sigma)
+    return box
+
+
+def mate(
+    space: SearchSpace, a: Chromosome, b: Chromosome, *, eta: float
+) -> tuple[Chromosome, Chromosome]:
+    """Cross two chromosomes in place.
+
+    Ordered genes undergo simulated binary crossover, bounded (Deb and Agrawal 1995; DEAP's
+    ``cxSimulatedBinaryBounded``), on the unit interval; the others change places with
+    probability one half (DEAP's ``cxUniform``).
+    """
+    genes = list(space.values())
+    ordered = [i for i, gene in enumerate(genes) if gene.ordered]
+    loose = [i for i, gene in enumerate(genes) if not gene.ordered]
+    before = [[genes[i].unit(c[i]) for i in ordered] for c in (a, b)]
+    after = tools.cxSimulatedBinaryBounded(list(before[0]), list(before[1]), eta, 0.0, 1.0)
+    for chromosome, old, new in zip((a, b), before, after, strict=True):
+        for place, was, now in zip(ordered, old, new, strict=True):
+            if now != was:  # to the unit interval and back may change a float's last bit
+                chromosome[place] = genes[place].at(now)
+    swapped = tools.cxUniform([a[i] for i in loose], [b[i] for i in loose], 0.5)
+    for chromosome, values in zip((a, b), swapped, strict=True):
+        for place, value in zip(loose, values, strict=True):
+            chromosome[place] = value
+    return a, b
+
+
+def mutate(
+    space: SearchSpace,
+    chromosome: Chromosome,
+    rng: np.random.Generator,
+    *,
+    indpb: float,
+    sigma: float,
+) -> tuple[Chromosome]:
+    """Mutate each gene in place with probability ``indpb``, and at least one that counts.
+
+    A step of a gene that has no part in the phenotype would make the parent's twin, so the one
+    gene that always mutates is drawn from those that count and have another value to go to.
+    """
+    values = dict(zip(space, chromosome, strict=True))
+    chosen = set(np.flatnonzero(rng.random(len(space)) < indpb).tolist())
+    active = [i for i, name in enumerate(space) if space.active(values, name)]
+    if not chosen.intersection(active):
+        chosen.add(active[int(rng.integers(len(active)))])
+    for place, gene in enumerate(space.values()):
+        if place in chosen and gene.size > 1:
+            chromosome[place] = gene.mutate(chromosome[place], rng, sigma)
+    return (chromosome,)
+
+
+def breed(
+    box: base.Toolbox,
+    space: SearchSpace,
+    settings: SearchSettings,
+    living: list[Individual],
+    rng: np.random.Generator,
+) -> Offspring:
+    """Return one offspring of the living population, by DEAP's ``varAnd`` on one pair.
+
+    With probability ``cxpb`` it is the first child of two parents, else a copy of one; with
+    probability ``mutpb`` it is then mutated.  It may equal a parent: the caller sees to that.
+    """
+    with deap_random(rng):
+        first, second = box.select([Chromosome.of(i) for i in living], 2)
+        crossed = first.id != second.id and rng.random() < settings.cxpb
+        child = Chromosome(first)
+        if crossed:
+            child, _ = box.mate(child, Chromosome(second))
+    mutated = not crossed or rng.random() < settings.mutpb
+    if mutated:
+        (child,) = box.mutate(child, rng)
+    operator = "+".join(
+        name for name, used in (("crossover", crossed), ("mutation", mutated)) if used
+    )
+    parents = (first.id, second.id) if crossed else (first.id,)
+    return Offspring(Genome(dict(zip(space, child, strict=True))), parents, operator)
