@@ -1,0 +1,1 @@
+"""The workers: processes that evaluate trials, one a slot, and nothing else."""

@@ -1,0 +1,101 @@
+"""One evaluation, from a trial to an outcome: what it returned, raised, took and needed."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import resource
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from evoft.genome import Genome
+from evoft.outcome import CurvePoint, Outcome, Status
+from evoft.trial import Trial
+
+
+class Target(Protocol):
+    """Whatever can answer a trial.  It is pickled once and sent to each worker."""
+
+    def evaluate(self, trial: Trial) -> Outcome | float:
+        """Return the trial's fitness, or its whole outcome; may raise."""
+        ...
+
+
+class FitnessTarget:
+    """A target made of a user's fitness function."""
+
+    def __init__(self, fitness: Callable[[Genome, Trial], float]) -> None:
+        self.fitness = fitness
+
+    def evaluate(self, trial: Trial) -> float:
+        """Return what the fitness function returns."""
+        return self.fitness(trial.genome, trial)
+
+
+#: Called with each point of the learning curve, or None for a mere sign of life.
+Listener = Callable[[CurvePoint | None], None]
+
+
+def evaluate(target: Target, trial: Trial, listener: Listener) -> Outcome:
+    """Return the outcome of ``trial``; whatever the target raises becomes a status."""
+    curve: list[CurvePoint] = []
+
+    def report(epoch: float, **metrics: float) -> None:
+        point = CurvePoint(float(epoch), {k: float(v) for k, v in metrics.items()})
+        if metrics:
+            curve.append(point)
+        listener(point if metrics else None)
+
+    _forget_peak_memory()
+    start = time.perf_counter()
+    try:
+        outcome = _outcome(target.evaluate(replace(trial, report=report)))
+    except MemoryError as error:
+        outcome = Outcome(Status.OUT_OF_MEMORY, reason=_tell(error))
+    except (Exception, SystemExit) as error:
+        outcome = Outcome(Status.FAILED, reason=_tell(error))
+    return replace(
+        outcome,
+        seconds=time.perf_counter() - start,
+        curve=outcome.curve or tuple(curve),
+        peak_memory=outcome.peak_memory or peak_memory(),
+    )
+
+
+def _outcome(answer: object) -> Outcome:
+    if isinstance(answer, Outcome):
+        return answer
+    try:
+        return Outcome.of_fitness(float(answer))  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        reason = f"the fitness must be a number, but is {answer!r:.80}"
+        return Outcome(Status.FAILED, reason=reason)
+
+
+def _tell(error: BaseException) -> str:
+    """Return one sentence on an exception: its type, its words, and where it was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    words = " ".join(str(error).split())
+    return f"{type(error).__name__}: {words:.300}{where}"
+
+
+def _forget_peak_memory() -> None:
+    # Where this is not Linux, or not allowed, the peak is that of the process's whole life.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory() -> int:
+    """Return the process's highest resident memory since the evaluation began, in bytes."""
+    with contextlib.suppress(OSError):
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+        if found:
+            return int(found[1]) * 1024
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

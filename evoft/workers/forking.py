@@ -1,0 +1,116 @@
+"""The parent's end of the nursery: it asks for workers and for memory that they share."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoft.errors import StorageError, WorkerError
+from evoft.shared import SharedArray
+
+#: Names of what a worker's threads are counted by; one each, for results must not depend on it.
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+class Nursery:
+    """The parent's end of the nursery process."""
+
+    def __init__(self, preload: Sequence[str]) -> None:
+        ours, theirs = socket.socketpair()
+        environment = {**os.environ, **dict.fromkeys(_THREADS, "1")}
+        command = [sys.executable, "-m", "evoft.workers.nursery", str(theirs.fileno())]
+        try:
+            self._process = subprocess.Popen(
+                command, pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            raise WorkerError(f"no worker process can be started: {error}") from error
+        theirs.close()
+        self._control = ours
+        self._answers = ours.makefile("rb")
+        # The imports go on while the parent does other things: the answer is read when needed.
+        self._preparing = True
+        self._send({"do": "prepare", "path": sys.path, "preload": list(preload)})
+
+    def _send(self, request: dict[str, Any], fd: int | None = None) -> None:
+        data = json.dumps(request).encode()
+        try:
+            socket.send_fds(self._control, [data], [] if fd is None else [fd])
+        except (BrokenPipeError, ConnectionResetError):
+            raise WorkerError(self._obituary()) from None
+
+    def _receive(self) -> dict[str, Any]:
+        line = self._answers.readline()
+        if not line:
+            raise WorkerError(self._obituary())
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise WorkerError(f"worker processes cannot be started: {answer['error']}")
+        return answer
+
+    def _obituary(self) -> str:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(1.0)
+        return f"the process that starts workers died (exit code {self._process.returncode})"
+
+    def ask(self, request: dict[str, Any], fd: int | None = None) -> dict[str, Any]:
+        """Send a request and return its answer."""
+        if self._preparing:
+            self._preparing = False
+            self._receive()
+        self._send(request, fd)
+        return self._receive()
+
+    def fork(self, device: str) -> tuple[int, Connection]:
+        """Start a worker that sees no GPU but its own; return its process id and our end."""
+        ours, theirs = socket.socketpair()
+        environment = {"CUDA_VISIBLE_DEVICES": "" if device == "cpu" else device}
+        request = {"do": "fork", "environment": {} if device == "any" else environment}
+        with theirs:
+            pid = self.ask(request, theirs.fileno())["pid"]
+        return pid, Connection(ours.detach())
+
+    def share(self, shape: tuple[int, ...], dtype: str) -> tuple[SharedArray, NDArray[np.generic]]:
+        """Return a new array of zeros as workers started from now on find it, and as we do."""
+        size = max(1, math.prod(shape) * np.dtype(dtype).itemsize)
+        try:
+            with _anonymous_file() as file:
+                os.truncate(file.fileno(), size)
+                fd = self.ask({"do": "share"}, file.fileno())["fd"]
+                here = SharedArray(file.fileno(), shape, dtype).open(writable=True)
+        except OSError as error:
+            raise StorageError(
+                f"there is no room for {size / 2**20:.0f} MiB of images ({error.strerror}): use "
+                "fewer images or a smaller --img-size"
+            ) from error
+        return SharedArray(fd, shape, dtype), here
+
+    def close(self) -> None:
+        """End the nursery; its workers go with it."""
+        self._answers.close()
+        self._control.close()
+        try:
+            self._process.wait(2.0)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def _anonymous_file() -> IO[bytes]:
+    """Return a file without a name: in memory where the system has that, else on disk."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("evoft"), "wb")
+    return tempfile.TemporaryFile()

@@ -1,0 +1,274 @@
+"""Worker processes on this machine: one a slot, replaced when they die, killed when they hang."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+import cloudpickle
+import numpy as np
+from numpy.typing import NDArray
+
+from evoft.errors import WorkerError
+from evoft.outcome import CurvePoint, Outcome, Status
+from evoft.shared import SharedArray
+from evoft.trial import Trial
+from evoft.workers.forking import Nursery
+from evoft.workers.process import Answer, Job, Progress
+
+#: How often a trial whose worker died under it is started again before it counts as lost.
+_SECOND_CHANCES = 1
+
+
+@dataclass(slots=True)
+class _Worker:
+    """A living process and the job that it is at."""
+
+    slot: int
+    pid: int
+    connection: Connection
+    #: Which target the process has.
+    version: int = -1
+    trial: Trial | None = None
+    started: float = 0.0
+    heard: float = 0.0
+    curve: list[CurvePoint] = field(default_factory=list)
+
+
+class LocalWorkers:
+    """A pool of worker processes for trials.
+
+    Args:
+        target: What answers trials; any object with ``evaluate(trial)`` that can be pickled.
+        devices: One a slot: ``cpu``, or the number of a GPU, which is all that the slot's process
+            can see.
+        preload: Modules that are imported once, before any worker starts.
+        trial_timeout: Seconds that a trial may take; None: no limit.
+        stall_timeout: Seconds without a sign of life after which a worker is taken for hung.
+
+    Raises:
+        WorkerError: The processes cannot be started.
+    """
+
+    def __init__(
+        self,
+        target: Any,
+        *,
+        devices: Sequence[str] = ("cpu",),
+        preload: Sequence[str] = (),
+        trial_timeout: float | None = None,
+        stall_timeout: float | None = None,
+    ) -> None:
+        self.devices = list(devices)
+        self.trial_timeout = trial_timeout
+        self.stall_timeout = stall_timeout
+        self._nursery = Nursery(preload)
+        self._workers: dict[int, _Worker] = {}
+        self._waiting: list[Trial] = []
+        self._losses: dict[Trial, int] = {}
+        self._version = 0
+        self._blob = b""
+        self.retarget(target)
+
+    @property
+    def idle(self) -> int:
+        """How many more trials can be submitted now."""
+        return len(self.devices) - self.busy
+
+    @property
+    def busy(self) -> int:
+        """How many submitted trials have not been collected."""
+        return sum(w.trial is not None for w in self._workers.values()) + len(self._waiting)
+
+    @property
+    def pids(self) -> list[int]:
+        """Process ids of the living workers."""
+        return [worker.pid for worker in self._workers.values()]
+
+    def retarget(self, target: Any, devices: Sequence[str] | None = None) -> None:
+        """Have all jobs from now on answered by another target, on other devices if given.
+
+        Raises:
+            WorkerError: The target cannot be pickled.
+        """
+        try:
+            self._blob = cloudpickle.dumps(target)
+        except Exception as error:
+            raise WorkerError(
+                f"the fitness function cannot be sent to a worker process ({error}): define it at "
+                "the top of a module, or keep open files and locks out of it"
+            ) from error
+        self._version += 1
+        if devices is not None and list(devices) != self.devices:
+            for worker in list(self._workers.values()):
+                self._kill(worker)
+            self.devices = list(devices)
+
+    def share(self, shape: tuple[int, ...], dtype: str) -> tuple[SharedArray, NDArray[np.generic]]:
+        """Return a new array of zeros that workers started from now on can open, and fill it here.
+
+        Raises:
+            StorageError: There is not that much room.
+        """
+        shared, here = self._nursery.share(shape, dtype)
+        for worker in list(self._workers.values()):  # they were forked before it was there
+            self._kill(worker)
+        return shared, here
+
+    def submit(self, trial: Trial) -> None:
+        """Start a trial on an idle slot.
+
+        Raises:
+            ValueError: No slot is idle.
+        """
+        if self.idle < 1:
+            raise ValueError("no worker is idle")
+        self._start(trial)
+
+    def collect(self, timeout: float | None = None) -> list[tuple[Trial, Outcome]]:
+        """Wait until a trial ends or ``timeout`` seconds have passed; return those that ended."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        done: list[tuple[Trial, Outcome]] = []
+        while not done and self.busy:
+            working = {w.connection: w for w in self._workers.values() if w.trial is not None}
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            for connection in wait(list(working), self._patience(left)):
+                done += self._hear(working[connection])  # type: ignore[index]
+            done += self._overdue()
+            while self._waiting and not done:
+                self._start(self._waiting.pop())
+            if deadline is not None and time.monotonic() >= deadline:
+                break
+        return done
+
+    def call(self, method: str, *args: Any) -> Any:
+        """Call a method of the target in a worker and return what it returns.
+
+        Raises:
+            WorkerError: The worker died.
+            Exception: Whatever the method raised.
+        """
+        worker = self._worker()
+        worker.connection.send(self._job(worker, Job(None, None, method, args)))
+        try:
+            while not isinstance(message := worker.connection.recv(), Answer):
+                pass
+        except (EOFError, ConnectionResetError):
+            raise WorkerError(f"a worker process died: {self._bury(worker)}") from None
+        if message.error is not None:
+            raise message.error
+        return message.result
+
+    def close(self) -> None:
+        """Kill all workers, at once, and the nursery."""
+        for worker in list(self._workers.values()):
+            self._kill(worker, bury=False)
+        self._nursery.close()
+
+    def _worker(self) -> _Worker:
+        """Return an idle worker, a living one if there is one."""
+        for worker in self._workers.values():
+            if worker.trial is None:
+                return worker
+        slot = next(i for i in range(len(self.devices)) if i not in self._workers)
+        worker = _Worker(slot, *self._nursery.fork(self.devices[slot]))
+        self._workers[slot] = worker
+        return worker
+
+    def _job(self, worker: _Worker, job: Job) -> Job:
+        if worker.version == self._version:
+            return job
+        worker.version = self._version
+        return Job(self._blob, job.trial, job.method, job.args)
+
+    def _start(self, trial: Trial) -> None:
+        worker = self._worker()
+        worker.trial, worker.curve = trial, []
+        worker.started = worker.heard = time.monotonic()
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # heard of as its death
+            worker.connection.send(self._job(worker, Job(None, trial)))
+
+    def _hear(self, worker: _Worker) -> list[tuple[Trial, Outcome]]:
+        trial = worker.trial
+        assert trial is not None
+        try:
+            message = worker.connection.recv()
+        except (EOFError, ConnectionResetError):
+            return self._lost(worker, trial)
+        except Exception as error:  # what was sent cannot be unpickled here
+            message = Answer(error=error)
+        worker.heard = time.monotonic()
+        if isinstance(message, Progress):
+            if message.point is not None:
+                worker.curve.append(message.point)
+            return []
+        worker.trial = None
+        self._losses.pop(trial, None)
+        reason = f"{type(message.error).__name__}: {message.error}"
+        return [(trial, message.outcome or Outcome(Status.FAILED, reason=reason))]
+
+    def _lost(self, worker: _Worker, trial: Trial) -> list[tuple[Trial, Outcome]]:
+        death = self._bury(worker)
+        losses = self._losses.pop(trial, 0)
+        if losses < _SECOND_CHANCES:
+            self._losses[trial] = losses + 1
+            self._waiting.append(trial)
+            return []
+        return [(trial, self._cut_off(worker, Status.LOST, f"its worker died again: {death}"))]
+
+    def _cut_off(self, worker: _Worker, status: Status, reason: str) -> Outcome:
+        seconds = time.monotonic() - worker.started
+        return Outcome(status, reason=reason, curve=tuple(worker.curve), seconds=seconds)
+
+    def _limits(self, worker: _Worker) -> list[tuple[float, str]]:
+        """Return until when a worker may go on, on the monotonic clock, and why not longer."""
+        limits = []
+        if self.trial_timeout is not None:
+            reason = f"it took longer than the limit of {self.trial_timeout:g} s"
+            limits.append((worker.started + self.trial_timeout, reason))
+        if self.stall_timeout is not None:
+            reason = f"it gave no sign of life for {self.stall_timeout:g} s"
+            limits.append((worker.heard + self.stall_timeout, reason))
+        return limits
+
+    def _patience(self, left: float | None) -> float | None:
+        working = [w for w in self._workers.values() if w.trial is not None]
+        ends = [end - time.monotonic() for w in working for end, _ in self._limits(w)]
+        waits = [*ends, *([] if left is None else [left]), *([0.0] if self._waiting else [])]
+        return max(0.0, min(waits)) if waits else None
+
+    def _overdue(self) -> list[tuple[Trial, Outcome]]:
+        done = []
+        now = time.monotonic()
+        for worker in [w for w in self._workers.values() if w.trial is not None]:
+            reasons = [reason for end, reason in self._limits(worker) if now >= end]
+            if reasons and worker.trial is not None and not worker.connection.poll():
+                done.append((worker.trial, self._cut_off(worker, Status.TIMED_OUT, reasons[0])))
+                self._kill(worker)
+        return done
+
+    def _kill(self, worker: _Worker, *, bury: bool = True) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(worker.pid, signal.SIGKILL)
+        if bury:
+            self._bury(worker)
+        else:
+            self._workers.pop(worker.slot, None)
+            worker.connection.close()
+
+    def _bury(self, worker: _Worker) -> str:
+        """Forget a dead worker; return what it died of."""
+        self._workers.pop(worker.slot, None)
+        worker.connection.close()
+        status = self._nursery.ask({"do": "bury", "pid": worker.pid})["status"]
+        if status is None:
+            return "it closed its connection"
+        if status < 0:
+            return f"killed by {signal.Signals(-status).name}"
+        return f"it exited with code {status}"

@@ -1,0 +1,81 @@
+"""What a worker process does: wait for a job, answer it, tell of its progress."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+from evoft.outcome import CurvePoint, Outcome
+from evoft.trial import Trial
+from evoft.workers.evaluation import evaluate
+
+#: Least seconds between two signs of life that carry no point of the curve.
+_QUIET = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What the parent sends: a trial to evaluate, or a method of the target to call."""
+
+    #: The pickled target, when the worker does not have this one yet.
+    target: bytes | None
+    trial: Trial | None = None
+    method: str = ""
+    args: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a worker sends while it evaluates: a point of the curve, or a mere sign of life."""
+
+    point: CurvePoint | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a worker sends last: an outcome, a method's result, or what it raised."""
+
+    outcome: Outcome | None = None
+    result: Any = None
+    error: BaseException | None = None
+
+
+class _Voice:
+    """Sends progress to the parent, signs of life no more often than needed."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._spoke = 0.0
+
+    def __call__(self, point: CurvePoint | None) -> None:
+        now = time.monotonic()
+        if point is not None or now - self._spoke > _QUIET:
+            self._spoke = now
+            self._connection.send(Progress(point))
+
+
+def serve(connection: Connection) -> None:
+    """Answer jobs until the parent closes the connection."""
+    target: Any = None
+    voice = _Voice(connection)
+    while True:
+        try:
+            job: Job = connection.recv()
+        except EOFError:
+            return
+        try:
+            if job.target is not None:
+                target = pickle.loads(job.target)
+            if job.trial is not None:
+                answer = Answer(outcome=evaluate(target, job.trial, voice))
+            else:
+                answer = Answer(result=getattr(target, job.method)(*job.args))
+        except Exception as error:
+            answer = Answer(error=error)
+        try:
+            connection.send(answer)
+        except (AttributeError, TypeError, pickle.PicklingError) as error:
+            connection.send(Answer(error=RuntimeError(f"{answer.error or answer!r:.200}: {error}")))
