@@ -1,0 +1,22 @@
+"""Image data: what there is, how it is split, and its pixels as one array.
+
+The parent process of a run imports this room, so neither torch nor timm is imported here.
+"""
+
+from evoft.training.data.decoding import decode, load_one
+from evoft.training.data.images import SPLITS, ArrayPixels, FilePixels, Images
+from evoft.training.data.limiting import limit
+from evoft.training.data.preprocessing import Preprocessing
+from evoft.training.data.reading import read_images
+
+__all__ = [
+    "SPLITS",
+    "ArrayPixels",
+    "FilePixels",
+    "Images",
+    "Preprocessing",
+    "decode",
+    "limit",
+    "load_one",
+    "read_images",
+]

@@ -1,0 +1,150 @@
+"""A folder of class folders, with or without a folder for each split above them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from evoft.errors import DataError
+from evoft.training.data.images import SPLITS, FilePixels, Found, class_order, split_named
+from evoft.training.data.pictures import EXTENSIONS
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """What lies directly in a folder, by name and sorted."""
+
+    folders: tuple[str, ...]
+    images: tuple[str, ...]
+    #: How many hidden files and files of other kinds there are.
+    others: int
+
+
+@dataclass(frozen=True, slots=True)
+class _ClassFolder:
+    """The images of one class in one split."""
+
+    split: int
+    label: str
+    path: str
+    listing: _Listing
+
+
+def find_in_folder(root: str) -> Found:
+    """Return the images of ``root/{train,val,test}/<class>/*`` or ``root/<class>/*``.
+
+    Args:
+        root: Absolute path of the folder.
+
+    Raises:
+        DataError: A split is there without train, twice or empty; a class folder has images in
+            folders below it; a folder cannot be listed.
+    """
+    top = _list(root)
+    parts = _split_folders(root, top.folders)
+    beside = [name for name in top.folders if parts and split_named(name) is None]
+    listings = {split: _list(path) for split, path in parts.items()} or {0: top}
+    classes = [
+        _class_folder(split, label, os.path.join(parts.get(split, root), label))
+        for split, listing in sorted(listings.items())
+        for label in listing.folders
+    ]
+    for split, path in parts.items():
+        if not any(c.listing.images for c in classes if c.split == split):
+            instead = f", or remove it to have {SPLITS[split]} split off train" if split else ""
+            raise DataError(
+                f"{path} has no images in class folders: put images into "
+                f"{os.path.join(path, '<class>')}{instead}"
+            )
+    above = [top, *(listing for listing in listings.values() if listing is not top)]
+    others = sum(listing.others for listing in (*above, *(c.listing for c in classes)))
+    loose = sum(len(listing.images) for listing in above)
+    return _found(root, classes, _notes(others, loose, beside))
+
+
+def _found(root: str, classes: Sequence[_ClassFolder], notes: tuple[str, ...]) -> Found:
+    every = [(c, os.path.join(c.path, name)) for c in classes for name in c.listing.images]
+    paths = tuple(path for _, path in every)
+    return Found(
+        name=os.path.basename(root) or "data",
+        source=root,
+        pixels=FilePixels(paths),
+        labels=tuple(c.label for c, _ in every),
+        split=np.array([c.split for c, _ in every], dtype=np.int8),
+        classes=tuple(sorted({c.label for c in classes}, key=class_order)),
+        where=paths.__getitem__,
+        notes=notes,
+    )
+
+
+def _split_folders(root: str, folders: Sequence[str]) -> dict[int, str]:
+    """Return the path of each split that has a folder; none where the folders are classes."""
+    parts: dict[int, str] = {}
+    for name in folders:
+        split = split_named(name)
+        if split is None:
+            continue
+        path = os.path.join(root, name)
+        if split in parts:
+            raise DataError(
+                f"{parts[split]} and {path} both name the split {SPLITS[split]}: merge them"
+            )
+        parts[split] = path
+    if parts and 0 not in parts:
+        raise DataError(
+            f"{next(iter(parts.values()))} is a split, but {os.path.join(root, 'train')} is "
+            "missing: put the training images into train/<class>/, or rename the folder if it is "
+            "a class"
+        )
+    return parts
+
+
+def _class_folder(split: int, label: str, path: str) -> _ClassFolder:
+    listing = _list(path)
+    for folder in listing.folders:
+        inner = os.path.join(path, folder)
+        if _has_images(inner):
+            raise DataError(
+                f"{inner} lies in the folder of class `{label}`, where only images may lie: "
+                "evoft takes <class>/* and {train,val,test}/<class>/*; move its images up"
+            )
+    return _ClassFolder(split, label, path, listing)
+
+
+def _has_images(folder: str) -> bool:
+    return any(
+        _is_image(name) for _, _, names in os.walk(folder, followlinks=False) for name in names
+    )
+
+
+def _is_image(name: str) -> bool:
+    return not name.startswith(".") and name.lower().endswith(EXTENSIONS)
+
+
+def _list(folder: str) -> _Listing:
+    try:
+        with os.scandir(folder) as entries:
+            kinds = [(entry.name, entry.is_dir()) for entry in entries]
+    except OSError as error:
+        raise DataError(f"{folder} cannot be listed ({error.strerror}): make it readable") from None
+    files = [name for name, is_folder in kinds if not is_folder]
+    images = sorted(name for name in files if _is_image(name))
+    return _Listing(
+        folders=tuple(sorted(name for name, folder in kinds if folder and name[0] != ".")),
+        images=tuple(images),
+        others=len(files) - len(images),
+    )
+
+
+def _notes(others: int, loose: int, beside: Sequence[str]) -> tuple[str, ...]:
+    notes = []
+    if others:
+        notes.append(f"files that are no images were passed over: {others}")
+    if loose:
+        notes.append(f"images outside the class folders were passed over: {loose}")
+    if beside:
+        notes.append(f"folders that are no splits were passed over: {', '.join(beside)}")
+    return tuple(notes)

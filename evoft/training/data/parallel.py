@@ -1,0 +1,57 @@
+"""One task for each of many images, on a few threads, with the first failure in their order."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+
+#: Images a thread takes at a time: enough that handing them out costs nothing, few enough that
+#: progress is seen.
+_CHUNK = 16
+
+
+def usable_threads() -> int:
+    """Return how many threads can run at once, by the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def for_each(
+    count: int,
+    task: Callable[[int], T],
+    *,
+    threads: int,
+    progress: Callable[[int], None] | None = None,
+) -> list[T]:
+    """Return ``[task(0), ..., task(count - 1)]``.
+
+    Args:
+        count: How many tasks there are.
+        task: Called with each index, on any thread.
+        threads: How many threads work, at least 1.
+        progress: Called on this thread with how many tasks have ended so far.
+
+    Raises:
+        Exception: What the first failing task in order of index raised, whichever failed first
+            by the clock, so that the same data always gives the same message.
+    """
+
+    def several(start: int) -> list[T]:
+        return [task(i) for i in range(start, min(start + _CHUNK, count))]
+
+    results: list[T] = []
+    pool = ThreadPoolExecutor(max_workers=threads)
+    try:
+        for future in [pool.submit(several, start) for start in range(0, count, _CHUNK)]:
+            results += future.result()
+            if progress is not None:
+                progress(len(results))
+    finally:
+        # Also after a failure or Ctrl-C: what has not begun never begins.
+        pool.shutdown(cancel_futures=True)
+    return results

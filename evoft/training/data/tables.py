@@ -1,0 +1,113 @@
+"""A CSV of ``filepath,label[,split]``."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from evoft.errors import DataError
+from evoft.training.data.images import FilePixels, Found, class_order, split_named
+
+_COLUMNS = ("filepath", "label", "split")
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    line: int
+    path: str
+    label: str
+    split: int
+
+
+def find_in_table(source: str) -> Found:
+    """Return the images of a CSV file with a header and the columns ``filepath,label[,split]``.
+
+    Args:
+        source: Absolute path of the CSV; relative paths in it are taken from its folder.
+
+    Raises:
+        DataError: A column is missing, a cell is empty, a split is unknown, a file is missing,
+            one file has two labels, or the CSV cannot be read.
+    """
+    try:
+        with open(source, encoding="utf-8-sig", newline="") as file:
+            header, *lines = list(_lines(file)) or [(1, [])]
+    except (OSError, UnicodeError, csv.Error) as error:
+        raise DataError(f"{source} cannot be read as CSV in UTF-8 ({error}): mend it") from None
+    names = [name.strip() for name in header[1]]
+    where = _columns(source, names)
+    rows = [_row(source, line, cells, where) for line, cells in lines]
+    _require_one_label_each(source, rows)
+    extra = [name for name in names if name not in _COLUMNS]
+    paths = tuple(row.path for row in rows)
+    return Found(
+        name=Path(source).stem,
+        source=source,
+        pixels=FilePixels(paths),
+        labels=tuple(row.label for row in rows),
+        split=np.array([row.split for row in rows], dtype=np.int8),
+        classes=tuple(sorted({row.label for row in rows}, key=class_order)),
+        where=lambda index: f"{paths[index]} (line {rows[index].line} of {source})",
+        notes=(f"columns that evoft does not use: {', '.join(extra)}",) if extra else (),
+    )
+
+
+def _lines(file: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
+    """Yield each line that is not blank, with its number."""
+    reader = csv.reader(file, strict=True)
+    for cells in reader:
+        if any(cell.strip() for cell in cells):
+            yield reader.line_num, cells
+
+
+def _columns(source: str, names: Sequence[str]) -> dict[str, int]:
+    for name in _COLUMNS[:2]:
+        if name not in names:
+            raise DataError(
+                f"{source} must have a header with the columns filepath,label[,split], but has "
+                f"{','.join(names) or 'none'}: add `{name}`"
+            )
+    for name in _COLUMNS:
+        if names.count(name) > 1:
+            raise DataError(f"{source} has the column `{name}` twice: take one out")
+    return {name: names.index(name) for name in _COLUMNS if name in names}
+
+
+def _row(source: str, line: int, cells: Sequence[str], columns: dict[str, int]) -> _Row:
+    values = {
+        name: cells[column].strip() if column < len(cells) else ""
+        for name, column in columns.items()
+    }
+    place = f"line {line} of {source}"
+    for name in ("filepath", "label"):
+        if not values[name]:
+            raise DataError(f"{place} has no {name}: fill it in or take the line out")
+    split = split_named(values.get("split", "train"))
+    if split is None:
+        raise DataError(
+            f"{place} has the split {values['split']!r}, but a split is train, val or test: "
+            "mend it, or leave the column out to have the data split"
+        )
+    path = os.path.normpath(os.path.join(os.path.dirname(source), values["filepath"]))
+    if not os.path.isfile(path):
+        raise DataError(
+            f"{place} names {path}, which is no file: paths are relative to the CSV's folder; "
+            "mend the path or take the line out"
+        )
+    return _Row(line, path, values["label"], split)
+
+
+def _require_one_label_each(source: str, rows: Sequence[_Row]) -> None:
+    first: dict[str, _Row] = {}
+    for row in rows:
+        other = first.setdefault(row.path, row)
+        if other.label != row.label:
+            raise DataError(
+                f"{row.path} has two labels in {source}, `{other.label}` in line {other.line} and "
+                f"`{row.label}` in line {row.line}: an image has one; take a line out"
+            )
