@@ -1,0 +1,160 @@
+"""Random augmentation of whole batches on the device, each trial with its own generator.
+
+No Python per image: every image of a batch gets its own parameters, drawn in one call, and one
+resampling does rotation, scale, shear and shift together.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+from torch.nn.functional import affine_grid, grid_sample, one_hot
+
+from evoft.recipe import Recipe
+
+#: What full strength means: rotation in radians, log-scale, shear, shift as a share of the side.
+_ROTATION, _SCALE, _SHEAR, _SHIFT = 0.5, 0.4, 0.3, 0.2
+#: What full strength means for brightness, contrast and saturation, as a share.
+_COLOUR = 0.5
+#: Share of the image that an erased rectangle covers, lowest and highest (Zhong et al. 2020).
+_ERASED = (0.02, 0.33)
+
+
+class Dice:
+    """Random numbers for a batch, on the device, from a generator on the CPU.
+
+    The stream is the same on every device, so that a seed means the same augmentation there.
+    """
+
+    def __init__(self, seed: int, device: torch.device) -> None:
+        self._generator = Generator().manual_seed(seed)
+        self._device = device
+
+    def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
+        """Return numbers of ``[low, high)``."""
+        drawn = torch.rand(*shape, generator=self._generator)
+        return (low + drawn * (high - low)).to(self._device)
+
+    def beta(self, alpha: float) -> float:
+        """Return one number of ``[0, 1]`` from the symmetric beta distribution."""
+        # Torch has no beta distribution that takes a generator.
+        seed = int(torch.randint(2**62, (1,), generator=self._generator))
+        return float(np.random.default_rng(seed).beta(alpha, alpha))
+
+    def order(self, count: int) -> Tensor:
+        """Return a random order of ``0 .. count - 1``, on the CPU."""
+        return torch.randperm(count, generator=self._generator)
+
+
+def augment(images: Tensor, recipe: Recipe, dice: Dice) -> Tensor:
+    """Return a batch with each image randomly changed; unchanged where the recipe asks for none.
+
+    Args:
+        images: ``(batch, 3, height, width)``, values 0 to 1.
+        recipe: Its ``augment``, ``hflip`` and ``reprob``.
+        dice: Where the randomness comes from.
+    """
+    count = images.shape[0]
+    if recipe.augment or recipe.hflip:
+        images = _move(images, recipe, dice)
+    if recipe.augment:
+        images = _colour(images, recipe.augment, dice)
+    if recipe.reprob:
+        images = _erase(images, dice.uniform(count) < recipe.reprob, dice)
+    return images
+
+
+def _move(images: Tensor, recipe: Recipe, dice: Dice) -> Tensor:
+    """Flip, rotate, scale, shear and shift, each image in its own way, by one resampling."""
+    count = images.shape[0]
+    strength = recipe.augment
+    angle, log_scale, shear, right, down = (
+        dice.uniform(5, count, low=-1.0, high=1.0)
+        * torch.tensor([_ROTATION, _SCALE, _SHEAR, 2 * _SHIFT, 2 * _SHIFT], device=images.device)[
+            :, None
+        ]
+        * strength
+    )
+    flip = torch.where(dice.uniform(count) < recipe.hflip, -1.0, 1.0)
+    if not strength:
+        return torch.where((flip < 0)[:, None, None, None], images.flip(3), images)
+    scale = torch.exp(log_scale)
+    cos, sin = torch.cos(angle) * scale, torch.sin(angle) * scale
+    rows = (
+        torch.stack((cos * flip, shear - sin, right), dim=1),
+        torch.stack((sin * flip, cos, down), dim=1),
+    )
+    grid: Tensor = affine_grid(torch.stack(rows, dim=1), list(images.shape), align_corners=False)
+    return grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+
+def _colour(images: Tensor, strength: float, dice: Dice) -> Tensor:
+    """Change brightness, contrast and saturation, each image by its own factors."""
+    low, high = 1.0 - _COLOUR * strength, 1.0 + _COLOUR * strength
+    count = images.shape[0]
+    brightness, contrast, saturation = dice.uniform(3, count, 1, 1, 1, low=low, high=high)
+    grey = images.mean(dim=1, keepdim=True)
+    images = grey + (images - grey) * saturation
+    mean = images.mean(dim=(1, 2, 3), keepdim=True)
+    images = (mean + (images - mean) * contrast) * brightness
+    return images.clamp(0.0, 1.0)
+
+
+def _erase(images: Tensor, chosen: Tensor, dice: Dice) -> Tensor:
+    """Erase a random rectangle of the chosen images, to the image's mean."""
+    count, _, height, width = images.shape
+    area = dice.uniform(count, low=_ERASED[0], high=_ERASED[1])
+    ratio = torch.exp(dice.uniform(count, low=-1.2, high=1.2))
+    box_height = (area * ratio).sqrt().clamp(max=1.0)
+    box_width = (area / ratio).sqrt().clamp(max=1.0)
+    box_height, box_width = box_height * chosen, box_width * chosen
+    inside = _rectangle(dice, box_height, box_width, height, width)
+    return torch.where(inside[:, None], images.mean(dim=(2, 3), keepdim=True), images)
+
+
+def _rectangle(
+    dice: Dice, box_height: Tensor, box_width: Tensor, height: int, width: int
+) -> Tensor:
+    """Return ``(batch, height, width)``: what lies in each image's randomly placed rectangle."""
+    top = dice.uniform(len(box_height)) * (1.0 - box_height)
+    left = dice.uniform(len(box_width)) * (1.0 - box_width)
+    rows = (torch.arange(height, device=top.device) + 0.5) / height
+    columns = (torch.arange(width, device=top.device) + 0.5) / width
+    in_rows = (rows >= top[:, None]) & (rows < (top + box_height)[:, None])
+    in_columns = (columns >= left[:, None]) & (columns < (left + box_width)[:, None])
+    return in_rows[:, :, None] & in_columns[:, None, :]
+
+
+def mix(
+    images: Tensor, labels: Tensor, classes: int, recipe: Recipe, dice: Dice
+) -> tuple[Tensor, Tensor]:
+    """Return images and targets, mixed by mixup or CutMix where the recipe has them.
+
+    mixup: Zhang et al. 2018, section 2; CutMix: Yun et al. 2019, section 3.1.  With both, each
+    batch takes one of them at random.  One strength a batch; partners are a random order of it.
+
+    Args:
+        images: ``(batch, 3, height, width)``.
+        labels: ``(batch,)``.
+        classes: Width of the targets.
+        recipe: Its ``mixup`` and ``cutmix``.
+        dice: Where the randomness comes from.
+
+    Returns:
+        The images, and targets ``(batch, classes)`` whose rows sum to one.
+    """
+    targets = one_hot(labels, classes).float()
+    if not (recipe.mixup or recipe.cutmix):
+        return images, targets
+    cut = recipe.cutmix > 0 and (not recipe.mixup or float(dice.uniform(1)) < 0.5)
+    share = dice.beta(recipe.cutmix if cut else recipe.mixup)
+    partner = dice.order(len(labels)).to(images.device)
+    if cut:
+        side = torch.full((1,), (1.0 - share) ** 0.5, device=images.device)
+        inside = _rectangle(dice, side, side, images.shape[2], images.shape[3])
+        images = torch.where(inside[:, None], images[partner], images)
+        share = 1.0 - float(inside.float().mean())
+    else:
+        images = share * images + (1.0 - share) * images[partner]
+    return images, share * targets + (1.0 - share) * targets[partner]

@@ -1,0 +1,255 @@
+"""timm backbones: building one, its weights, and what there is to know of it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import time
+import warnings
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from timm.data import resolve_data_config
+from timm.layers import DropPath
+from torch import Tensor, nn
+
+from evoft.errors import BackboneError
+from evoft.settings import EMBEDDED, TrainingSettings
+from evoft.training.data import Preprocessing
+from evoft.training.facts import BackboneFacts
+from evoft.training.freezing import classifier_names, layer_groups
+from evoft.training.optimization import training_step
+
+#: Images in the batch that is timed to estimate a run.
+_TIMED_BATCH = 32
+
+
+def timm_name(model: str) -> str:
+    """Return what timm calls the model; the embedded one is a folder in the hub's format."""
+    if model == EMBEDDED:
+        return f"local-dir:{files('evoft.training') / 'embedded'}"
+    return model
+
+
+def build(
+    model: str,
+    settings: TrainingSettings,
+    classes: int,
+    *,
+    pretrained: bool,
+    drop: float = 0.0,
+    drop_path: float = 0.0,
+) -> nn.Module:
+    """Return a timm model with a fresh classifier.
+
+    Args:
+        model: timm's name, or ``embedded``.
+        settings: Where the weights come from, and the size of the image.
+        classes: Outputs of the classifier.
+        pretrained: Whether to load weights; they may be loaded later from another copy instead.
+        drop: Dropout before the classifier.
+        drop_path: Stochastic depth.
+
+    Raises:
+        BackboneError: timm does not know the model, or its weights cannot be had.
+    """
+    kwargs: dict[str, Any] = dict(settings.model_kwargs)
+    if drop:
+        kwargs["drop_rate"] = drop
+    if drop_path:
+        kwargs["drop_path_rate"] = drop_path
+    overlay = _overlay(settings, pretrained)
+    try:
+        config = timm.get_pretrained_cfg(model) if ":" not in timm_name(model) else None
+        if settings.img_size and config is not None and config.fixed_input_size:
+            kwargs["img_size"] = settings.img_size
+        with _quiet():
+            built = timm.create_model(
+                timm_name(model),
+                pretrained=pretrained,
+                num_classes=classes,
+                pretrained_cfg_overlay=overlay,
+                **kwargs,
+            )
+    except Exception as error:
+        raise BackboneError(_tell(model, settings, pretrained, error)) from error
+    if not isinstance(built, nn.Module) or not hasattr(built, "group_matcher"):
+        raise BackboneError(f"{model} has no layer groups in timm (`group_matcher`): take another")
+    return built
+
+
+def _overlay(settings: TrainingSettings, pretrained: bool) -> dict[str, Any] | None:
+    overlay: dict[str, Any] = {}
+    if settings.checkpoint and pretrained:
+        overlay["file"] = settings.checkpoint
+    for name in ("mean", "std"):
+        if (value := getattr(settings, name)) is not None:
+            overlay[name] = tuple(value)
+    return overlay or None
+
+
+@contextlib.contextmanager
+def _quiet() -> Any:
+    """Keep timm's remarks to itself: what matters of them is said by evoft."""
+    logger = logging.getLogger("timm")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _tell(model: str, settings: TrainingSettings, pretrained: bool, error: Exception) -> str:
+    words = " ".join(str(error).split())[:240]
+    if isinstance(error, TypeError):
+        return f"timm cannot build {model} with these arguments ({words})"
+    if (
+        not timm.is_model(model.split(".", maxsplit=1)[0])
+        and ":" not in model
+        and model != EMBEDDED
+    ):
+        near = timm.list_models(f"*{model[:6]}*")[:5]
+        hint = f"; it knows {', '.join(near)}" if near else ""
+        return f"timm has no model named {model!r}{hint}: `timm.list_models()` lists them all"
+    if pretrained and settings.checkpoint:
+        return f"the weights in {settings.checkpoint} do not fit {model} ({words})"
+    if pretrained:
+        return (
+            f"the pretrained weights of {model} cannot be had ({words}): give a file with "
+            "--checkpoint FILE, or start from random weights with --no-pretrained"
+        )
+    return f"timm cannot build {model} ({words})"
+
+
+def start_weights(model: str, settings: TrainingSettings, classes: int) -> dict[str, Tensor]:
+    """Return the pretrained state of the trunk by name; empty for a random start.
+
+    Raises:
+        BackboneError: The weights cannot be had.
+    """
+    if not settings.pretrained:
+        return {}
+    if settings.checkpoint and not Path(settings.checkpoint).is_file():
+        raise BackboneError(f"there is no file of weights {settings.checkpoint}")
+    whole = build(model, settings, classes, pretrained=True)
+    head = classifier_names(whole)
+    return {name: tensor for name, tensor in whole.state_dict().items() if name not in head}
+
+
+def digest(state: dict[str, Tensor]) -> str:
+    """Return the SHA-256 of named tensors: names, shapes, types and values."""
+    sha = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        sha.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        sha.update(tensor.flatten().view(torch.uint8).numpy().data)
+    return sha.hexdigest()
+
+
+def preprocessing_of(model: nn.Module, settings: TrainingSettings) -> Preprocessing:
+    """Return how images are prepared for a backbone, by timm's data config and the settings."""
+    arguments = {"img_size": settings.img_size, "mean": settings.mean, "std": settings.std}
+    config = resolve_data_config({k: v for k, v in arguments.items() if v}, model=model)
+    mean, std = tuple(map(float, config["mean"])), tuple(map(float, config["std"]))
+    if len(mean) != 3 or config["input_size"][0] != 3:
+        raise BackboneError("the backbone does not take images of three channels: take another")
+    return Preprocessing(
+        img_size=(int(config["input_size"][1]), int(config["input_size"][2])),
+        mean=mean,
+        std=std,  # type: ignore[arg-type]
+        interpolation=str(config["interpolation"]),
+        crop_pct=float(config["crop_pct"]),
+        crop_mode=str(config.get("crop_mode") or "center"),
+    )
+
+
+def facts_of(
+    model: str, settings: TrainingSettings, classes: int, device: torch.device
+) -> BackboneFacts:
+    """Return what there is to know of a backbone; loads its weights and times two steps.
+
+    Raises:
+        BackboneError: timm does not know the model, or its weights cannot be had.
+    """
+    weights = start_weights(model, settings, classes)
+    built = build(model, settings, classes, pretrained=False)
+    preprocessing = preprocessing_of(built, settings)
+    built.to(device)
+    train_seconds, val_seconds = _time(model, built, preprocessing, classes, device)
+    return BackboneFacts(
+        model=model,
+        layer_groups=len(layer_groups(built)),
+        parameters=sum(p.numel() for p in built.parameters()),
+        preprocessing=preprocessing,
+        drop=_has_dropout(model, settings, classes),
+        drop_path=_has_drop_path(model, settings, classes),
+        weights=digest(weights) if weights else "",
+        train_seconds=train_seconds,
+        val_seconds=val_seconds,
+    )
+
+
+def _has_drop_path(model: str, settings: TrainingSettings, classes: int) -> bool:
+    with contextlib.suppress(BackboneError):
+        built = build(model, settings, classes, pretrained=False, drop_path=0.5)
+        paths = (m for m in built.modules() if isinstance(m, DropPath))
+        return any((path.drop_prob or 0.0) > 0 for path in paths)
+    return False
+
+
+def _has_dropout(model: str, settings: TrainingSettings, classes: int) -> bool:
+    with contextlib.suppress(BackboneError):
+        built = build(model, settings, classes, pretrained=False, drop=0.5)
+        return any(isinstance(m, nn.Dropout) and m.p > 0 for m in built.modules()) or (
+            getattr(built, "drop_rate", 0.0) == 0.5
+        )
+    return False
+
+
+def _time(
+    name: str,
+    model: nn.Module,
+    preprocessing: Preprocessing,
+    classes: int,
+    device: torch.device,
+) -> tuple[float, float]:
+    """Return the seconds that an image takes in training and in validation; 2 steps each."""
+    height, width = preprocessing.img_size
+    images = torch.zeros(_TIMED_BATCH, 3, height, width, device=device)
+    targets = torch.zeros(_TIMED_BATCH, classes, device=device)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+
+    def step() -> None:
+        training_step(model, optimizer, images, targets, smoothing=0.0, l1=0.0)
+
+    def look() -> None:
+        with torch.inference_mode():
+            model(images)
+
+    seconds = []
+    for mode, act in ((True, step), (False, look)):
+        model.train(mode)
+        try:
+            act()
+            _wait(device)
+            start = time.perf_counter()
+            act()
+            _wait(device)
+        except (RuntimeError, ValueError) as error:
+            size = f"{height} x {width}"
+            words = " ".join(str(error).split())[:200]
+            raise BackboneError(f"{name} cannot take images of {size} pixels ({words})") from error
+        seconds.append((time.perf_counter() - start) / _TIMED_BATCH)
+    return seconds[0], seconds[1]
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

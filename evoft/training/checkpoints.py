@@ -1,0 +1,60 @@
+"""Checkpoints: the part of a model that was trained, as one safetensors file."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from evoft.errors import PopulationDamagedError, StorageError
+from evoft.training.freezing import trained_names
+
+
+def trained_state(model: nn.Module) -> dict[str, Tensor]:
+    """Return a copy of what fine-tuning may have changed, by name, on the CPU."""
+    names = trained_names(model)
+    return {
+        name: tensor.detach().cpu().clone().contiguous()
+        for name, tensor in model.state_dict().items()
+        if name in names
+    }
+
+
+def save(state: Mapping[str, Tensor], path: Path, recipe: Mapping[str, Any]) -> None:
+    """Write a checkpoint so that there is always a whole file or none.
+
+    Raises:
+        StorageError: The disk did not take it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        save_file(dict(state), unfinished, metadata={"recipe": json.dumps(dict(recipe))})
+        with unfinished.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    except (OSError, SafetensorError) as error:
+        unfinished.unlink(missing_ok=True)
+        raise StorageError(f"the checkpoint {path} cannot be written ({error})") from error
+
+
+def load(model: nn.Module, path: Path) -> None:
+    """Load a checkpoint into a model that is built and frozen as it was in training.
+
+    Raises:
+        PopulationDamagedError: The file is damaged, or another model's.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise PopulationDamagedError(f"the checkpoint {path} cannot be read ({error})") from error
+    if set(state) != trained_names(model):
+        raise PopulationDamagedError(f"the checkpoint {path} belongs to another model or recipe")
+    model.load_state_dict(state, strict=False)

@@ -1,0 +1,69 @@
+"""Export: a folder that plain timm loads, and that says where the model came from."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from timm.models import save_for_hf
+from torch import nn
+
+from evoft.errors import StorageError
+from evoft.training.data import Preprocessing
+
+
+def export(
+    model: nn.Module,
+    folder: Path,
+    *,
+    preprocessing: Preprocessing,
+    labels: Sequence[str],
+    recipe: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    card: str,
+) -> None:
+    """Write a model as a folder, whole or not at all.
+
+    ``config.json`` (the hub's format, with labels and preprocessing) and ``model.safetensors`` are
+    what ``timm.create_model("local-dir:FOLDER", pretrained=True)`` reads; ``recipe.json``,
+    ``metrics.json`` and ``README.md`` are for people.
+
+    Raises:
+        StorageError: The folder is there already and not empty, or cannot be written.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise StorageError(f"{folder} is there already and not empty: name another folder")
+    unfinished = folder.with_name(f".{folder.name}.{os.getpid()}")
+    try:
+        unfinished.mkdir(parents=True)
+        save_for_hf(
+            model.cpu(),
+            str(unfinished),
+            model_config={"label_names": list(labels)},
+            safe_serialization=True,
+            data_config={
+                "input_size": (3, *preprocessing.img_size),
+                "mean": preprocessing.mean,
+                "std": preprocessing.std,
+                "interpolation": preprocessing.interpolation,
+                "crop_pct": preprocessing.crop_pct,
+                "crop_mode": preprocessing.crop_mode,
+            },
+        )
+        _write_json(unfinished / "recipe.json", recipe)
+        _write_json(unfinished / "metrics.json", metrics)
+        (unfinished / "README.md").write_text(card)
+        if folder.exists():
+            folder.rmdir()
+        unfinished.rename(folder)
+    except OSError as error:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise StorageError(f"{folder} cannot be written ({error})") from error
+
+
+def _write_json(path: Path, data: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(dict(data), indent=2) + "\n")

@@ -1,0 +1,204 @@
+"""The training loop: one recipe, one seed, one learning curve."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from evoft.outcome import CurvePoint, Outcome, Status
+from evoft.recipe import Recipe
+from evoft.seeds import derive
+from evoft.training.augmentation import Dice, augment, mix
+from evoft.training.checkpoints import trained_state
+from evoft.training.freezing import freeze, train_mode
+from evoft.training.optimization import make_optimizer, rate_factor, set_rate, training_step
+
+#: Images in a batch of validation, where no gradient is kept.
+_VAL_BATCH = 256
+
+#: Called as ``report(epoch, name=number, ...)``; without numbers it is a mere sign of life.
+Report = Callable[..., None]
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """The images of one split, decoded, on the device."""
+
+    #: ``(all images, height, width, 3)``, uint8: of every split, so that splits share the memory.
+    pixels: Tensor
+    #: ``(images,)``, int64: where this split's images are.
+    places: Tensor
+    #: ``(images,)``, int64: their classes.
+    labels: Tensor
+    #: ``(3,)`` each: what normalisation subtracts and divides by, for values 0 to 1.
+    mean: Tensor
+    std: Tensor
+    classes: int
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batch(self, chosen: Tensor) -> Tensor:
+        """Return some of the split's images as ``(batch, 3, height, width)``, values 0 to 1."""
+        return self.pixels[self.places[chosen]].permute(0, 3, 1, 2).float().div_(255.0)
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Return a batch as the backbone wants it."""
+        return (images - self.mean[:, None, None]) / self.std[:, None, None]
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What training gave: the outcome, and the weights that earned it."""
+
+    outcome: Outcome
+    #: What was trained, by name; empty unless the outcome is good.
+    state: dict[str, Tensor]
+
+
+@dataclass(slots=True)
+class _Best:
+    """The best epoch so far, for early stopping."""
+
+    accuracy: float = -math.inf
+    epoch: int = 0
+    state: dict[str, Tensor] | None = None
+
+
+def fine_tune(
+    model: nn.Module,
+    recipe: Recipe,
+    train: Examples,
+    val: Examples,
+    seed: int,
+    *,
+    report: Report,
+    amp: bool,
+) -> Trained:
+    """Fine-tune a model by a recipe.
+
+    The fitness is the validation accuracy after the last epoch; with ``patience`` it is that of the
+    best epoch, whose weights are then kept.
+
+    Args:
+        model: With its start weights, on the device; it is trained in place.
+        recipe: What to do.
+        train: What to learn from.
+        val: What the fitness is measured on.
+        seed: Of everything random from here on: order, augmentation, mixing, dropout.
+        report: Told of each epoch, and of each step as a sign of life.
+        amp: Mixed precision on a GPU.
+    """
+    torch.manual_seed(derive(seed, "layers"))
+    freeze(model, recipe.freeze_depth)
+    trainer = _Trainer(model, recipe, train, seed, report, amp)
+    best, curve = _Best(), []
+    for epoch in range(recipe.epochs):
+        train_loss, train_accuracy = trainer.epoch(epoch)
+        val_loss, val_accuracy = evaluate(model, val)
+        metrics = {
+            "train_loss": train_loss,
+            "train_accuracy": train_accuracy,
+            "val_loss": val_loss,
+            "val_accuracy": val_accuracy,
+        }
+        curve.append(CurvePoint(epoch + 1.0, metrics))
+        report(epoch + 1.0, **metrics)
+        if not (math.isfinite(train_loss) and math.isfinite(val_loss)):
+            reason = f"the loss was not finite in epoch {epoch + 1}"
+            return Trained(Outcome(Status.DIVERGED, reason=reason, curve=tuple(curve)), {})
+        if recipe.patience:
+            if val_accuracy > best.accuracy:
+                best = _Best(val_accuracy, epoch, trained_state(model))
+            elif epoch - best.epoch >= recipe.patience:
+                break
+    state = trained_state(model) if best.state is None else best.state
+    fitness = val_accuracy if best.state is None else best.accuracy
+    return Trained(Outcome.of_fitness(fitness, curve=tuple(curve)), state)
+
+
+class _Trainer:
+    """What lasts from epoch to epoch."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        recipe: Recipe,
+        train: Examples,
+        seed: int,
+        report: Report,
+        amp: bool,
+    ) -> None:
+        device = train.pixels.device
+        self._model = model
+        self._recipe = recipe
+        self._train = train
+        self._report = report
+        self._optimizer = make_optimizer(model, recipe)
+        # Order and changes of the images are streams of their own, so that two recipes with one
+        # seed see the same images in the same order whatever else they draw.
+        self._order = Dice(derive(seed, "order"), torch.device("cpu"))
+        self._dice = Dice(derive(seed, "augment"), device)
+        self._batch = min(recipe.batch_size, len(train))
+        self._steps = len(train) // self._batch
+        self._precision = _precision(device) if amp else None
+        half = self._precision is torch.float16
+        self._scaler = torch.amp.GradScaler(device.type) if half else None
+
+    def epoch(self, number: int) -> tuple[float, float]:
+        """Train for one epoch; return the mean loss and the share of images classified rightly."""
+        model, train, recipe = self._model, self._train, self._recipe
+        device = train.pixels.device
+        train_mode(model)
+        order = self._order.order(len(train)).to(device)
+        loss_sum = torch.zeros((), device=device)
+        right = torch.zeros((), device=device, dtype=torch.int64)
+        for step in range(self._steps):
+            places = order[step * self._batch : (step + 1) * self._batch]
+            labels = train.labels[places]
+            images = augment(train.batch(places), recipe, self._dice)
+            images, targets = mix(images, labels, train.classes, recipe, self._dice)
+            done = (number + (step + 0.5) / self._steps) / recipe.epochs
+            set_rate(self._optimizer, rate_factor(recipe, done))
+            loss, logits = training_step(
+                model,
+                self._optimizer,
+                train.normalise(images),
+                targets,
+                smoothing=recipe.smoothing,
+                l1=recipe.l1,
+                scaler=self._scaler,
+                precision=self._precision,
+            )
+            loss_sum += loss
+            right += (logits.argmax(dim=1) == labels).sum()
+            self._report(number + step / self._steps)
+        return float(loss_sum) / self._steps, int(right) / (self._steps * self._batch)
+
+
+def _precision(device: torch.device) -> torch.dtype | None:
+    if device.type != "cuda":
+        return None
+    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+
+
+@torch.inference_mode()
+def predict(model: nn.Module, examples: Examples) -> Tensor:
+    """Return the logits ``(images, classes)`` of a split, in float32, in its own order."""
+    model.eval()
+    places = torch.arange(len(examples), device=examples.pixels.device)
+    batches = (places[i : i + _VAL_BATCH] for i in range(0, len(examples), _VAL_BATCH))
+    logits = [model(examples.normalise(examples.batch(batch))).float() for batch in batches]
+    return torch.cat(logits)
+
+
+def evaluate(model: nn.Module, examples: Examples) -> tuple[float, float]:
+    """Return the mean loss, and the share of the images that are classified rightly."""
+    logits = predict(model, examples)
+    loss = float(cross_entropy(logits, examples.labels))
+    return loss, float((logits.argmax(dim=1) == examples.labels).sum()) / len(examples)

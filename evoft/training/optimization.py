@@ -1,0 +1,146 @@
+"""What a recipe means to the optimizer: parameter groups, schedule, and one step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from timm.optim import create_optimizer_v2
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.optim import Optimizer
+
+from evoft.errors import SettingsError
+from evoft.recipe import Recipe
+from evoft.training.freezing import classifier_names, layer_groups
+
+
+def rate_scales(model: nn.Module, recipe: Recipe) -> dict[str, float]:
+    """Return each parameter's learning rate as a multiple of ``lr``, by name.
+
+    The last layer group of the trunk has 1, each one before it ``layer_decay`` times the next
+    (Clark et al. 2020, ELECTRA, section 3.2), the classifier ``head_lr_factor``.
+    """
+    groups = layer_groups(model)
+    scales = dict.fromkeys(classifier_names(model), recipe.head_lr_factor)
+    for index, names in enumerate(groups):
+        scale = recipe.layer_decay ** (len(groups) - 1 - index)
+        scales |= dict.fromkeys(names, scale)
+    return scales
+
+
+def parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, object]]:
+    """Return the trainable parameters in groups of equal rate and decay.
+
+    Vectors and biases are not decayed.
+    """
+    scales = rate_scales(model, recipe)
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            decay = recipe.weight_decay if parameter.ndim > 1 else 0.0
+            groups.setdefault((scales[name], decay), []).append(parameter)
+    return [
+        {"params": parameters, "lr": recipe.lr * scale, "peak": recipe.lr * scale,
+         "weight_decay": decay}
+        for (scale, decay), parameters in groups.items()
+    ]  # fmt: skip
+
+
+def make_optimizer(model: nn.Module, recipe: Recipe) -> Optimizer:
+    """Return timm's optimizer of that name over the model's trainable parameters.
+
+    Raises:
+        SettingsError: timm has no such optimizer, or it cannot be made here.
+    """
+    try:
+        optimizer: Optimizer = create_optimizer_v2(
+            parameter_groups(model, recipe),
+            opt=recipe.opt,
+            lr=recipe.lr,
+            weight_decay=recipe.weight_decay,
+            momentum=recipe.momentum,
+        )
+    except Exception as error:
+        raise SettingsError(f"timm cannot make the optimizer {recipe.opt!r} ({error})") from error
+    return optimizer
+
+
+def rate_factor(recipe: Recipe, progress: float) -> float:
+    """Return the learning rate as a share of its peak.
+
+    Args:
+        recipe: Its schedule and warm-up.
+        progress: Share of the training that is done, ``[0, 1]``.
+    """
+    if progress < recipe.warmup:
+        return progress / recipe.warmup
+    done = (progress - recipe.warmup) / (1.0 - recipe.warmup)
+    match recipe.sched:
+        case "linear":
+            return 1.0 - done
+        case "cosine":
+            return 0.5 * (1.0 + math.cos(math.pi * done))
+        case "step":
+            return 0.1 ** min(int(3 * done), 2)
+        case _:
+            return 1.0
+
+
+def set_rate(optimizer: Optimizer, factor: float) -> None:
+    """Set every group's learning rate to ``factor`` times its peak."""
+    for group in optimizer.param_groups:
+        group["lr"] = group["peak"] * factor
+
+
+def add_l1(parameters: Iterable[nn.Parameter], weight: float) -> None:
+    """Add the subgradient of ``weight * sum(|w|)`` of matrices and kernels to their gradients."""
+    for parameter in parameters:
+        if parameter.grad is not None and parameter.ndim > 1:
+            parameter.grad.add_(parameter.detach().sign(), alpha=weight)
+
+
+def training_step(
+    model: nn.Module,
+    optimizer: Optimizer,
+    images: Tensor,
+    targets: Tensor,
+    *,
+    smoothing: float,
+    l1: float,
+    scaler: torch.amp.GradScaler | None = None,
+    precision: torch.dtype | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Take one optimizer step.
+
+    Args:
+        model: In training mode.
+        optimizer: Over the model's trainable parameters, its rates set.
+        images: ``(batch, 3, height, width)``, normalised.
+        targets: ``(batch, classes)``, rows that sum to one.
+        smoothing: Label smoothing, ``[0, 1)``.
+        l1: Weight of the L1 penalty.
+        scaler: Gradient scaling, with half precision.
+        precision: Type of mixed precision; None: none.
+
+    Returns:
+        The mean loss, a scalar, and the logits ``(batch, classes)``, both detached.
+    """
+    optimizer.zero_grad(set_to_none=True)
+    with torch.autocast(images.device.type, dtype=precision, enabled=precision is not None):
+        logits = model(images)
+        loss = cross_entropy(logits.float(), targets, label_smoothing=smoothing)
+    if scaler is not None:
+        scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        scaler.unscale_(optimizer)
+    else:
+        loss.backward()  # type: ignore[no-untyped-call]
+    if l1:
+        add_l1((p for g in optimizer.param_groups for p in g["params"]), l1)
+    if scaler is not None:
+        scaler.step(optimizer)
+        scaler.update()
+    else:
+        optimizer.step()
+    return loss.detach(), logits.detach()

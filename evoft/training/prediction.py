@@ -1,0 +1,65 @@
+"""Prediction with an exported model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import timm
+import torch
+from timm.data import resolve_data_config
+
+from evoft.errors import BackboneError
+from evoft.training.data import Preprocessing, load_one
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a model says of one image."""
+
+    image: str
+    label: str
+    #: Probability of the label, 0 to 1.
+    probability: float
+
+
+def predict_files(folder: Path, images: Sequence[str]) -> list[Prediction]:
+    """Return the most probable class of each image file.
+
+    Args:
+        folder: What ``evoft export`` wrote, or any model in the hub's format with label names.
+        images: Image files, each read by itself.
+
+    Raises:
+        BackboneError: The folder holds no model that timm loads.
+        DataError: An image cannot be decoded.
+    """
+    try:
+        config = json.loads((folder / "config.json").read_text())
+        model = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
+        data = resolve_data_config({}, model=model)
+    except Exception as error:
+        raise BackboneError(f"{folder} holds no model that timm loads ({error})") from error
+    labels = config.get("label_names") or [str(i) for i in range(int(model.num_classes))]
+    preprocessing = Preprocessing(
+        img_size=tuple(data["input_size"][1:]),
+        mean=tuple(data["mean"]),
+        std=tuple(data["std"]),
+        interpolation=data["interpolation"],
+        crop_pct=data["crop_pct"],
+        crop_mode=data.get("crop_mode") or "center",
+    )
+    mean = torch.tensor(preprocessing.mean)[:, None, None]
+    std = torch.tensor(preprocessing.std)[:, None, None]
+    predictions = []
+    for image in images:
+        pixels = torch.from_numpy(np.ascontiguousarray(load_one(image, preprocessing)))
+        batch = ((pixels.permute(2, 0, 1).float() / 255.0 - mean) / std)[None]
+        with torch.inference_mode():
+            probabilities = model(batch).softmax(dim=1)[0]
+        place = int(probabilities.argmax())
+        predictions.append(Prediction(image, labels[place], float(probabilities[place])))
+    return predictions
