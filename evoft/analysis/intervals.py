@@ -1,0 +1,49 @@
+"""Confidence intervals for shares of images classified rightly."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from evoft.verdict import Verdict
+
+#: The normal quantile of a two-sided interval of 95 %.
+_Z = 1.959963984540054
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """An estimate, and the bounds within which the truth lies 95 times in a hundred."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+def share_interval(right: float, images: int) -> Interval:
+    """Return the share ``right / images`` with Wilson's score interval (Wilson 1927).
+
+    Args:
+        right: Images classified rightly, ``0 .. images``; a mean of several runs may be no whole
+            number.
+        images: At least 1.
+    """
+    share = right / images
+    weight = _Z * _Z / images
+    centre = (share + weight / 2) / (1 + weight)
+    half = _Z / (1 + weight) * math.sqrt(share * (1 - share) / images + weight / (4 * images))
+    return Interval(share, max(0.0, centre - half), min(1.0, centre + half))
+
+
+def gain_interval(verdict: Verdict) -> Interval:
+    """Return the winner's accuracy less the default recipe's, on the same test images.
+
+    The interval is Wald's for paired shares with half an image added to each of the four
+    counts (Agresti and Min 2005, section 3), which keeps its promise for small counts too.
+    """
+    images = verdict.images
+    gain = (verdict.only_winner - verdict.only_default) / images
+    size = images + 2
+    up, down = (verdict.only_winner + 0.5) / size, (verdict.only_default + 0.5) / size
+    half = _Z * math.sqrt((up + down - (up - down) ** 2) / size)
+    return Interval(gain, max(-1.0, up - down - half), min(1.0, up - down + half))

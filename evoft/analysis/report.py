@@ -1,0 +1,169 @@
+"""The report at the end of a run: the best recipe beside the default one, and what it gained."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from evoft.analysis.intervals import Interval, gain_interval, share_interval
+from evoft.lineage import Population
+from evoft.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One recipe, how it did, and how sure that is."""
+
+    id: int
+    recipe: Mapping[str, Any]
+    #: Validation accuracy of each final run, in order of repeat; each had a fresh seed.
+    validation_runs: tuple[float, ...]
+    #: Their mean, with the interval of one run's images.
+    validation: Interval
+    #: Of its best final run, whose weights are exported; None where the test was not read.
+    test: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a finished run found."""
+
+    winner: Standing
+    #: None when the default recipe never ended well.
+    default: Standing | None
+    #: Test accuracy of the winner less the default's; None without a default or a test.
+    gain: Interval | None
+    #: Fitness of the winner in the search less its mean in the final runs: what choosing the
+    #: best of many on one validation split made it look better than it is.
+    optimism: float
+    #: How often the test split was read over the life of the population.
+    readings: int
+
+    @property
+    def significant(self) -> bool:
+        """Whether the whole interval of the gain is above zero."""
+        return self.gain is not None and self.gain.low > 0
+
+
+def report_of(population: Population) -> Report | None:
+    """Return the report of a population; None before its test split was read."""
+    if not population.verdicts:
+        return None
+    verdict = population.verdicts[-1]
+    images = int(population.header.data["splits"]["val"])
+    test = share_interval(verdict.both + verdict.only_winner, verdict.images)
+    winner = _standing(population, verdict.winner, images, test)
+    search_fitness = population[verdict.winner].fitness
+    return Report(
+        winner=winner,
+        default=_default(population, verdict, images),
+        gain=gain_interval(verdict) if verdict.default >= 0 else None,
+        optimism=search_fitness - winner.validation.estimate,
+        readings=len(population.verdicts),
+    )
+
+
+def _default(population: Population, verdict: Verdict, images: int) -> Standing | None:
+    if verdict.default < 0:
+        return None
+    test = share_interval(verdict.both + verdict.only_default, verdict.images)
+    return _standing(population, verdict.default, images, test)
+
+
+def _standing(population: Population, id: int, images: int, test: Interval) -> Standing:
+    runs = tuple(
+        record.outcome.fitness
+        for record in population.finals(id)
+        if record.outcome.score > -math.inf
+    )
+    mean = sum(runs) / len(runs)
+    validation = share_interval(mean * images, images)
+    return Standing(id, population.recipe(id) or {}, runs, validation, test)
+
+
+def metrics_of(report: Report) -> dict[str, Any]:
+    """Return a report's numbers as plain JSON data, accuracies from 0 to 1."""
+    return {
+        "winner": _numbers(report.winner),
+        "default": _numbers(report.default) if report.default else None,
+        "test_gain": _bounds(report.gain),
+        "significant_gain": report.significant,
+        "selection_optimism": report.optimism,
+        "test_split_readings": report.readings,
+    }
+
+
+def _numbers(standing: Standing) -> dict[str, Any]:
+    return {
+        "individual": standing.id,
+        "validation_accuracy": _bounds(standing.validation),
+        "validation_accuracy_runs": list(standing.validation_runs),
+        "test_accuracy": _bounds(standing.test),
+        "recipe": dict(standing.recipe),
+    }
+
+
+def _bounds(interval: Interval | None) -> dict[str, float] | None:
+    if interval is None:
+        return None
+    return {"estimate": interval.estimate, "low": interval.low, "high": interval.high}
+
+
+def percent(interval: Interval | None) -> str:
+    """Return an accuracy and its interval in per cent, as in ``98.1 % (96.1 to 99.1)``."""
+    if interval is None:
+        return ""
+    low, high = 100 * interval.low, 100 * interval.high
+    return f"{100 * interval.estimate:.1f} % ({low:.1f} to {high:.1f})"
+
+
+def comparison_rows(report: Report) -> list[tuple[str, str, str]]:
+    """Return the rows of the table that sets the best recipe beside the default."""
+    default = report.default
+    names = list(report.winner.recipe)
+    rows = []
+    for name in names:
+        mine = plain(report.winner.recipe[name])
+        other = plain(default.recipe[name]) if default else "failed"
+        rows.append((name, mine, other))
+    runs = len(report.winner.validation_runs)
+    rows.append(
+        (
+            f"validation accuracy, mean of {runs} fresh seeds",
+            percent(report.winner.validation),
+            percent(default.validation) if default else "failed",
+        )
+    )
+    rows.append(
+        (
+            "test accuracy",
+            percent(report.winner.test),
+            percent(default.test) if default else "failed",
+        )
+    )
+    return rows
+
+
+def gain_sentence(report: Report) -> str:
+    """Return what the winner gained over the default recipe on the test split, honestly."""
+    if report.gain is None:
+        return "The default recipe never ended well, so there is nothing to compare with."
+    if report.default and report.default.id == report.winner.id:
+        return "The default recipe won: nothing that was bred beat it. No gain."
+    gain = report.gain
+    numbers = (
+        f"{100 * gain.estimate:+.1f} points on the test images "
+        f"(95 % interval {100 * gain.low:+.1f} to {100 * gain.high:+.1f})"
+    )
+    if report.significant:
+        return f"Gain over the default recipe: {numbers}."
+    return f"No significant gain over the default recipe: {numbers}."
+
+
+def plain(value: object) -> str:
+    """Return a value as short as it can be told: four significant digits for a number."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value)

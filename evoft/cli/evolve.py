@@ -1,0 +1,93 @@
+"""``evoft evolve``: make a population and run it to its end."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import click
+
+from evoft.cli.flags import (
+    EVOLVE_FLAGS,
+    RECIPE_FLAGS,
+    RUN_FLAGS,
+    configuration,
+    overlaid,
+    with_flags,
+)
+from evoft.cli.progress import decoding_bar, run_to_the_end
+from evoft.errors import SettingsError
+from evoft.search.space import SearchSpace
+
+
+@click.command("evolve")
+@click.argument("data", required=False)
+@click.option("--file", type=click.Path(path_type=Path), help="Population file; populations/NAME.h5 unless given.")  # fmt: skip  # noqa: E501
+@click.option("--output", type=click.Path(path_type=Path), help="Folder for the best model; beside the population file unless given.")  # fmt: skip  # noqa: E501
+@click.option("-c", "--config", type=click.Path(path_type=Path), help="TOML file of settings; flags win over it.")  # fmt: skip  # noqa: E501
+@click.option("--space", type=click.Path(path_type=Path), help="TOML file of genes; `evoft space` prints the default.")  # fmt: skip  # noqa: E501
+@click.option("--pretrained/--no-pretrained", "training__pretrained", default=None, help="Start from pretrained or from random weights.")  # fmt: skip  # noqa: E501
+@click.option("--amp/--no-amp", "training__amp", default=None, help="Mixed precision on a GPU.")
+@click.option("--model-kwargs", multiple=True, metavar="NAME=VALUE", help="Argument for timm's create_model; may be given again.")  # fmt: skip  # noqa: E501
+@click.option("--mean", "training__mean", type=float, nargs=3, help="Mean of the channels.")
+@click.option("--std", "training__std", type=float, nargs=3, help="Standard deviation of the channels.")  # fmt: skip  # noqa: E501
+@with_flags(EVOLVE_FLAGS, RUN_FLAGS, RECIPE_FLAGS)
+def evolve_command(
+    data: str | None,
+    file: Path | None,
+    output: Path | None,
+    config: Path | None,
+    space: Path | None,
+    model_kwargs: tuple[str, ...],
+    **flags: Any,
+) -> None:
+    """Evolve fine-tuning recipes for DATA and export the best model.
+
+    DATA is a folder of {train,val,test}/CLASS/IMAGE or of CLASS/IMAGE, a CSV of
+    filepath,label[,split], an npz of images and labels, or `digits` (the default).
+    """
+    from evoft.fine_tuning import start
+
+    base = configuration(config)
+    genes = _space(base, space)
+    if data is not None:
+        flags["training__data"] = data
+    if model_kwargs:
+        flags["training__model_kwargs"] = _pairs(model_kwargs)
+    if flags["run__budget"] is not None and flags["search__generations"] is None:
+        # One budget is enough: without a number of generations the time alone decides.
+        base.setdefault("search", {}).setdefault("generations", None)
+    settings = overlaid(base, flags)
+    file = file or Path("populations") / f"{_name(settings.training.data)}.h5"
+    with decoding_bar() as progress:
+        run = start(settings, genes, file, progress)
+    run_to_the_end(run, output)
+
+
+def _space(base: dict[str, Any], path: Path | None) -> SearchSpace | None:
+    """Return the space of the file, or of the configuration's own tables; None: the default."""
+    table = base.pop("space", None)
+    if path is not None:
+        try:
+            return SearchSpace.from_toml(path.read_text())
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"the search space {path} cannot be read ({error})") from error
+    return None if table is None else SearchSpace.from_dict(table)
+
+
+def _pairs(texts: tuple[str, ...]) -> dict[str, Any]:
+    pairs: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            raise SettingsError(f"--model-kwargs takes NAME=VALUE, but got {text!r}")
+        try:
+            pairs[name] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            pairs[name] = value
+    return pairs
+
+
+def _name(data: str) -> str:
+    return Path(data).absolute().stem or "population"

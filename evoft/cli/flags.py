@@ -1,0 +1,171 @@
+"""The flags of ``evolve`` and ``resume``, and the settings that they make.
+
+A flag stands for one field of one settings record; a recipe flag fixes a gene to one value and
+takes it out of the search.  Flags win over the configuration file, which wins over the defaults.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from evoft.errors import SettingsError
+from evoft.settings import Settings, seconds
+from evoft.training.default_space import MEANINGS
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """One option of the command line."""
+
+    names: tuple[str, ...]
+    #: Where the value goes: ``search``, ``training``, ``run``, ``fixed``, or empty for the top.
+    table: str
+    field: str
+    type: Any
+    help: str
+
+
+def _models(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+#: What can be changed over the life of a population.
+RUN_FLAGS = (
+    Flag(("--generations",), "search", "generations", int,
+         "Generations over the life of the population, the founders included."),
+    Flag(("--budget",), "run", "budget", seconds,
+         "Running time over the life of the population: 90s, 30m, 1h30m."),
+    Flag(("-j", "--workers"), "run", "workers", int,
+         "Worker processes; one a GPU or one a CPU core unless given."),
+    Flag(("--devices",), "run", "devices", str, "auto, cpu, or numbers of GPUs as in 0,1."),
+    Flag(("--trial-timeout",), "run", "trial_timeout", seconds, "Most time for one trial."),
+    Flag(("--stall-timeout",), "run", "stall_timeout", seconds,
+         "Time without a step after which a worker is taken for hung; 10m unless given."),
+)  # fmt: skip
+
+EVOLVE_FLAGS = (
+    Flag(("--model",), "training", "models", _models,
+         "timm model, or several separated by commas: then the backbone is a gene."),
+    Flag(("--checkpoint",), "training", "checkpoint", str,
+         "File of weights to start from instead of the model's own."),
+    Flag(("--img-size",), "training", "img_size", int, "Side of the image in pixels."),
+    Flag(("--epochs",), "training", "epochs", int, "Most epochs of a trial."),
+    Flag(("--patience",), "training", "patience", int,
+         "Epochs without a better validation accuracy before a trial ends early; 0: never."),
+    Flag(("--val-share",), "training", "val_share", float,
+         "Share split off for validation where the data has no such split."),
+    Flag(("--test-share",), "training", "test_share", float,
+         "Share split off for the test where the data has no such split."),
+    Flag(("--max-train-images",), "training", "max_train_images", int,
+         "Most images of the training split that are used."),
+    Flag(("--seed",), "", "seed", int, "The same seed gives the same lineage."),
+    Flag(("--population-size",), "search", "population_size", int, "Births in a generation."),
+    Flag(("--cxpb",), "search", "cxpb", float, "Probability that a child has two parents."),
+    Flag(("--mutpb",), "search", "mutpb", float, "Probability that a child is mutated."),
+    Flag(("--indpb",), "search", "indpb", float, "Probability that each gene mutates then."),
+    Flag(("--sigma",), "search", "sigma", float, "Mutation's step, a share of the gene's range."),
+    Flag(("--tournsize",), "search", "tournsize", int, "Individuals in a tournament."),
+    Flag(("--elite",), "search", "elite", int, "How many of the best ever stay alive."),
+    Flag(("--lookahead",), "search", "lookahead", int,
+         "Births in the open at a birth: more keep more workers busy."),
+    Flag(("--finalists",), "search", "finalists", int,
+         "How many of the best are run again before one is named."),
+    Flag(("--repeats",), "search", "repeats", int, "How often each finalist is run again."),
+)  # fmt: skip
+
+#: timm's flags for single values; here each fixes the gene of that name.
+_RECIPE_TYPES: Mapping[str, Any] = {
+    "lr": float, "head_lr_factor": float, "weight_decay": float, "l1": float, "batch_size": int,
+    "drop": float, "drop_path": float, "freeze_depth": _value, "opt": str, "momentum": float,
+    "layer_decay": float, "sched": str, "warmup": float, "smoothing": float, "mixup": float,
+    "cutmix": float, "augment": float, "hflip": float, "reprob": float,
+}  # fmt: skip
+
+RECIPE_FLAGS = tuple(
+    Flag(
+        ("-b", "--batch-size") if name == "batch_size" else (f"--{name.replace('_', '-')}",),
+        "fixed",
+        name,
+        kind,
+        f"Fix the gene: {MEANINGS[name]}.",
+    )
+    for name, kind in _RECIPE_TYPES.items()
+)
+
+
+class _Parsed(click.ParamType[Any]):
+    """A value that a function of ours reads, with its own error."""
+
+    def __init__(self, parse: Callable[[str], Any], name: str) -> None:
+        self._parse = parse
+        self.name = name
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Return the value; the error names the flag."""
+        try:
+            return self._parse(value)
+        except SettingsError as error:
+            self.fail(str(error), param, ctx)
+
+
+_NAMES = {seconds: "time", _models: "names", _value: "value"}
+
+
+def with_flags(*groups: tuple[Flag, ...]) -> Callable[[Any], Any]:
+    """Return a decorator that gives a command these options."""
+
+    def decorate(function: Any) -> Any:
+        for flag in reversed([flag for group in groups for flag in group]):
+            kind = _Parsed(flag.type, _NAMES[flag.type]) if flag.type in _NAMES else flag.type
+            name = f"{flag.table or 'top'}__{flag.field}"
+            function = click.option(*flag.names, name, type=kind, help=flag.help)(function)
+        return function
+
+    return decorate
+
+
+def overlaid(base: Mapping[str, Any], flags: Mapping[str, Any]) -> Settings:
+    """Return the settings of a configuration with the flags that were given laid over it.
+
+    Raises:
+        SettingsError: A name or value that cannot be set.
+    """
+    data: dict[str, Any] = {k: dict(v) if isinstance(v, Mapping) else v for k, v in base.items()}
+    for name, value in flags.items():
+        table, _, field = name.partition("__")
+        if value is None or not field:
+            continue
+        if table == "top":
+            data[field] = value
+        else:
+            data.setdefault(table, {})[field] = value
+    return Settings.from_dict(data)
+
+
+def configuration(path: Path | None) -> dict[str, Any]:
+    """Return the tables of a configuration file; none without a file.
+
+    Raises:
+        SettingsError: The file cannot be read, or is not TOML.
+    """
+    if path is None:
+        return {}
+    try:
+        return tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"the configuration {path} cannot be read ({error})") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"the configuration {path} is not valid TOML: {error}") from error

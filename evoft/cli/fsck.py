@@ -1,0 +1,24 @@
+"""``evoft fsck``: what is wrong with a population's files, and repairing what can be."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from evoft.cli.output import emit, format_option
+from evoft.errors import PopulationFileError
+from evoft.lineage import check, repair
+
+
+@click.command("fsck")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--repair", "mend", is_flag=True, help="Repair from the journal what can be.")
+@format_option
+def fsck_command(file: Path, mend: bool, form: str) -> int:
+    """Check FILE, its journal and its checkpoints; exit with 5 if something is wrong."""
+    findings = repair(file) if mend else check(file)
+    emit([asdict(finding) for finding in findings], form)
+    broken = any(finding.severity == "error" for finding in findings)
+    return PopulationFileError.exit_code if broken and not mend else 0

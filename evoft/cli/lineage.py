@@ -1,0 +1,58 @@
+"""``evoft lineage``: who an individual came from, what each step changed and what it gained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from evoft.cli.output import emit, emit_json, format_option, short
+from evoft.errors import NoResultError
+from evoft.lineage import Population, Step, ancestors
+
+
+@click.command("lineage")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("id", type=int, required=False)
+@format_option
+def lineage_command(file: Path, id: int | None, form: str) -> None:
+    """Show the ancestry of the winner, or of individual ID, in order of birth."""
+    population = Population.open(file)
+    if id is None:
+        if population.winner is None:
+            raise NoResultError(f"no trial in {file} has ended well yet: name an individual's ID")
+        id = population.winner.id
+    steps = ancestors(population, id)
+    if form == "json":
+        emit_json([_document(step) for step in steps])
+    else:
+        emit([_row(step) for step in steps], form)
+
+
+def _changes(step: Step) -> str:
+    return ", ".join(
+        f"{change.gene} {short(change.before)} -> {short(change.after)}" for change in step.changes
+    )
+
+
+def _row(step: Step) -> dict[str, Any]:
+    individual = step.individual
+    return {
+        "id": individual.id,
+        "generation": individual.generation,
+        "operator": individual.operator,
+        "parents": individual.parents,
+        "fitness": individual.fitness,
+        "gain": step.gain,
+        "against": step.compared_with,
+        "changes": _changes(step) or None,
+    }
+
+
+def _document(step: Step) -> dict[str, Any]:
+    changes = [
+        {"gene": change.gene, "before": change.before, "after": change.after}
+        for change in step.changes
+    ]
+    return _row(step) | {"genome": dict(step.individual.genome), "changes": changes}

@@ -1,0 +1,84 @@
+"""``evoft``: the group of commands, and how errors and signals leave it."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+from typing import Any, NoReturn
+
+import click
+
+from evoft.cli.evolve import evolve_command
+from evoft.cli.export import export_command
+from evoft.cli.fsck import fsck_command
+from evoft.cli.lineage import lineage_command
+from evoft.cli.predict import predict_command
+from evoft.cli.resume import resume_command
+from evoft.cli.show import show_command
+from evoft.cli.space import space_command
+from evoft.environment import evoft_version
+from evoft.errors import EvoftError
+
+#: Exit codes of a run that was stopped from outside, as a shell has them.
+INTERRUPTED, TERMINATED = 130, 143
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(evoft_version(), prog_name="evoft")
+def group() -> None:
+    """Evolve fine-tuning recipes: a folder of images in, the best fine-tuned model out.
+
+    \b
+    Exit codes: 0 done, 2 a setting is wrong, 3 data, 4 backbone, 5 population file, 6 disk,
+    7 workers, 8 no trial ended well, 130 Ctrl-C, 143 SIGTERM.
+    """
+
+
+for command in (
+    evolve_command,
+    resume_command,
+    show_command,
+    lineage_command,
+    export_command,
+    predict_command,
+    space_command,
+    fsck_command,
+):
+    group.add_command(command)
+
+
+class Terminated(BaseException):
+    """SIGTERM came."""
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    raise Terminated
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with the documented code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: list[str] | None) -> int:
+    try:
+        result: Any = group.main(arguments, standalone_mode=False)
+    except EvoftError as error:
+        click.echo(f"evoft: {error}", err=True)
+        return error.exit_code
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.Abort:
+        return INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, Terminated) as stop:
+        return INTERRUPTED if isinstance(stop, KeyboardInterrupt) else TERMINATED
+    except BrokenPipeError:
+        # Whoever read our output has enough; Python would complain at exit otherwise.
+        sys.stderr.close()
+        return 0
+    return result if isinstance(result, int) else 0

@@ -1,0 +1,183 @@
+"""What a run prints: its plan, its progress, and at its end what it found."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from tqdm import tqdm
+
+from evoft.analysis.card import model_card
+from evoft.analysis.report import comparison_rows, gain_sentence, metrics_of, report_of
+from evoft.cli.output import duration, table
+from evoft.fine_tuning import FineTuning, Plan
+from evoft.fine_tuning.preparation import Progress
+from evoft.outcome import Outcome, Status
+from evoft.trial import Stage, Trial
+from evoft.verdict import Verdict
+
+
+@contextmanager
+def decoding_bar() -> Iterator[Progress]:
+    """Yield what shows how far the decoding is, once it takes more than a moment."""
+    with tqdm(desc="images", unit="image", leave=False, delay=1.0, total=0) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield show
+
+
+def run_to_the_end(run: FineTuning, output: Path | None) -> None:
+    """Run the search, the finals and the test, export the best model, and say what was found."""
+    file = run.plan.file
+    folder = output or file.with_suffix(".best")
+    with run:
+        click.echo(plan_text(run.plan))
+        try:
+            _search(run)
+            verdict = run.judge()
+            _export(run, verdict, folder)
+        except BaseException as stop:
+            if not isinstance(stop, Exception):
+                trials = len(run.evolution.ledger.records)
+                click.echo(
+                    f"\nStopped; {trials} trials are safe in {file}. Go on with:\n"
+                    f"  evoft resume {file}",
+                    err=True,
+                )
+            raise
+    click.echo(end_text(run, folder))
+
+
+def plan_text(plan: Plan) -> str:
+    """Return what the run is going to do, for people."""
+    images, search = plan.images, plan.settings.search
+    splits = ", ".join(f"{count} {split}" for split, count in images.counts().items())
+    births = "as many as the budget allows"
+    if search.births is not None:
+        births = f"{search.births} in {search.generations} generations"
+    budget = plan.settings.run.budget
+    estimate = "ends with the budget" if plan.seconds is None else f"about {_about(plan)}"
+    if budget is not None:
+        estimate += f", at most {duration(budget)} by --budget"
+    where = ", ".join(sorted({_device_name(plan, device) for device in plan.devices}))
+    rows = [
+        (
+            "data",
+            f"{images.name}: {len(images)} images of {len(images.classes)} classes ({splits})",
+        ),
+        *(("", note) for note in images.notes),
+        *(("backbone", _backbone(plan, i)) for i in range(len(plan.backbones))),
+        ("genes", f"{len(plan.space)}: {', '.join(plan.space)}"),
+        ("fixed", ", ".join(f"{k} = {v}" for k, v in plan.settings.fixed.items())),
+        ("individuals", f"{births}, each for at most {plan.settings.training.epochs} epochs"),
+        ("already done", f"{plan.born} trials" if plan.born else ""),
+        ("finals", _finals(plan)),
+        ("workers", f"{len(plan.devices)} on {where}"),
+        ("estimate", estimate),
+        ("population", str(plan.file)),
+    ]
+    return "\n".join(f"{name:<13}{text}" for name, text in rows if text) + "\n"
+
+
+def _about(plan: Plan) -> str:
+    return duration(plan.seconds or 0.0)
+
+
+def _backbone(plan: Plan, index: int) -> str:
+    facts = plan.backbones[index]
+    height, width = facts.preprocessing.img_size
+    start = "pretrained" if facts.weights else "random start"
+    return (
+        f"{facts.model} ({start}): {facts.parameters:,} parameters in {facts.layer_groups} layer "
+        f"groups and a classifier, {height} x {width} pixels"
+    )
+
+
+def _finals(plan: Plan) -> str:
+    search = plan.settings.search
+    if not search.finalists:
+        return "none"
+    return (
+        f"the {search.finalists} best and the default recipe again with {search.repeats} fresh "
+        "seeds each, then the test split, once"
+    )
+
+
+def _device_name(plan: Plan, device: str) -> str:
+    return "the CPU" if device == "cpu" else f"GPU {device} ({plan.gpus[int(device)]})"
+
+
+def _search(run: FineTuning) -> None:
+    """Run search and finals under a progress bar, a line for each generation."""
+    births = run.plan.settings.search.births
+    total = None if births is None else births + run.plan.final_runs
+    with tqdm(total=total, initial=run.plan.born, unit="trial", desc="trials") as bar:
+
+        def observe(trial: Trial, outcome: Outcome) -> None:
+            best = run.evolution.best
+            bar.set_postfix_str(f"best {best.fitness:.4f} (#{best.id})" if best else "no best yet")
+            bar.update()
+            if outcome.status is not Status.OK:
+                name = "final run of" if trial.stage is Stage.FINAL else "individual"
+                tqdm.write(f"{name} {trial.individual}: {outcome.status}: {outcome.reason}")
+
+        for generation in run.generations(observe):
+            scores = generation.scores
+            mean = f"mean {sum(scores) / len(scores):.4f}" if scores else "all failed"
+            best = generation.best
+            tqdm.write(
+                f"generation {generation.index}: best so far {best.fitness:.4f} (#{best.id}), "
+                f"{mean}"
+            )
+        bar.total = bar.n + run.final_runs()
+        bar.refresh()
+        run.finals(observe)
+
+
+def _export(run: FineTuning, verdict: Verdict, folder: Path) -> None:
+    population = run.evolution.population
+    report = report_of(population)
+    assert report is not None
+    card = model_card(population.header, population[verdict.winner], report)
+    if folder == run.plan.file.with_suffix(".best"):
+        shutil.rmtree(folder, ignore_errors=True)  # an earlier best of this population
+    key = (Stage.FINAL, verdict.winner, verdict.winner_repeat)
+    run.export(folder, key, card, metrics_of(report))
+
+
+def end_text(run: FineTuning, folder: Path) -> str:
+    """Return what the run found and how to go on, for people."""
+    report = report_of(run.evolution.population)
+    assert report is not None
+    default = f"default (#{report.default.id})" if report.default else "default"
+    columns = ("", f"best (#{report.winner.id})", default)
+    file = run.plan.file
+    return "\n".join(
+        [
+            "",
+            table(columns, comparison_rows(report)),
+            "",
+            gain_sentence(report),
+            f"In the search the best looked {100 * report.optimism:+.1f} points better than in its "
+            "final runs.",
+            "",
+            f"model        {folder}",
+            f"population   {file}",
+            "",
+            "Go on with:",
+            f"  evoft predict {folder} IMAGE...",
+            f"  evoft lineage {file}",
+            f"  evoft show {file}",
+            f"  evoft resume {file} --generations {_more(run.plan)}",
+        ]
+    )
+
+
+def _more(plan: Plan) -> int:
+    return 2 * (plan.settings.search.generations or 5)

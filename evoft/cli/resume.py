@@ -1,0 +1,32 @@
+"""``evoft resume``: go on with a population where it stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from evoft.cli.flags import RUN_FLAGS, overlaid, with_flags
+from evoft.cli.progress import decoding_bar, run_to_the_end
+from evoft.settings import Settings
+
+
+@click.command("resume")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--data", help="Where the same images are now, if they have moved.")
+@click.option("--output", type=click.Path(path_type=Path), help="Folder for the best model; beside the population file unless given.")  # fmt: skip  # noqa: E501
+@with_flags(RUN_FLAGS)
+def resume_command(file: Path, data: str | None, output: Path | None, **flags: Any) -> None:
+    """Go on with the population in FILE: after a stop, or with a larger budget."""
+    from evoft.fine_tuning import resume
+
+    if data is not None:
+        flags["training__data"] = data
+
+    def change(settings: Settings) -> Settings:
+        return overlaid(settings.to_dict(), flags)
+
+    with decoding_bar() as progress:
+        run = resume(file, change=change, progress=progress)
+    run_to_the_end(run, output)

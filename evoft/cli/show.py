@@ -1,0 +1,143 @@
+"""``evoft show``: what a population holds, or one of its individuals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from evoft.analysis.report import comparison_rows, gain_sentence, metrics_of, report_of
+from evoft.cli.output import duration, emit, emit_json, format_option, short, table
+from evoft.individual import Individual
+from evoft.lineage import Population, Record
+
+
+@click.command("show")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("id", type=int, required=False)
+@click.option("--top", type=click.IntRange(min=1), help="Only the best so many, best first.")
+@click.option("--generations", is_flag=True, help="The generations instead of the individuals.")
+@format_option
+def show_command(file: Path, id: int | None, top: int | None, generations: bool, form: str) -> None:
+    """Show the population in FILE, or its individual ID with its learning curve."""
+    population = Population.open(file)
+    if id is not None:
+        _show_individual(population, id, form)
+        return
+    if form == "table":
+        click.echo(_summary(population))
+    emit(_generations(population) if generations else _individuals(population, top), form)
+
+
+def _summary(population: Population) -> str:
+    header, best = population.header, population.best
+    done = max((record.elapsed for record in population.records.values()), default=0.0)
+    lines = [
+        f"{len(population)} individuals, {len(population.generations)} complete generations, "
+        f"{duration(done)} of running, made {header.created} with seed {header.seed}"
+    ]
+    if header.data:
+        splits = ", ".join(f"{n} {split}" for split, n in header.data["splits"].items())
+        models = ", ".join(facts["model"] for facts in header.backbones)
+        lines.append(f"data {header.data['name']} ({splits}), backbone {models}")
+    if best is not None:
+        lines.append(f"best in the search: #{best.id} with fitness {best.fitness:.4f}")
+    report = report_of(population)
+    if report is not None:
+        rows = [row for row in comparison_rows(report) if "accuracy" in row[0]]
+        lines += ["", table(("", f"best (#{report.winner.id})", "default"), rows)]
+        lines += [gain_sentence(report)]
+    return "\n".join([*lines, ""])
+
+
+def individual_row(individual: Individual) -> dict[str, Any]:
+    """Return an individual as one row."""
+    outcome = individual.outcome
+    return {
+        "id": individual.id,
+        "generation": individual.generation,
+        "operator": individual.operator,
+        "parents": individual.parents,
+        "status": str(outcome.status) if outcome else None,
+        "fitness": individual.fitness,
+        "seconds": outcome.seconds if outcome else None,
+        "peak_memory": outcome.peak_memory if outcome else None,
+    }
+
+
+def _individuals(population: Population, top: int | None) -> list[dict[str, Any]]:
+    chosen = list(population)
+    if top is not None:
+        chosen = sorted(chosen, key=lambda i: (-i.score, i.id))[:top]
+    return [individual_row(i) | {"genome": _genome(i)} for i in chosen]
+
+
+def _genome(individual: Individual) -> str:
+    return ", ".join(f"{name}={short(value)}" for name, value in individual.genome.items())
+
+
+def _generations(population: Population) -> list[dict[str, Any]]:
+    rows = []
+    for generation in population.generations:
+        scores = generation.scores
+        rows.append(
+            {
+                "generation": generation.index,
+                "births": len(generation.individuals),
+                "ended_well": len(scores),
+                "best_so_far": generation.best.fitness,
+                "best_id": generation.best.id,
+                "best": max(scores, default=None),
+                "mean": sum(scores) / len(scores) if scores else None,
+            }
+        )
+    return rows
+
+
+def _show_individual(population: Population, id: int, form: str) -> None:
+    individual = population[id]
+    record = population.records[("search", id, 0)]  # type: ignore[index]
+    curve = _curve(record)
+    if form == "csv":
+        emit(curve, form)
+        return
+    recipe = population.recipe(id)
+    if form == "json":
+        report = report_of(population)
+        emit_json(
+            individual_row(individual)
+            | {
+                "reason": record.outcome.reason,
+                "seed": individual.seed,
+                "genome": dict(individual.genome),
+                "recipe": recipe,
+                "curve": curve,
+                "finals": [_final(final) for final in population.finals(id)],
+                "report": metrics_of(report) if report and report.winner.id == id else None,
+            }
+        )
+        return
+    facts = individual_row(individual) | {"reason": record.outcome.reason or None}
+    facts |= recipe or dict(individual.genome)
+    click.echo(table(("", ""), [(name, short(value)) for name, value in facts.items()]).lstrip())
+    if curve:
+        click.echo()
+        emit(curve, form)
+    if finals := [_final(final) for final in population.finals(id)]:
+        click.echo("\nFinal runs with fresh seeds:")
+        emit(finals, form)
+
+
+def _curve(record: Record) -> list[dict[str, Any]]:
+    return [{"epoch": point.epoch, **point.metrics} for point in record.outcome.curve]
+
+
+def _final(record: Record) -> dict[str, Any]:
+    return {
+        "repeat": record.trial.repeat,
+        "seed": record.trial.seed,
+        "status": str(record.outcome.status),
+        "fitness": record.outcome.fitness,
+        "seconds": record.outcome.seconds,
+    }

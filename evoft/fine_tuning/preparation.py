@@ -1,0 +1,278 @@
+"""Everything before the first trial: data, backbones, plan, decoded images, population file."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoft.environment import versions
+from evoft.errors import PopulationExistsError, PopulationMismatchError, SettingsError
+from evoft.fine_tuning.plan import Plan, checkpoints_of
+from evoft.fine_tuning.session import FineTuning
+from evoft.genome import Value
+from evoft.header import Header
+from evoft.lineage import Population, Store
+from evoft.recipe import Recipe
+from evoft.run import Evolution
+from evoft.search.evolution import Search
+from evoft.search.space import SearchSpace
+from evoft.settings import RunSettings, Settings
+from evoft.training.data import decode, limit, read_images
+from evoft.training.default_space import default_genes
+from evoft.training.facts import BackboneFacts, Survey
+from evoft.training.fine_tuner import Expression, FineTuner, Pixels, Surveyor
+from evoft.workers.local import LocalWorkers
+
+#: What workers import before the first of them starts.
+PRELOAD = ("torch", "timm", "evoft.training.loop", "evoft.training.backbone")
+#: Seconds without a step after which a fine-tuning worker is taken for hung, unless set.
+_STALL = 600.0
+
+#: Called with ``(done, total)`` while images are decoded.
+Progress = Callable[[int, int], None]
+
+
+def start(
+    settings: Settings, space: SearchSpace | None, file: Path, progress: Progress | None = None
+) -> FineTuning:
+    """Look at the data and the backbones, plan the run and make its population file.
+
+    Args:
+        settings: Everything that was set.
+        space: What to search; None: the default space.
+        file: Where the population goes.
+        progress: Told how far the decoding is.
+
+    Raises:
+        EvoftError: Whatever is wrong with data, backbones, settings or file, before any training.
+    """
+    if file.suffix != ".h5":
+        raise SettingsError(f"a population file is named *.h5, but the name given is {file}")
+    if file.exists():
+        raise PopulationExistsError(
+            f"{file} is there already: go on with it by `evoft resume {file}`, or give another "
+            "name with --file"
+        )
+    searched = (space or SearchSpace.from_dict(default_genes(settings.training.models))).pin(
+        **settings.fixed
+    )
+    settings = replace(settings, founders={**_linear_probe(searched), **settings.founders})
+    with Preparation(settings) as preparation:
+        plan = preparation.plan(file, searched)
+        expression = expression_of(settings, plan.backbones, searched)
+        _check_recipes(expression, searched)
+        pixels = preparation.decode(plan, progress)
+        store = Store.create(file, _header(plan))
+        return preparation.run(plan, expression, pixels, store)
+
+
+def resume(
+    file: Path,
+    *,
+    change: Callable[[Settings], Settings] = lambda settings: settings,
+    progress: Progress | None = None,
+) -> FineTuning:
+    """Go on with a population where it stopped.
+
+    Args:
+        file: The population file.
+        change: Gives the settings to go on with from those in the file: other budgets, workers,
+            limits, or another place of the same data.
+        progress: Told how far the decoding is.
+
+    Raises:
+        PopulationMismatchError: The data or the weights are not those of the file.
+        EvoftError: Whatever else is wrong, before any training.
+    """
+    header = Population.open(file).header
+    if not header.data:
+        raise PopulationMismatchError(
+            f"{file} was made with a fitness function of its own: go on with it in Python by "
+            "`evoft.resume(fitness, file)`"
+        )
+    settings = change(Settings.from_dict(header.settings))
+    space = SearchSpace.from_dict(header.space)
+    with Preparation(settings) as preparation:
+        plan = preparation.plan(file, space)
+        check_same(header, plan)
+        store = Store.open(file)
+        try:
+            plan = replace(plan, born=len(store.records))
+            if settings.to_dict() != Settings.from_dict(header.settings).to_dict():
+                store.amend_settings(settings.to_dict())
+            pixels = preparation.decode(plan, progress)
+            expression = expression_of(settings, plan.backbones, space)
+            return preparation.run(plan, expression, pixels, store)
+        except BaseException:
+            store.close()
+            raise
+
+
+class Preparation:
+    """Everything up to the first trial; ends its workers unless they are handed on."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        run = settings.run
+        self.workers = LocalWorkers(
+            Surveyor(settings.training, 2),
+            devices=["cpu" if run.devices == "cpu" else "any"],
+            preload=PRELOAD,
+            trial_timeout=run.trial_timeout,
+            stall_timeout=run.stall_timeout or _STALL,
+        )
+        self._handed_on = False
+
+    def __enter__(self) -> Preparation:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._handed_on:
+            self.workers.close()
+
+    def plan(self, file: Path, space: SearchSpace) -> Plan:
+        """Read the data while the workers' imports go on, then look at the backbones."""
+        settings = self._settings
+        training = settings.training
+        images = read_images(
+            training.data,
+            seed=settings.seed,
+            val_share=training.val_share,
+            test_share=training.test_share,
+        )
+        images = limit(images, training.max_train_images, settings.seed)
+        self.workers.retarget(Surveyor(training, len(images.classes)))
+        survey: Survey = self.workers.call("survey")
+        devices = _devices(settings.run, survey.gpus)
+        return Plan(file, settings, space, images, survey.backbones, survey.gpus, devices)
+
+    def decode(self, plan: Plan, progress: Progress | None) -> Pixels:
+        """Decode the images once for each way in which the backbones want them."""
+        images = plan.images
+        shared: dict[Any, Any] = {}
+        for facts in plan.backbones:
+            p = facts.preprocessing
+            geometry = (p.img_size, p.interpolation, p.crop_pct, p.crop_mode)
+            if geometry not in shared:
+                place, here = self.workers.share((len(images), *p.img_size, 3), "uint8")
+                out: NDArray[np.uint8] = here.view(np.uint8)
+                told = None if progress is None else _telling(progress, len(images))
+                decode(images, p, out, threads=os.cpu_count() or 1, progress=told)
+                shared[geometry] = place
+            shared[facts.model] = shared[geometry]
+        return Pixels(
+            images={facts.model: shared[facts.model] for facts in plan.backbones},
+            labels=images.labels,
+            splits={split: images.indices(split) for split in images.counts()},
+            classes=len(images.classes),
+        )
+
+    def run(self, plan: Plan, express: Expression, pixels: Pixels, store: Store) -> FineTuning:
+        """Return the run, ready to go on."""
+        settings = plan.settings
+        tuner = FineTuner(settings.training, express, pixels, checkpoints_of(plan.file))
+        self.workers.retarget(tuner, plan.devices)
+        search = Search(
+            plan.space,
+            settings.search,
+            settings.seed,
+            named=settings.founders,
+            express=express,
+        )
+        evolution = Evolution(search, store, lambda genome: express(genome).to_dict())
+        self._handed_on = True
+        return FineTuning(plan, evolution, self.workers)
+
+
+def _telling(progress: Progress, total: int) -> Callable[[int], None]:
+    return lambda done: progress(done, total)
+
+
+def _devices(run: RunSettings, gpus: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the device of each worker."""
+    if run.devices == "cpu" or (run.devices == "auto" and not gpus):
+        return ("cpu",) * (run.workers or len(os.sched_getaffinity(0)))
+    numbers = [str(i) for i in range(len(gpus))]
+    wanted = numbers if run.devices == "auto" else run.devices.split(",")
+    if missing := [number for number in wanted if number not in numbers]:
+        raise SettingsError(
+            f"`devices` names GPU {missing[0]}, but there are {len(gpus)} here: use auto or cpu"
+        )
+    return tuple(wanted[i % len(wanted)] for i in range(run.workers or len(wanted)))
+
+
+def _linear_probe(space: SearchSpace) -> dict[str, dict[str, Value]]:
+    """Return the founder that trains the classifier alone, where depth is a gene."""
+    if "freeze_depth" not in space:
+        return {}
+    return {"linear probe": {"freeze_depth": space["freeze_depth"].at(1.0)}}
+
+
+def expression_of(
+    settings: Settings, backbones: tuple[BackboneFacts, ...], space: SearchSpace
+) -> Expression:
+    """Return the mapping from genomes to recipes."""
+    facts = {f.model: f for f in backbones}
+    return Expression(settings.training, facts, dict(settings.fixed), space.phenotype)
+
+
+def _check_recipes(express: Expression, space: SearchSpace) -> None:
+    """Refuse, before anything runs, a space with genes or bounds that no recipe has.
+
+    Raises:
+        SettingsError: The gene and what is wrong.
+    """
+    names = set(Recipe.__dataclass_fields__)
+    for name in space:
+        if name not in names:
+            raise SettingsError(
+                f"the gene `{name}` has no meaning to the trainer, which knows "
+                f"{', '.join(sorted(names))}"
+            )
+    for name, gene in space.items():
+        for unit in (0.0, 0.25, 0.5, 0.75, 1.0):
+            genome = space.default().replace(**{name: gene.at(unit)})
+            express(genome)
+
+
+def _header(plan: Plan) -> Header:
+    images = plan.images
+    return Header(
+        run_id=secrets.token_hex(16),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        seed=plan.settings.seed,
+        settings=plan.settings.to_dict(),
+        space=plan.space.to_dict(),
+        data={
+            "name": images.name,
+            "source": images.source,
+            "fingerprint": images.fingerprint,
+            "classes": list(images.classes),
+            "splits": images.counts(),
+        },
+        backbones=tuple(asdict(facts) for facts in plan.backbones),
+        environment={**versions(), "gpus": list(plan.gpus)},
+    )
+
+
+def check_same(header: Header, plan: Plan) -> None:
+    """Refuse to go on with other data or other weights than the population was made with."""
+    if plan.images.fingerprint != header.data["fingerprint"]:
+        raise PopulationMismatchError(
+            f"{plan.file} was made with other data than {plan.images.source} holds now: bring the "
+            "same images and splits back, give their place with --data, or start a new population"
+        )
+    for facts, before in zip(plan.backbones, header.backbones, strict=True):
+        if facts.weights != before["weights"] or facts.layer_groups != before["layer_groups"]:
+            raise PopulationMismatchError(
+                f"{plan.file} was made with other weights of {facts.model} than there are now: "
+                "bring the same weights back, or start a new population"
+            )

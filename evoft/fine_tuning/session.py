@@ -1,0 +1,133 @@
+"""A run in its stages, from the first birth to the exported model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoft.errors import NoResultError
+from evoft.fine_tuning.plan import Plan, checkpoints_of
+from evoft.fine_tuning.standing import best_run, candidates, verdict_of
+from evoft.individual import Generation
+from evoft.lineage import Population, Store
+from evoft.run import Evolution, Observe, drive, final_trials, finalists, run_all
+from evoft.training.fine_tuner import checkpoint_path
+from evoft.trial import Stage, TrialKey
+from evoft.verdict import Verdict
+from evoft.workers.local import LocalWorkers
+
+
+class FineTuning:
+    """A run in its stages: ``plan``, then ``generations``, ``finals``, ``judge`` and ``export``.
+
+    Use it as a context manager: leaving it ends the workers and brings the file up to date.
+    """
+
+    def __init__(self, plan: Plan, evolution: Evolution, workers: LocalWorkers) -> None:
+        self.plan = plan
+        self.evolution = evolution
+        self._workers = workers
+
+    def __enter__(self) -> FineTuning:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self._workers.close()
+        finally:
+            self.evolution.close()
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder beside the population file where the best's weights are."""
+        return checkpoints_of(self.plan.file)
+
+    def generations(self, observe: Observe) -> Iterator[Generation]:
+        """Run the search and yield its generations; only the elite's checkpoints stay."""
+        for generation in drive(
+            self.evolution,
+            self._workers,
+            budget=self.plan.settings.run.budget,
+            reserve=self.plan.final_runs / len(self.plan.devices),
+            observe=observe,
+        ):
+            self._prune()
+            yield generation
+
+    def final_runs(self) -> int:
+        """Return how many final runs are still to be made."""
+        search = self.plan.settings.search
+        return len(final_trials(self.evolution, search.finalists, search.repeats))
+
+    def finals(self, observe: Observe) -> None:
+        """Run the finalists and the default recipe again with fresh seeds.
+
+        Raises:
+            NoResultError: Every trial failed, so there is nobody to run again.
+        """
+        if self.evolution.best is None:
+            raise NoResultError(_nothing(self.evolution.population))
+        search = self.plan.settings.search
+        trials = final_trials(self.evolution, search.finalists, search.repeats)
+        run_all(self.evolution, self._workers, trials, observe)
+        self._prune()
+
+    def judge(self) -> Verdict:
+        """Read the test split, once, for the winner and the default recipe.
+
+        Raises:
+            NoResultError: No final run ended well.
+        """
+        population = self.evolution.population
+        winner = best_run(population, candidates(population))
+        if winner is None:
+            raise NoResultError(_nothing(population))
+        default = best_run(population, [0])
+        for verdict in population.verdicts:
+            if (verdict.winner, verdict.winner_repeat) == (winner[1], winner[2]):
+                return verdict
+        right = [self._right(key) for key in (winner, default) if key is not None]
+        verdict = verdict_of(winner, default, right)
+        self._store.append_verdict(verdict)
+        self._store.fold()
+        return verdict
+
+    def export(self, folder: Path, key: TrialKey, card: str, metrics: Mapping[str, Any]) -> None:
+        """Write the model of a trial as a folder that plain timm loads."""
+        genome = self.evolution.population[key[1]].genome
+        classes = self.plan.images.classes
+        self._workers.call("export", genome, key, folder.absolute(), classes, card, metrics)
+
+    @property
+    def _store(self) -> Store:
+        ledger = self.evolution.ledger
+        assert isinstance(ledger, Store)
+        return ledger
+
+    def _right(self, key: TrialKey) -> NDArray[np.bool_]:
+        genome = self.evolution.population[key[1]].genome
+        right: NDArray[np.bool_] = self._workers.call("right", genome, key)
+        return right
+
+    def _prune(self) -> None:
+        """Remove the checkpoints that no finalist, present or past, needs."""
+        count = max(1, self.plan.settings.search.finalists)
+        keep = {
+            checkpoint_path(self.checkpoints, (Stage.SEARCH, i.id, 0))
+            for i in finalists(self.evolution, count)
+        }
+        open_trials = {i.id for i in self.evolution.search.born if i.outcome is None}
+        for path in self.checkpoints.glob("*.safetensors"):
+            id = path.stem
+            if "-final-" not in id and path not in keep and int(id) not in open_trials:
+                path.unlink(missing_ok=True)
+
+
+def _nothing(population: Population) -> str:
+    reasons = [i.outcome.reason for i in population if i.outcome and i.outcome.reason]
+    last = f" (the last: {reasons[-1]})" if reasons else ""
+    return f"none of {len(population)} trials ended well{last}: nothing can be named best"
