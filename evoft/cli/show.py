@@ -10,7 +10,8 @@ import click
 from evoft.analysis.report import comparison_rows, gain_sentence, metrics_of, report_of
 from evoft.cli.output import duration, emit, emit_json, format_option, short, table
 from evoft.individual import Individual
-from evoft.lineage import Population, Record
+from evoft.lineage import Population, Record, changes_between
+from evoft.trial import Stage
 
 
 @click.command("show")
@@ -27,7 +28,11 @@ def show_command(file: Path, id: int | None, top: int | None, generations: bool,
         return
     if form == "table":
         click.echo(_summary(population))
-    emit(_generations(population) if generations else _individuals(population, top), form)
+        click.echo()
+    if generations:
+        emit(_generations(population), form)
+    else:
+        emit(_individuals(population, top, form), form)
 
 
 def _summary(population: Population) -> str:
@@ -48,7 +53,7 @@ def _summary(population: Population) -> str:
         rows = [row for row in comparison_rows(report) if "accuracy" in row[0]]
         lines += ["", table(("", f"best (#{report.winner.id})", "default"), rows)]
         lines += [gain_sentence(report)]
-    return "\n".join([*lines, ""])
+    return "\n".join(lines)
 
 
 def individual_row(individual: Individual) -> dict[str, Any]:
@@ -66,15 +71,26 @@ def individual_row(individual: Individual) -> dict[str, Any]:
     }
 
 
-def _individuals(population: Population, top: int | None) -> list[dict[str, Any]]:
+def _individuals(population: Population, top: int | None, form: str) -> list[dict[str, Any]]:
+    """Return the rows: genes as columns for programs, what differs from #0 for people."""
     chosen = list(population)
     if top is not None:
         chosen = sorted(chosen, key=lambda i: (-i.score, i.id))[:top]
-    return [individual_row(i) | {"genome": _genome(i)} for i in chosen]
+    if form != "table":
+        return [individual_row(i) | {f"gene.{k}": v for k, v in i.genome.items()} for i in chosen]
+    rows = []
+    for individual in chosen:
+        row = individual_row(individual) | {"differs_from_0": _differences(population, individual)}
+        del row["peak_memory"]
+        rows.append(row)
+    return rows
 
 
-def _genome(individual: Individual) -> str:
-    return ", ".join(f"{name}={short(value)}" for name, value in individual.genome.items())
+def _differences(population: Population, individual: Individual) -> str | None:
+    changes = changes_between(next(iter(population)).genome, individual.genome)
+    shown = ", ".join(f"{change.gene} {short(change.after)}" for change in changes[:4])
+    more = f" and {len(changes) - 4} more" if len(changes) > 4 else ""
+    return shown + more or None
 
 
 def _generations(population: Population) -> list[dict[str, Any]]:
@@ -97,7 +113,7 @@ def _generations(population: Population) -> list[dict[str, Any]]:
 
 def _show_individual(population: Population, id: int, form: str) -> None:
     individual = population[id]
-    record = population.records[("search", id, 0)]  # type: ignore[index]
+    record = population.records[(Stage.SEARCH, id, 0)]
     curve = _curve(record)
     if form == "csv":
         emit(curve, form)

@@ -55,6 +55,9 @@ def export(
             },
         )
         _write_json(unfinished / "recipe.json", recipe)
+        # safetensors lets only the owner read; whoever may read the rest may read the weights.
+        weights, other = unfinished / "model.safetensors", unfinished / "recipe.json"
+        weights.chmod(other.stat().st_mode)
         _write_json(unfinished / "metrics.json", metrics)
         (unfinished / "README.md").write_text(card)
         if folder.exists():
