@@ -109,7 +109,7 @@ class TrainingSettings:
     #: Side of the square image in pixels; None: the backbone's own.
     img_size: int | None = None
     #: Most epochs of a trial.
-    epochs: int = 4
+    epochs: int = 5
     #: Epochs without a better validation accuracy before a trial ends early; 0: never.
     patience: int = 0
     #: Shares that are split off for validation and test where the data has no such split.
