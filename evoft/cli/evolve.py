@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import click
 
 from evoft.cli.flags import (
     EVOLVE_FLAGS,
+    OUTPUT_HELP,
+    PATH,
     RECIPE_FLAGS,
     RUN_FLAGS,
     configuration,
@@ -27,15 +30,21 @@ EXAMPLE = {"training": {"data": "digits", "epochs": 2}}
 
 @click.command("evolve")
 @click.argument("data", required=False)
-@click.option("--file", type=click.Path(path_type=Path), help="Population file; populations/NAME.h5 unless given.")  # fmt: skip  # noqa: E501
-@click.option("--output", type=click.Path(path_type=Path), help="Folder for the best model; beside the population file unless given.")  # fmt: skip  # noqa: E501
-@click.option("-c", "--config", type=click.Path(path_type=Path), help="TOML file of settings; flags win over it.")  # fmt: skip  # noqa: E501
-@click.option("--space", type=click.Path(path_type=Path), help="TOML file of genes; `evoft space` prints the default.")  # fmt: skip  # noqa: E501
-@click.option("--pretrained/--no-pretrained", "training__pretrained", default=None, help="Start from pretrained or from random weights.")  # fmt: skip  # noqa: E501
-@click.option("--amp/--no-amp", "training__amp", default=None, help="Mixed precision on a GPU.")
-@click.option("--model-kwargs", multiple=True, metavar="NAME=VALUE", help="Argument for timm's create_model; may be given again.")  # fmt: skip  # noqa: E501
-@click.option("--mean", "training__mean", type=float, nargs=3, help="Mean of the channels.")
-@click.option("--std", "training__std", type=float, nargs=3, help="Standard deviation of the channels.")  # fmt: skip  # noqa: E501
+@click.option("--file", type=PATH, help="Population file; populations/NAME.h5 unless given.")
+@click.option("--output", type=PATH, help=OUTPUT_HELP)
+@click.option("-c", "--config", type=PATH, help="TOML file of settings; flags win over it.")
+@click.option("--space", type=PATH, help="TOML file of genes; `evoft space` prints the default.")
+@click.option(
+    "--model-kwargs",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Argument for timm's create_model; may be given again.",
+)
+@click.option(
+    "--warmup-epochs",
+    type=float,
+    help="Fix the gene warmup, given in epochs as timm has it.",
+)
 @with_flags(EVOLVE_FLAGS, RUN_FLAGS, RECIPE_FLAGS)
 def evolve_command(
     data: str | None,
@@ -44,6 +53,7 @@ def evolve_command(
     config: Path | None,
     space: Path | None,
     model_kwargs: tuple[str, ...],
+    warmup_epochs: float | None,
     **flags: Any,
 ) -> None:
     """Evolve fine-tuning recipes for DATA and export the best model.
@@ -64,6 +74,9 @@ def evolve_command(
         # One budget is enough: without a number of generations the time alone decides.
         base.setdefault("search", {}).setdefault("generations", None)
     settings = overlaid(base, flags)
+    if warmup_epochs is not None:
+        warmup = warmup_epochs / settings.training.epochs
+        settings = replace(settings, fixed={**settings.fixed, "warmup": warmup})
     file = file or Path("populations") / f"{_name(settings.training.data)}.h5"
     with decoding_bar() as progress:
         run = start(settings, genes, file, progress)

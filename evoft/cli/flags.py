@@ -29,6 +29,12 @@ class Flag:
     field: str
     type: Any
     help: str
+    nargs: int = 1
+
+
+#: A path on the command line.
+PATH: click.Path = click.Path(path_type=Path)
+OUTPUT_HELP = "Folder for the best model; beside the population file unless given."
 
 
 def _models(text: str) -> tuple[str, ...]:
@@ -50,7 +56,7 @@ RUN_FLAGS = (
          "Running time over the life of the population: 90s, 30m, 1h30m."),
     Flag(("-j", "--workers"), "run", "workers", int,
          "Worker processes; one a GPU or one a CPU core unless given."),
-    Flag(("--devices",), "run", "devices", str, "auto, cpu, or numbers of GPUs as in 0,1."),
+    Flag(("--devices", "--device"), "run", "devices", str, "auto, cpu, or numbers of GPUs as in 0,1."),
     Flag(("--trial-timeout",), "run", "trial_timeout", seconds, "Most time for one trial."),
     Flag(("--stall-timeout",), "run", "stall_timeout", seconds,
          "Time without a step after which a worker is taken for hung; 10m unless given."),
@@ -61,6 +67,11 @@ EVOLVE_FLAGS = (
          "timm model, or several separated by commas: then the backbone is a gene."),
     Flag(("--checkpoint",), "training", "checkpoint", str,
          "File of weights to start from instead of the model's own."),
+    Flag(("--pretrained/--no-pretrained",), "training", "pretrained", bool,
+         "Start from pretrained or from random weights."),
+    Flag(("--amp/--no-amp",), "training", "amp", bool, "Mixed precision on a GPU."),
+    Flag(("--mean",), "training", "mean", float, "Mean of the channels.", 3),
+    Flag(("--std",), "training", "std", float, "Standard deviation of the channels.", 3),
     Flag(("--img-size",), "training", "img_size", int, "Side of the image in pixels."),
     Flag(("--epochs",), "training", "epochs", int, "Most epochs of a trial."),
     Flag(("--patience",), "training", "patience", int,
@@ -131,7 +142,10 @@ def with_flags(*groups: tuple[Flag, ...]) -> Callable[[Any], Any]:
         for flag in reversed([flag for group in groups for flag in group]):
             kind = _Parsed(flag.type, _NAMES[flag.type]) if flag.type in _NAMES else flag.type
             name = f"{flag.table or 'top'}__{flag.field}"
-            function = click.option(*flag.names, name, type=kind, help=flag.help)(function)
+            option = click.option(
+                *flag.names, name, type=kind, nargs=flag.nargs, default=None, help=flag.help
+            )
+            function = option(function)
         return function
 
     return decorate

@@ -7,15 +7,15 @@ from typing import Any
 
 import click
 
-from evoft.cli.flags import RUN_FLAGS, overlaid, with_flags
+from evoft.cli.flags import OUTPUT_HELP, PATH, RUN_FLAGS, overlaid, with_flags
 from evoft.cli.progress import decoding_bar, run_to_the_end
 from evoft.settings import Settings
 
 
 @click.command("resume")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=PATH)
 @click.option("--data", help="Where the same images are now, if they have moved.")
-@click.option("--output", type=click.Path(path_type=Path), help="Folder for the best model; beside the population file unless given.")  # fmt: skip  # noqa: E501
+@click.option("--output", type=PATH, help=OUTPUT_HELP)
 @with_flags(RUN_FLAGS)
 def resume_command(file: Path, data: str | None, output: Path | None, **flags: Any) -> None:
     """Go on with the population in FILE: after a stop, or with a larger budget."""
