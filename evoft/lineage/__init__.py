@@ -1,0 +1,23 @@
+"""The population file: its journal, its readers, its one writer, and who came from whom."""
+
+from evoft.lineage.ancestry import Change, Step, ancestors, changes_between
+from evoft.lineage.disk import Paths
+from evoft.lineage.fsck import Finding, check
+from evoft.lineage.mending import repair
+from evoft.lineage.population import Population
+from evoft.lineage.record import Record
+from evoft.lineage.store import Store
+
+__all__ = [
+    "Change",
+    "Finding",
+    "Paths",
+    "Population",
+    "Record",
+    "Step",
+    "Store",
+    "ancestors",
+    "changes_between",
+    "check",
+    "repair",
+]

@@ -1,0 +1,85 @@
+"""Who came from whom, what changed on the way, and what it was worth."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from evoft.genome import Genome, Value
+from evoft.individual import Individual
+from evoft.lineage.population import Population
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A gene in which a child differs from a parent."""
+
+    gene: str
+    #: The parent's value; None when it has no such gene.
+    before: Value | None
+    #: The child's value; None when it has no such gene.
+    after: Value | None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One birth in an ancestry."""
+
+    individual: Individual
+    #: Its parents, in the order that its birth names them.
+    parents: tuple[Individual, ...]
+    #: Id of the parent that changes and gain are measured against: the one whose genome is
+    #: nearer, of equally near ones the better.  None for a founder.
+    compared_with: int | None
+    #: The genes in which it differs from that parent.  Empty for a founder.
+    changes: tuple[Change, ...]
+    #: Its fitness minus that parent's; NaN when one of them has none.
+    gain: float
+
+
+def ancestors(population: Population, id: int) -> tuple[Step, ...]:
+    """Return the whole ancestry of an individual: each once, in order of birth, itself last.
+
+    Raises:
+        PopulationFileError: There is no such individual.
+    """
+    own = population[id]
+    found = {id: own}
+    to_visit = [own]
+    while to_visit:
+        for parent in _parents(population, to_visit.pop()):
+            if parent.id not in found:
+                found[parent.id] = parent
+                to_visit.append(parent)
+    born = sorted(found.values(), key=lambda individual: (individual.id == id, individual.id))
+    return tuple(_step(population, individual) for individual in born)
+
+
+def changes_between(before: Genome, after: Genome) -> tuple[Change, ...]:
+    """Return the genes that differ, in the order of ``after`` and then of ``before``."""
+    genes = [*after, *(gene for gene in before if gene not in after)]
+    return tuple(
+        Change(gene, before.get(gene), after.get(gene))
+        for gene in genes
+        if not _same(before.get(gene), after.get(gene))
+    )
+
+
+def _same(before: Value | None, after: Value | None) -> bool:
+    return type(before) is type(after) and before == after
+
+
+def _step(population: Population, individual: Individual) -> Step:
+    parents = _parents(population, individual)
+    if not parents:
+        return Step(individual, (), None, (), math.nan)
+    changes = {p.id: changes_between(p.genome, individual.genome) for p in parents}
+    near = min(parents, key=lambda p: (len(changes[p.id]), -p.score, p.id))
+    gain = individual.fitness - near.fitness
+    return Step(individual, parents, near.id, changes[near.id], gain)
+
+
+def _parents(population: Population, individual: Individual) -> tuple[Individual, ...]:
+    # A damaged population, saved in part, may have lost a parent.
+    known = (parent for parent in individual.parents if parent in population)
+    return tuple(population[parent] for parent in known)

@@ -1,0 +1,180 @@
+"""What the HDF5 part of a population file holds: every group and column, as it is written.
+
+docs/population-file.md describes it for readers.  The same records give the same bytes: rows are
+sorted, columns are made in a fixed order, and no times are kept.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import DTypeLike
+
+from evoft.genome import Value
+from evoft.individual import Individual
+from evoft.lineage.columns import link, storable, write_numbers, write_text
+from evoft.lineage.generations import generations_of, individuals_of
+from evoft.lineage.journal import record_order
+from evoft.lineage.plain import SCHEMA, plain_verdict, to_text
+from evoft.lineage.record import Contents, Record
+from evoft.verdict import Verdict
+
+_README = (
+    "An evolutionary fine-tuning run by evoft: one dataset a column, one row an individual, trial, "
+    "curve point, generation or verdict; read it with evoft.lineage.Population, h5py or pandas."
+)
+#: The header's parts that are kept as JSON, one dataset each.
+HEADER_PARTS = ("settings", "space", "data", "backbones", "environment")
+
+
+def build(contents: Contents, userblock: int) -> bytes:
+    """Return the HDF5 part of a population file.
+
+    Args:
+        contents: What it is to hold.
+        userblock: Bytes that will stand before it.
+    """
+    records = sorted(contents.records.values(), key=record_order)
+    individuals = individuals_of(records)
+    recipes = {r.trial.individual: r.recipe for r in records if r.birth is not None}
+    # In memory, and with the oldest format of HDF5, which every reader opens.
+    with h5py.File(
+        "population", "w", driver="core", backing_store=False, userblock_size=userblock
+    ) as file:
+        _write_header(file, contents)
+        _write_individuals(file.create_group("individuals"), individuals, recipes)
+        _write_trials(file.create_group("trials"), records)
+        _write_curves(file.create_group("curves"), records)
+        _write_generations(file.create_group("generations"), contents, individuals)
+        _write_verdicts(file.create_group("verdicts"), contents.verdicts)
+        file.flush()
+        return bytes(file.id.get_file_image())
+
+
+def _write_header(file: Any, contents: Contents) -> None:
+    header = contents.header
+    small = -(2**63) <= header.seed < 2**63
+    file.attrs["format"] = "evoft-population"
+    file.attrs["schema"] = SCHEMA
+    file.attrs["readme"] = _README
+    file.attrs["run_id"] = storable(header.run_id)
+    file.attrs["created"] = storable(header.created)
+    file.attrs["seed"] = header.seed if small else str(header.seed)
+    group = file.create_group("header")
+    # The attributes are for whoever looks; these are read back, for attributes have no checksum.
+    run = {"run_id": header.run_id, "created": header.created, "seed": header.seed}
+    write_text(group, "run", [to_text(run)])
+    for name in HEADER_PARTS:
+        write_text(group, name, [to_text(getattr(header, name))])
+
+
+def _write_individuals(
+    group: Any, individuals: Sequence[Individual], recipes: Mapping[int, Any]
+) -> None:
+    parents = [(*i.parents, -1, -1) for i in individuals]
+    outcomes = [i.outcome for i in individuals if i.outcome is not None]
+    _numbers(group, "id", (i.id for i in individuals), np.int64)
+    _numbers(group, "generation", (i.generation for i in individuals), np.int32)
+    _numbers(group, "parent_1", (p[0] for p in parents), np.int64)
+    _numbers(group, "parent_2", (p[1] for p in parents), np.int64)
+    write_text(group, "operator", [i.operator for i in individuals])
+    write_text(group, "genome", [i.genome.to_json() for i in individuals])
+    write_text(group, "recipe", [_recipe_text(recipes[i.id]) for i in individuals])
+    _numbers(group, "seed", (i.seed for i in individuals), np.int64)
+    write_text(group, "status", [o.status.value for o in outcomes])
+    _numbers(group, "fitness", (o.fitness for o in outcomes), np.float64)
+    _numbers(group, "seconds", (o.seconds for o in outcomes), np.float64)
+    _numbers(group, "peak_memory", (o.peak_memory for o in outcomes), np.int64)
+    genes = group.create_group("genes")
+    for gene in sorted({gene for i in individuals for gene in i.genome}, key=link):
+        _write_gene(genes, link(gene), [i.genome.get(gene) for i in individuals])
+
+
+def _write_gene(group: Any, name: str, values: Sequence[Value | None]) -> None:
+    """Write one gene's column in the narrowest type that shows all its values."""
+    kinds = {type(value) for value in values}
+    numbers = [value for value in values if isinstance(value, float | int)]
+    if kinds <= {bool, type(None)}:
+        _numbers(group, name, (-1 if v is None else v for v in values), np.int8)
+    elif kinds == {int} and all(-(2**63) <= number < 2**63 for number in numbers):
+        _numbers(group, name, values, np.int64)
+    elif str not in kinds and all(abs(n) < 2**1000 or isinstance(n, float) for n in numbers):
+        _numbers(group, name, (math.nan if v is None else v for v in values), np.float64)
+    else:
+        write_text(group, name, ["" if v is None else str(v) for v in values])
+
+
+def _write_trials(group: Any, records: Sequence[Record]) -> None:
+    outcomes = [record.outcome for record in records]
+    _write_keys(group, records)
+    _numbers(group, "seed", (r.trial.seed for r in records), np.int64)
+    write_text(group, "status", [o.status.value for o in outcomes])
+    write_text(group, "reason", [o.reason for o in outcomes])
+    _numbers(group, "fitness", (o.fitness for o in outcomes), np.float64)
+    _numbers(group, "seconds", (o.seconds for o in outcomes), np.float64)
+    _numbers(group, "peak_memory", (o.peak_memory for o in outcomes), np.int64)
+    write_text(group, "metrics", [to_text(dict(o.metrics)) for o in outcomes])
+    _numbers(group, "elapsed", (r.elapsed for r in records), np.float64)
+    # A trial of the search has its individual's; a final run may have been asked for more.
+    own = [r.birth is None for r in records]
+    genomes = [r.trial.genome.to_json() if o else "" for r, o in zip(records, own, strict=True)]
+    write_text(group, "genome", genomes)
+    recipes = [_recipe_text(r.recipe) if o else "" for r, o in zip(records, own, strict=True)]
+    write_text(group, "recipe", recipes)
+
+
+def _write_curves(group: Any, records: Sequence[Record]) -> None:
+    rows = [(record, point) for record in records for point in record.outcome.curve]
+    names = sorted({name for _, point in rows for name in point.metrics}, key=link)
+    _write_keys(group, [record for record, _ in rows])
+    _numbers(group, "epoch", (point.epoch for _, point in rows), np.float64)
+    # Tells a metric that was not reported from one that was reported as NaN.
+    reported = ["".join("01"[name in point.metrics] for name in names) for _, point in rows]
+    write_text(group, "reported", reported)
+    metrics = group.create_group("metrics")
+    for name in names:
+        values = (point.metrics.get(name, math.nan) for _, point in rows)
+        _numbers(metrics, link(name), values, np.float64)
+
+
+def _write_keys(group: Any, records: Sequence[Record]) -> None:
+    write_text(group, "stage", [r.trial.stage.value for r in records])
+    _numbers(group, "individual", (r.trial.individual for r in records), np.int64)
+    _numbers(group, "repeat", (r.trial.repeat for r in records), np.int64)
+
+
+def _write_generations(group: Any, contents: Contents, individuals: Sequence[Individual]) -> None:
+    generations = generations_of(individuals, contents.header.settings)
+    best = [g.best_so_far for g in generations]
+    scores = [g.scores for g in generations]
+    _numbers(group, "index", (g.index for g in generations), np.int64)
+    _numbers(group, "births", (len(g.individuals) for g in generations), np.int64)
+    _numbers(group, "ended_well", map(len, scores), np.int64)
+    _numbers(group, "best_id", (b.id if b else -1 for b in best), np.int64)
+    _numbers(group, "best_fitness", (b.score if b else math.nan for b in best), np.float64)
+    for name, measure in (
+        ("mean_fitness", statistics.fmean),
+        ("std_fitness", statistics.pstdev),
+        ("median_fitness", statistics.median),
+    ):
+        values = (measure(s) if s else math.nan for s in scores)
+        _numbers(group, name, values, np.float64)
+
+
+def _write_verdicts(group: Any, verdicts: Sequence[Verdict]) -> None:
+    rows = [plain_verdict(verdict) for verdict in verdicts]
+    for name in Verdict.__dataclass_fields__:
+        _numbers(group, name, (row[name] for row in rows), np.int64)
+
+
+def _numbers(group: Any, name: str, values: Iterable[Any], dtype: DTypeLike) -> None:
+    write_numbers(group, name, np.array(list(values), dtype=dtype))
+
+
+def _recipe_text(recipe: Mapping[str, Any] | None) -> str:
+    return "" if recipe is None else to_text(dict(recipe))

@@ -1,0 +1,119 @@
+"""Records, headers and verdicts as plain JSON data and back.
+
+Floats keep every bit: Python's JSON writes the shortest text that reads back to the same float,
+and NaN and the infinities as ``NaN``, ``Infinity`` and ``-Infinity``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from evoft.genome import Genome
+from evoft.header import Header
+from evoft.individual import Individual
+from evoft.lineage.record import Record
+from evoft.outcome import CurvePoint, Outcome, Status
+from evoft.trial import Stage, Trial
+from evoft.verdict import Verdict
+
+#: The newest layout of journal and population file that this evoft reads, and the one it writes.
+SCHEMA = 1
+
+
+def to_text(plain: Any) -> str:
+    """Return JSON on one line, in ASCII.
+
+    Raises:
+        ValueError: It is not plain JSON data.
+    """
+    try:
+        return json.dumps(plain, separators=(",", ":"))
+    except TypeError as error:
+        raise ValueError(f"only plain JSON data can be kept: {error}") from None
+
+
+def plain_header(header: Header) -> dict[str, Any]:
+    """Return a header as JSON data, marked with the schema."""
+    return {"kind": "header", "schema": SCHEMA, **asdict(header)}
+
+
+def header_of(plain: Mapping[str, Any]) -> Header:
+    """Return the header that ``plain_header`` gave."""
+    facts = {name: plain[name] for name in Header.__dataclass_fields__}
+    return Header(**{**facts, "backbones": tuple(facts["backbones"])})
+
+
+def plain_verdict(verdict: Verdict) -> dict[str, Any]:
+    """Return a verdict as JSON data."""
+    return {"kind": "verdict", **asdict(verdict)}
+
+
+def verdict_of(plain: Mapping[str, Any]) -> Verdict:
+    """Return the verdict that ``plain_verdict`` gave."""
+    return Verdict(**{name: int(plain[name]) for name in Verdict.__dataclass_fields__})
+
+
+def plain_record(record: Record) -> dict[str, Any]:
+    """Return a finished trial as JSON data, its birth included if it has one."""
+    trial, birth = record.trial, record.birth
+    plain: dict[str, Any] = {
+        "kind": "trial",
+        "stage": trial.stage.value,
+        "individual": trial.individual,
+        "repeat": trial.repeat,
+        "seed": trial.seed,
+        "genome": dict(trial.genome),
+    }
+    if birth is not None:
+        plain["generation"] = birth.generation
+        plain["parents"] = list(birth.parents)
+        plain["operator"] = birth.operator
+    plain["recipe"] = None if record.recipe is None else dict(record.recipe)
+    plain["outcome"] = _plain_outcome(record.outcome)
+    plain["elapsed"] = float(record.elapsed)
+    return plain
+
+
+def record_of(plain: Mapping[str, Any]) -> Record:
+    """Return the finished trial that ``plain_record`` gave."""
+    genome = Genome(plain["genome"])
+    stage, individual, seed = Stage(plain["stage"]), plain["individual"], plain["seed"]
+    birth = None
+    if stage is Stage.SEARCH:
+        parents = tuple(plain["parents"])
+        birth = Individual(
+            individual, plain["generation"], parents, plain["operator"], genome, seed
+        )
+    trial = Trial(individual, genome, seed, stage, plain["repeat"])
+    return Record(trial, _outcome_of(plain["outcome"]), birth, plain["recipe"], plain["elapsed"])
+
+
+def _plain_outcome(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "status": outcome.status.value,
+        "fitness": float(outcome.fitness),
+        "reason": outcome.reason,
+        "curve": [[float(point.epoch), _floats(point.metrics)] for point in outcome.curve],
+        "metrics": _floats(outcome.metrics),
+        "seconds": float(outcome.seconds),
+        "peak_memory": outcome.peak_memory,
+    }
+
+
+def _outcome_of(plain: Mapping[str, Any]) -> Outcome:
+    return Outcome(
+        status=Status(plain["status"]),
+        fitness=plain["fitness"],
+        reason=plain["reason"],
+        curve=tuple(CurvePoint(epoch, metrics) for epoch, metrics in plain["curve"]),
+        metrics=plain["metrics"],
+        seconds=plain["seconds"],
+        peak_memory=plain["peak_memory"],
+    )
+
+
+def _floats(metrics: Mapping[str, float]) -> dict[str, float]:
+    return {str(name): float(value) for name, value in metrics.items()}

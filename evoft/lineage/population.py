@@ -1,0 +1,151 @@
+"""A population as it stands: a read-only view for whoever shows, exports or analyses it."""
+
+from __future__ import annotations
+
+import math
+import os
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from evoft.errors import PopulationFileError
+from evoft.header import Header
+from evoft.individual import Generation, Individual, best_of
+from evoft.lineage.disk import Paths
+from evoft.lineage.generations import generations_of, individuals_of
+from evoft.lineage.record import Record
+from evoft.lineage.snapshot import read_snapshot
+from evoft.outcome import Status
+from evoft.trial import Stage, TrialKey
+from evoft.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Population:
+    """All that a run has found out so far; later writing does not change it.
+
+    ``len(population)`` is the number of judged individuals, ``population[id]`` one of them.
+    """
+
+    #: The population file; None when there is none.
+    path: Path | None
+    header: Header
+    #: Every finished trial, in no particular order.
+    records: Mapping[TrialKey, Record]
+    #: In the order in which they were reached.
+    verdicts: tuple[Verdict, ...]
+    #: Those that were judged, with their outcomes, in order of birth.
+    individuals: tuple[Individual, ...]
+    #: The generations that are complete.
+    generations: tuple[Generation, ...]
+    #: The individual of the highest fitness in the search; None when every trial failed.
+    best: Individual | None
+    #: Who won: by the last verdict; else by the mean fitness of its final runs; else ``best``.
+    winner: Individual | None
+    _by_id: Mapping[int, Individual] = field(repr=False)
+
+    @staticmethod
+    def open(path: str | os.PathLike[str]) -> Population:
+        """Read a population file and what its journal has beyond it; blocks nobody.
+
+        Raises:
+            PopulationFileError: There is no population, or one that cannot be used: damaged, of
+                a newer evoft, or with the journal of another run (see errors.py).
+            StorageError: The disk refused to read.
+        """
+        contents = read_snapshot(Paths.of(path)).contents
+        return Population.of(contents.header, contents.records, contents.verdicts, path)
+
+    @staticmethod
+    def of(
+        header: Header,
+        records: Mapping[TrialKey, Record],
+        verdicts: Sequence[Verdict] = (),
+        path: str | os.PathLike[str] | None = None,
+    ) -> Population:
+        """Return the view of records that are in memory, as a running search has them."""
+        individuals = individuals_of(records.values())
+        by_id = {individual.id: individual for individual in individuals}
+        best = best_of(individuals)
+        return Population(
+            path=None if path is None else Path(path),
+            header=header,
+            records=MappingProxyType(dict(records)),
+            verdicts=tuple(verdicts),
+            individuals=individuals,
+            generations=generations_of(individuals, header.settings),
+            best=best,
+            winner=_winner(by_id, records, verdicts) or best,
+            _by_id=MappingProxyType(by_id),
+        )
+
+    def __len__(self) -> int:
+        return len(self.individuals)
+
+    def __getitem__(self, id: int) -> Individual:
+        """Return the individual with this id.
+
+        Raises:
+            PopulationFileError: There is none.
+        """
+        if id not in self._by_id:
+            raise PopulationFileError(f"{self._name()} has no individual {id}: {self._range()}")
+        return self._by_id[id]
+
+    def __contains__(self, id: object) -> bool:
+        """Tell whether there is a judged individual with this id."""
+        return id in self._by_id
+
+    def __iter__(self) -> Iterator[Individual]:
+        """Go through the individuals in order of birth."""
+        return iter(self.individuals)
+
+    def recipe(self, id: int) -> Mapping[str, Any] | None:
+        """Return what the trainer was asked to do for an individual in the search.
+
+        Raises:
+            PopulationFileError: There is no such individual.
+        """
+        self[id]
+        return self.records[(Stage.SEARCH, id, 0)].recipe
+
+    def finals(self, id: int) -> tuple[Record, ...]:
+        """Return the final runs of an individual, in order of repeat; none if it was no finalist.
+
+        Raises:
+            PopulationFileError: There is no such individual.
+        """
+        self[id]
+        own = [r for (stage, i, _), r in self.records.items() if stage is Stage.FINAL and i == id]
+        return tuple(sorted(own, key=lambda record: record.trial.repeat))
+
+    def _name(self) -> str:
+        return "this population" if self.path is None else str(self.path)
+
+    def _range(self) -> str:
+        if not self.individuals:
+            return "it has none yet"
+        first, last = self.individuals[0].id, self.individuals[-1].id
+        gaps = "" if last - first + 1 == len(self) else ", some of them unfinished"
+        return f"ids go from {first} to {last}{gaps}"
+
+
+def _winner(
+    by_id: Mapping[int, Individual],
+    records: Mapping[TrialKey, Record],
+    verdicts: Sequence[Verdict],
+) -> Individual | None:
+    if verdicts and verdicts[-1].winner in by_id:
+        return by_id[verdicts[-1].winner]
+    runs: dict[int, list[float]] = {}
+    for (stage, id, _), record in records.items():
+        good = record.outcome.status is Status.OK and math.isfinite(record.outcome.fitness)
+        if stage is Stage.FINAL and good and id in by_id:
+            runs.setdefault(id, []).append(record.outcome.fitness)
+    # Sorted, so that the mean does not depend on the order in which the runs ended.
+    means = {id: statistics.fmean(sorted(fitness)) for id, fitness in runs.items()}
+    winner = max(means, key=lambda id: (means[id], -id), default=None)
+    return None if winner is None else by_id[winner]

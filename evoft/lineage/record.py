@@ -1,0 +1,76 @@
+"""A finished trial as it is kept, and all that a population file holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from evoft.header import Header
+from evoft.individual import Individual
+from evoft.outcome import Outcome
+from evoft.trial import Stage, Trial, TrialKey
+from evoft.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A finished trial, as it stands in the journal and in the population file."""
+
+    trial: Trial
+    outcome: Outcome
+    #: For a trial of the search: the individual that it judged, its own ``outcome`` left None.
+    #: None for a final run.
+    birth: Individual | None
+    #: What the trainer was asked to do, as plain JSON data; None where there is no recipe.
+    recipe: Mapping[str, Any] | None
+    #: Seconds of running over the life of the population when this trial was committed.
+    elapsed: float
+
+    @property
+    def key(self) -> TrialKey:
+        """What tells this trial from every other of its population."""
+        return self.trial.key
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """All that a population holds; what else a file shows is computed from this."""
+
+    header: Header
+    #: Every finished trial, in no particular order.
+    records: Mapping[TrialKey, Record]
+    #: In the order in which they were reached.
+    verdicts: tuple[Verdict, ...]
+
+
+def check_record(record: Record) -> None:
+    """Refuse a record that could not be read back as it is.
+
+    Raises:
+        ValueError: The record contradicts itself, or a number does not fit its column.
+    """
+    trial, birth = record.trial, record.birth
+    what = f"the record of trial {trial.stage.value}/{trial.individual}/{trial.repeat}"
+    if (trial.stage is Stage.SEARCH) != (birth is not None):
+        raise ValueError(f"{what} must have a birth if and only if it is of the search")
+    if trial.stage is Stage.SEARCH and trial.repeat != 0:
+        raise ValueError(f"{what} must have repeat 0, for it is of the search")
+    if birth is not None:
+        _check_birth(what, trial, birth)
+    whole = (trial.individual, trial.repeat, trial.seed, record.outcome.peak_memory)
+    if not all(0 <= number < 2**63 for number in whole):
+        raise ValueError(f"{what}: ids, seeds and bytes must be in [0, 2**63), but are {whole}")
+
+
+def _check_birth(what: str, trial: Trial, birth: Individual) -> None:
+    asked = (trial.individual, trial.seed, trial.genome)
+    if (birth.id, birth.seed, birth.genome) != asked:
+        raise ValueError(
+            f"{what} and its birth must agree on id, seed and genome, but are "
+            f"{asked} and {(birth.id, birth.seed, birth.genome)}"
+        )
+    if len(birth.parents) > 2 or not all(0 <= parent < 2**63 for parent in birth.parents):
+        raise ValueError(f"{what}: there are at most 2 parents, but are {birth.parents}")
+    if not 0 <= birth.generation < 2**31:
+        raise ValueError(f"{what}: generation must be in [0, 2**31), but is {birth.generation}")

@@ -1,0 +1,262 @@
+"""The one writer of a population: appends to the journal, folds it into the population file."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType, TracebackType
+from typing import Any, Self
+
+from evoft.errors import PopulationExistsError, PopulationFileError, StorageError
+from evoft.header import Header
+from evoft.lineage.disk import (
+    Lock,
+    Paths,
+    read_whole,
+    replace_whole,
+    spare,
+    storing,
+    sync_folder,
+    write_all,
+)
+from evoft.lineage.envelope import USERBLOCK, seal
+from evoft.lineage.journal import has_header, read_line, to_line, whole_journal
+from evoft.lineage.layout import build
+from evoft.lineage.plain import header_of, plain_header, plain_record, plain_verdict, record_of
+from evoft.lineage.record import Contents, Record, check_record
+from evoft.lineage.snapshot import Snapshot, read_snapshot
+from evoft.trial import TrialKey
+from evoft.verdict import Verdict
+
+
+class Store:
+    """An open population, held by this process alone until it is closed.
+
+    ``create`` makes a new one, ``open`` goes on with one.  Use it in a ``with`` statement.
+    """
+
+    def __init__(self, paths: Paths, lock: Lock, snapshot: Snapshot) -> None:
+        """Not for callers: use ``Store.create`` or ``Store.open``."""
+        self._paths = paths
+        self._lock = lock
+        self._header = snapshot.contents.header
+        self._records = dict(snapshot.contents.records)
+        self._verdicts = list(snapshot.contents.verdicts)
+        self._elapsed = max((record.elapsed for record in self._records.values()), default=0.0)
+        self._folded = snapshot.folded
+        #: Length of the journal's whole lines; what may lie behind is of an append that failed.
+        self._size = snapshot.journal_end or 0
+
+    @staticmethod
+    def create(path: str | os.PathLike[str], header: Header) -> Store:
+        """Make a new population and write its first, empty file.
+
+        Folders on the way to it are made.
+
+        Raises:
+            PopulationExistsError: There is one at ``path``, or its journal.
+            PopulationLockedError: Another process is making it at this moment.
+            StorageError: The disk refused.
+        """
+        paths = Paths.of(path)
+        with storing(paths, resume=False):
+            paths.file.parent.mkdir(parents=True, exist_ok=True)
+            _refuse_existing(paths)
+            lock = Lock(paths)
+            try:
+                _refuse_existing(paths)  # again, for now nobody else can be making it
+                os.ftruncate(lock.descriptor, 0)
+                line = to_line(plain_header(header))
+                contents = Contents(header_of(read_line(line)), {}, ())
+                store = Store(paths, lock, Snapshot(contents, None, 0))
+                store._write(line)
+                sync_folder(paths.journal)
+                store.fold()
+            except BaseException:
+                lock.release()
+                raise
+        return store
+
+    @staticmethod
+    def open(path: str | os.PathLike[str]) -> Store:
+        """Go on with the population at ``path``.
+
+        What a killed writer left half done is put right: a line cut short is dropped from the
+        journal, a missing journal or population file is made again from the other.
+
+        Raises:
+            PopulationFileError: There is no population, or one that cannot be used: locked,
+                damaged, of a newer evoft, or with the journal of another run (see errors.py).
+            StorageError: The disk refused.
+        """
+        paths = Paths.of(path)
+        if not paths.file.exists() and not paths.journal.exists():
+            raise PopulationFileError(f"there is no population file {paths.name}")
+        with storing(paths):
+            lock = Lock(paths)
+            try:
+                for target in (paths.file, paths.journal):
+                    spare(target).unlink(missing_ok=True)
+                store = Store(paths, lock, read_snapshot(paths, whole_journal=True))
+                store._mend()
+            except BaseException:
+                lock.release()
+                raise
+        return store
+
+    @property
+    def header(self) -> Header:
+        """The facts of the run."""
+        return self._header
+
+    @property
+    def records(self) -> Mapping[TrialKey, Record]:
+        """Every finished trial, in no particular order; a live view."""
+        return MappingProxyType(self._records)
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """The verdicts so far, in the order in which they were reached."""
+        return tuple(self._verdicts)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of running over the life of the population; 0.0 before the first trial."""
+        return self._elapsed
+
+    def append(self, record: Record) -> None:
+        """Keep a finished trial: when this returns it outlives any crash.
+
+        ``records`` then has it as it will be read back: plain floats for numpy's, lists for
+        tuples in its recipe, the trial's ``report`` gone.
+
+        Raises:
+            ValueError: The trial is kept already, or the record cannot be read back as it is.
+            StorageError: The disk refused; the record is not kept, all before it are.
+        """
+        check_record(record)
+        if record.key in self._records:
+            raise ValueError(f"the trial {record.key} is in {self._paths.name} already")
+        kept = record_of(self._append(plain_record(record)))
+        self._records[record.key] = kept
+        self._elapsed = max(self._elapsed, record.elapsed)
+
+    def append_verdict(self, verdict: Verdict) -> None:
+        """Keep a verdict: when this returns it outlives any crash.
+
+        Raises:
+            StorageError: The disk refused; the verdict is not kept.
+        """
+        self._append(plain_verdict(verdict))
+        self._verdicts.append(verdict)
+
+    def amend_settings(self, settings: Mapping[str, Any]) -> None:
+        """Put other settings in the header's place of the old, as a resume with other budgets does.
+
+        Raises:
+            ValueError: They are not plain JSON data.
+            StorageError: The disk refused; the old settings hold.
+        """
+        header = replace(self._header, settings=dict(settings))
+        self._header = header_of(self._append(plain_header(header)))
+
+    def fold(self) -> None:
+        """Write the population file anew, with all that is in the journal.
+
+        Raises:
+            StorageError: The disk refused; the file that was there still is, and whole.
+        """
+        contents = Contents(self._header, self._records, tuple(self._verdicts))
+        self._write_file(contents, self._size)
+
+    def close(self) -> None:
+        """Fold what is not folded yet, and let others write.  Closing twice does nothing.
+
+        Raises:
+            StorageError: The disk refused to fold.  The journal has everything all the same.
+        """
+        if self._lock.descriptor < 0:
+            return
+        try:
+            if self._folded != self._size:
+                self.fold()
+        finally:
+            self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self.close()
+        except StorageError:
+            # What went wrong first says more, and nothing is lost: the journal has it.
+            if error is None:
+                raise
+
+    def _mend(self) -> None:
+        """Make journal and file agree after whatever stopped the last writer."""
+        if not self._size:
+            contents = Contents(self._header, self._records, tuple(self._verdicts))
+            journal = whole_journal(contents)
+            # The file first: should we die in between, it is still right without a journal.
+            self._write_file(contents, len(journal))
+            self._lock.replace_journal(journal)
+            self._size = len(journal)
+            return
+        if os.fstat(self._lock.descriptor).st_size > self._size:
+            self._cut()
+        if self._folded is None:
+            self.fold()
+
+    def _append(self, plain: dict[str, Any]) -> dict[str, Any]:
+        """Append a record given as JSON data; return it as it will be read back."""
+        if self._lock.descriptor < 0:
+            raise ValueError(f"the store of {self._paths.name} is closed: open it again")
+        line = to_line(plain)
+        with storing(self._paths):
+            self._write(line)
+        return read_line(line)
+
+    def _write(self, line: bytes) -> None:
+        """Append a line and wait until the disk has it; on any failure take it back."""
+        try:
+            if os.fstat(self._lock.descriptor).st_size != self._size:
+                self._cut()
+            write_all(self._lock.descriptor, line)
+            os.fsync(self._lock.descriptor)
+        except BaseException:
+            # If this fails too, a torn line stays, which the next append or writer cuts off.
+            with contextlib.suppress(OSError):
+                self._cut()
+            raise
+        self._size += len(line)
+
+    def _cut(self) -> None:
+        os.ftruncate(self._lock.descriptor, self._size)
+        os.fsync(self._lock.descriptor)
+
+    def _write_file(self, contents: Contents, journal_bytes: int) -> None:
+        if self._lock.descriptor < 0:
+            raise ValueError(f"the store of {self._paths.name} is closed: open it again")
+        sealed = seal(build(contents, USERBLOCK), journal_bytes)
+        with storing(self._paths):
+            os.close(replace_whole(self._paths.file, sealed))
+        self._folded = journal_bytes
+
+
+def _refuse_existing(paths: Paths) -> None:
+    # A journal without a header is of a `create` that was killed before there was anything.
+    journal = read_whole(paths.journal)
+    if paths.file.exists() or (journal is not None and has_header(journal)):
+        raise PopulationExistsError(
+            f"{paths.name} is there already: go on with it by `evoft resume {paths.name}`, or "
+            "choose another name"
+        )

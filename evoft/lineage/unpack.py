@@ -1,0 +1,132 @@
+"""Reads the HDF5 part of a population file back into records.
+
+Only what is not computed from something else is read: not ``/generations``, not ``/individuals``'
+outcomes (they are in ``/trials``), not the columns of single genes.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import h5py
+
+from evoft.genome import Genome
+from evoft.header import Header
+from evoft.individual import Individual
+from evoft.lineage.columns import read_numbers, read_text, unlink
+from evoft.lineage.layout import HEADER_PARTS
+from evoft.lineage.record import Contents, Record
+from evoft.outcome import CurvePoint, Outcome, Status
+from evoft.trial import Stage, Trial, TrialKey
+from evoft.verdict import Verdict
+
+_Curves = Mapping[TrialKey, Sequence[CurvePoint]]
+_Recipe = Mapping[str, Any] | None
+
+
+def unpack(data: bytes) -> Contents:
+    """Return what a whole population file holds.
+
+    Args:
+        data: The file, its bytes known to be as they were written.  Otherwise HDF5 may raise
+            anything, read something else or never return.
+    """
+    with h5py.File(io.BytesIO(data), "r") as file:
+        header = _header(file["header"])
+        births, recipes = _births(file["individuals"])
+        curves = _curves(file["curves"])
+        records = _records(file["trials"], births, recipes, curves)
+        return Contents(header, records, _verdicts(file["verdicts"]))
+
+
+def _header(group: Any) -> Header:
+    run = json.loads(read_text(group, "run")[0])
+    parts = {name: json.loads(read_text(group, name)[0]) for name in HEADER_PARTS}
+    return Header(**{**run, **parts, "backbones": tuple(parts["backbones"])})
+
+
+def _births(group: Any) -> tuple[dict[int, Individual], dict[int, _Recipe]]:
+    births: dict[int, Individual] = {}
+    recipes: dict[int, _Recipe] = {}
+    numbers = [
+        read_numbers(group, name) for name in ("id", "generation", "parent_1", "parent_2", "seed")
+    ]
+    texts = [read_text(group, name) for name in ("operator", "genome", "recipe")]
+    for row in zip(*numbers, *texts, strict=True):
+        number, generation, parent_1, parent_2, seed, operator, genome, recipe = row
+        parents = tuple(parent for parent in (parent_1, parent_2) if parent >= 0)
+        births[number] = Individual(
+            number, generation, parents, operator, Genome.from_json(genome), seed
+        )
+        recipes[number] = _recipe(recipe)
+    return births, recipes
+
+
+def _records(
+    group: Any,
+    births: Mapping[int, Individual],
+    recipes: Mapping[int, _Recipe],
+    curves: _Curves,
+) -> dict[TrialKey, Record]:
+    records: dict[TrialKey, Record] = {}
+    names = ("seed", "fitness", "seconds", "peak_memory", "elapsed")
+    numbers = [read_numbers(group, name) for name in names]
+    texts = [read_text(group, name) for name in ("status", "reason", "metrics", "genome", "recipe")]
+    for key, *row in zip(_keys(group), *numbers, *texts, strict=True):
+        seed, fitness, seconds, peak_memory, elapsed, status, reason, metrics, genome, recipe = row
+        stage, individual, repeat = key
+        curve = tuple(curves.get(key, ()))
+        outcome = Outcome(
+            Status(status), fitness, reason, curve, json.loads(metrics), seconds, peak_memory
+        )
+        birth = births[individual] if stage is Stage.SEARCH else None
+        own = birth.genome if birth else Genome.from_json(genome)
+        trial = Trial(individual, own, seed, stage, repeat)
+        asked = recipes[individual] if birth else _recipe(recipe)
+        records[key] = Record(trial, outcome, birth, asked, elapsed)
+    return records
+
+
+def _curves(group: Any) -> dict[TrialKey, list[CurvePoint]]:
+    curves: dict[TrialKey, list[CurvePoint]] = {}
+    metrics = group["metrics"]
+    # In the order of the characters of `reported`.
+    columns = [(unlink(name), read_numbers(metrics, name)) for name in sorted(metrics)]
+    present: dict[str, list[tuple[str, list[float]]]] = {}
+    rows = zip(
+        _keys(group), read_numbers(group, "epoch"), read_text(group, "reported"), strict=True
+    )
+    for row, (key, epoch, reported) in enumerate(rows):
+        if reported not in present:
+            present[reported] = [
+                column for column, mark in zip(columns, reported, strict=True) if mark == "1"
+            ]
+        values = {name: column[row] for name, column in present[reported]}
+        curves.setdefault(key, []).append(CurvePoint(epoch, values))
+    return curves
+
+
+def _keys(group: Any) -> list[TrialKey]:
+    stages = {stage.value: stage for stage in Stage}
+    return [
+        (stages[stage], individual, repeat)
+        for stage, individual, repeat in zip(
+            read_text(group, "stage"),
+            read_numbers(group, "individual"),
+            read_numbers(group, "repeat"),
+            strict=True,
+        )
+    ]
+
+
+def _verdicts(group: Any) -> tuple[Verdict, ...]:
+    columns = [read_numbers(group, name) for name in Verdict.__dataclass_fields__]
+    return tuple(Verdict(*row) for row in zip(*columns, strict=True))
+
+
+def _recipe(text: str) -> _Recipe:
+    recipe: _Recipe = json.loads(text) if text else None
+    return recipe
