@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from evoft.lineage import Paths
 from evoft.search.space import SearchSpace
 from evoft.settings import Settings
 from evoft.training.data import Images
@@ -51,4 +52,4 @@ class Plan:
 
 def checkpoints_of(file: Path) -> Path:
     """Return the folder of a population's checkpoints, as an absolute path."""
-    return file.absolute().with_suffix(".checkpoints")
+    return Paths.of(file).checkpoints.absolute()
