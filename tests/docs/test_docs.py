@@ -1,0 +1,120 @@
+"""The documents say what the code does."""
+
+import dataclasses
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from evoft.cli.flags import EVOLVE_FLAGS, RECIPE_FLAGS, RUN_FLAGS
+from evoft.cli.output import short
+from evoft.cli.space import space_toml
+from evoft.errors import EvoftError
+from evoft.fine_tuning.preparation import expression_of
+from evoft.recipe import Recipe
+from evoft.search.space import SearchSpace
+from evoft.settings import RunSettings, SearchSettings, Settings, TrainingSettings
+from evoft.training.data import Preprocessing
+from evoft.training.default_space import MEANINGS, default_genes
+from evoft.training.facts import BackboneFacts
+
+ROOT = Path(__file__).parents[2]
+CONFIGURATION = (ROOT / "docs/configuration.md").read_text()
+README = (ROOT / "README.md").read_text()
+
+
+def section(name: str) -> dict[str, str]:
+    """Return the rows of a table of docs/configuration.md, by the settings they name."""
+    text = CONFIGURATION.split(f"## [{name}]")[1].split("\n## ")[0]
+    rows: dict[str, str] = {}
+    for line in text.splitlines():
+        if line.startswith("| ") and not line.startswith("| setting"):
+            for setting in line.split("|")[1].split(","):
+                rows[setting.strip()] = line
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("name", "record"),
+    [("search", SearchSettings), ("training", TrainingSettings), ("run", RunSettings)],
+)
+def test_every_setting_is_documented_with_its_default_and_its_flag(name, record):
+    rows = section(name)
+    flags = {f.field: f.names for f in EVOLVE_FLAGS + RUN_FLAGS if f.table == name}
+    assert set(rows) == {field.name for field in dataclasses.fields(record)}
+    for field in dataclasses.fields(record):
+        row = rows[field.name]
+        for flag in flags.get(field.name, ()):
+            assert flag in row or flag == "--device"
+        if isinstance(field.default, int | float) and not isinstance(field.default, bool):
+            assert f"| {field.default:g} |" in row
+
+
+def test_the_exit_codes_are_documented():
+    codes = {int(code) for code in re.findall(r"^\| (\d+) \|", CONFIGURATION, re.MULTILINE)}
+    kinds = [EvoftError, *EvoftError.__subclasses__()]
+    assert codes == {0, 130, 143} | {kind.exit_code for kind in kinds}
+
+
+def test_the_configuration_in_the_reference_can_be_used():
+    text = CONFIGURATION.split("```toml")[1].split("```")[0]
+    settings = Settings.from_dict(tomllib.loads(text))
+    assert settings.run.budget == 7200
+    assert settings.training.models == ("resnet50", "vit_small_patch16_224")
+
+
+def test_the_readme_lists_the_genes_of_the_default_space():
+    space = SearchSpace.from_dict(default_genes(["embedded"]))
+    for name, gene in space.items():
+        row = next(line for line in README.splitlines() if line.startswith(f"| `{name}` |"))
+        assert gene.kind in row
+        assert f"| {short(gene.standard)} |" in row
+        assert MEANINGS[name] in row
+    rows = [line for line in README.splitlines() if line.startswith("| `")]
+    assert len(rows) == len(space)
+
+
+def test_every_recipe_field_has_a_meaning_and_a_flag():
+    fields = {field.name for field in dataclasses.fields(Recipe)}
+    assert set(MEANINGS) == fields
+    settings = {"model", "epochs", "patience"}
+    assert {flag.field for flag in RECIPE_FLAGS} == fields - settings
+
+
+def test_every_file_that_the_documents_point_to_is_there():
+    for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.name} points to {target}"
+
+
+def test_the_default_space_that_ships_is_the_one_that_is_searched():
+    space = SearchSpace.from_dict(default_genes(["embedded"]))
+    assert (ROOT / "populations/spaces/default.toml").read_text() == space_toml(space)
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "populations/spaces").glob("*.toml")))
+def test_a_space_that_ships_means_something_to_the_trainer(file):
+    space = SearchSpace.from_toml(file.read_text())
+    preprocessing = Preprocessing((32, 32), (0.5,) * 3, (0.5,) * 3, "bicubic", 1.0, "center")
+    facts = BackboneFacts("embedded", 5, 1, preprocessing, True, True, "", 1.0, 1.0)
+    express = expression_of(Settings(), (facts,), space)
+    default = express(space.default())
+    for name, gene in space.items():
+        recipes = {express(space.default().replace(**{name: gene.at(unit)})) for unit in (0.0, 1.0)}
+        if space.active(space.default(), name):
+            assert recipes != {default}, f"{name} changes nothing"
+
+
+def test_the_library_example_of_the_readme_runs(tmp_path):
+    code = README.split("```python\n")[1].split("```")[0]
+    code = code.replace("populations/mine.h5", str(tmp_path / "mine.h5"))
+    code = code.replace("generations=20", "generations=2")
+    stand_in = "def train_my_model(lr, width, act, seed):\n    return -abs(lr - 1e-3) + width\n"
+    script = tmp_path / "script.py"
+    script.write_text(stand_in + code)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 2
