@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evoft.analysis.report import Report, comparison_rows, gain_sentence
+from evoft.analysis.report import Report, comparison_rows, gain_sentence, optimism_sentence
 from evoft.header import Header
 from evoft.individual import Individual
 
@@ -60,10 +60,9 @@ def _unjudged(individual: Individual) -> str:
 def _results(report: Report) -> list[str]:
     lines = ["| | this model | default recipe |", "|---|---|---|"]
     lines += [f"| {name} | {mine} | {other} |" for name, mine, other in comparison_rows(report)]
-    optimism = 100 * report.optimism
     return [
         "\n".join(lines) + "\n",
         gain_sentence(report) + "\n",
-        f"The test split was read {report.readings} time{'s' if report.readings > 1 else ''}. In "
-        f"the search the recipe looked {optimism:+.1f} points better than in its final runs.\n",
+        f"The test split was read {report.readings} time{'s' if report.readings > 1 else ''}. "
+        f"{optimism_sentence(report)}\n",
     ]

@@ -162,6 +162,15 @@ def gain_sentence(report: Report) -> str:
     return f"No significant gain over the default recipe: {numbers}."
 
 
+def optimism_sentence(report: Report) -> str:
+    """Return how far the search misjudged the winner, by its final runs."""
+    points = 100 * report.optimism
+    return (
+        f"In the search it looked {abs(points):.1f} points "
+        f"{'better' if points > 0 else 'worse'} than in its final runs."
+    )
+
+
 def plain(value: object) -> str:
     """Return a value as short as it can be told: four significant digits for a number."""
     if isinstance(value, float):
