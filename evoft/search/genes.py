@@ -100,14 +100,36 @@ def _reflect(unit: float) -> float:
     return 2.0 - unit if unit > 1.0 else unit
 
 
+#: Beyond this a float no longer tells the places of whole numbers on the unit interval apart.
+_WHOLE = 2**40
+#: Beyond this the width of a range, or a power, may be no number.
+_LARGEST = 1e300
+
+
 def _check_range(low: float, high: float, log: bool, kinds: tuple[type, ...]) -> None:
     for name, bound in (("low", low), ("high", high)):
-        if isinstance(bound, bool) or not isinstance(bound, kinds) or not math.isfinite(bound):
+        if isinstance(bound, bool) or not isinstance(bound, kinds) or not is_finite(bound):
             raise SpaceError(f"`{name}` must be a finite number of the gene's type, got {bound!r}")
     if not low < high:
         raise SpaceError(f"`low < high` must hold, but got (low={low!r}, high={high!r})")
+    if low < -_LARGEST or high > _LARGEST:
+        raise SpaceError(
+            f"`-1e300 <= low < high <= 1e300` must hold, but got (low={low!r}, high={high!r})"
+        )
     if log and low <= 0:
         raise SpaceError(f"`low > 0` must hold with log=True, but got (low={low!r})")
+    if log and not math.log(low) < math.log(high):
+        raise SpaceError(
+            f"`low < high` must hold for their logarithms, but got (low={low!r}, high={high!r})"
+        )
+
+
+def is_finite(number: float) -> bool:
+    """Tell whether a number is finite and not too large for a float."""
+    try:
+        return math.isfinite(number)
+    except OverflowError:  # an int that no float can hold
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +146,8 @@ class Float(Gene):
         _check_range(self.low, self.high, self.log, (int, float))
         for name in ("low", "high", "default"):
             value = getattr(self, name)
-            if isinstance(value, int) and not isinstance(value, bool):
-                object.__setattr__(self, name, float(value))
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                object.__setattr__(self, name, float(value))  # numpy's floats too
         self._check_default()
 
     @property
@@ -179,6 +201,11 @@ class Integer(Gene):
 
     def __post_init__(self) -> None:
         _check_range(self.low, self.high, self.log, (int,))
+        if self.low < -_WHOLE or self.high > _WHOLE:
+            raise SpaceError(
+                f"`-2**40 <= low < high <= 2**40` must hold for whole numbers, but got "
+                f"(low={self.low!r}, high={self.high!r}): use a Float"
+            )
         self._check_default()
 
     @property
@@ -222,11 +249,16 @@ class Integer(Gene):
 
 
 def _listed(values: Sequence[Value]) -> tuple[Value, ...]:
-    listed = tuple(values) if not isinstance(values, str) else ()
+    # A set is refused: its order would be another one in every process.
+    if isinstance(values, np.ndarray):
+        values = values.tolist()
+    if isinstance(values, str) or not isinstance(values, Sequence):
+        raise SpaceError(f"`values` must be a list, but is {values!r}")
+    listed = tuple(v.item() if isinstance(v, np.generic) else v for v in values)
     if len(listed) < 2:
         raise SpaceError(f"`values` must list at least two values, but got {values!r}")
     for index, value in enumerate(listed):
-        if not isinstance(value, bool | int | float | str):
+        if type(value) not in (bool, int, float, str):
             raise SpaceError(f"a value must be a number, a text or a boolean, but got {value!r}")
         if isinstance(value, float) and not math.isfinite(value):
             raise SpaceError(f"a value must be finite, but got {value!r}")
@@ -325,8 +357,6 @@ def gene_of(data: Mapping[str, Any]) -> Gene:
         raise SpaceError(f"a gene of type {kind} needs `{sorted(missing)[0]}`")
     if unknown := given.keys() - needed - optional - {"default", "when"}:
         raise SpaceError(f"a gene of type {kind} has no `{sorted(unknown)[0]}`")
-    if "values" in given and not isinstance(given["values"], list | tuple):
-        raise SpaceError(f"`values` must be a list, but is {given['values']!r}")
     if not isinstance(given.get("log", False), bool):
         raise SpaceError(f"`log` must be true or false, but is {given['log']!r}")
     return KINDS[kind](**given)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from evoft.errors import SpaceError
 from evoft.genome import Genome, Value
-from evoft.search.genes import Choice, Gene, gene_of, same
+from evoft.search.genes import Choice, Gene, gene_of, is_finite, same
 
 
 class SearchSpace(Mapping[str, Gene]):
@@ -33,6 +33,8 @@ class SearchSpace(Mapping[str, Gene]):
     def __init__(self, genes: Mapping[str, Gene] | None = None, /, **named: Gene) -> None:
         everything = {**(genes or {}), **named}
         for name, gene in everything.items():
+            if not isinstance(name, str):
+                raise SpaceError(f"a gene's name must be a text, but is {name!r}")
             if not isinstance(gene, Gene):
                 raise SpaceError(
                     f"{name}: a gene must be a Float, Integer, Ordinal or Choice, but is {gene!r}"
@@ -60,9 +62,19 @@ class SearchSpace(Mapping[str, Gene]):
         return SearchSpace, (dict(self._genes),)
 
     def _check_condition(self, name: str) -> None:
-        for other, values in (self[name].when or {}).items():
+        when = self[name].when
+        if when is not None and not isinstance(when, Mapping):
+            raise SpaceError(
+                f"{name}: its condition must give a list of values for each gene that it names, "
+                f"but is {when!r}"
+            )
+        for other, values in (when or {}).items():
             if other not in self:
                 raise SpaceError(f"{name}: its condition names `{other}`, which is no gene here")
+            if isinstance(values, str) or not isinstance(values, Sequence) or not values:
+                raise SpaceError(
+                    f"{name}: its condition must list the values of {other}, but gives {values!r}"
+                )
             for value in values:
                 if not self[other].holds(value):
                     raise SpaceError(
@@ -154,10 +166,12 @@ class SearchSpace(Mapping[str, Gene]):
                     break
             else:
                 left[name] = _with_condition(gene, conditions)
+        while dead := [n for n, g in left.items() if any(o not in left for o in (g.when or ()))]:
+            for name in dead:
+                del left[name]
         if not left:
             raise SpaceError("every gene is fixed, so there is nothing to search: leave one free")
-        dead = {n for n, g in left.items() if any(o not in left for o in (g.when or ()))}
-        return SearchSpace({name: gene for name, gene in left.items() if name not in dead})
+        return SearchSpace(left)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the space as plain JSON data."""
@@ -191,7 +205,9 @@ class SearchSpace(Mapping[str, Gene]):
 
 def coerce(gene: Gene, value: Value) -> Value:
     """Return ``value`` as the gene's type where nothing is lost: 1 for a Float, 1.0 for a 1."""
-    if gene.holds(value) or isinstance(value, bool | str):
+    if gene.holds(value) or isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    if not is_finite(value):
         return value
     for other in (float(value), int(value)):
         if other == value and gene.holds(other):

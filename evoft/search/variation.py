@@ -132,10 +132,11 @@ def breed(
     living: list[Individual],
     rng: np.random.Generator,
 ) -> Offspring:
-    """Return one offspring of the living population, by DEAP's ``varAnd`` on one pair.
+    """Return one offspring of the living population.
 
-    With probability ``cxpb`` it is the first child of two parents, else a copy of one; with
-    probability ``mutpb`` it is then mutated.  It may equal a parent: the caller sees to that.
+    As in DEAP's ``varAnd``, with probability ``cxpb`` it is the first child of two parents, and is
+    then mutated with probability ``mutpb``.  Else it is a mutant of one parent, for a mere copy
+    would be of no use.  It may still equal someone who was born before: the caller sees to that.
     """
     with deap_random(rng):
         first, second = box.select([Chromosome.of(i) for i in living], 2)

@@ -1,0 +1,182 @@
+"""DEAP's operators on typed genomes: always valid, always repeatable, nothing global touched."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import spaces
+
+from evoft.genome import Genome
+from evoft.individual import Individual
+from evoft.outcome import Outcome
+from evoft.search.genes import Choice, Float, Integer, Ordinal
+from evoft.search.space import SearchSpace
+from evoft.search.variation import Chromosome, breed, deap_random, mate, mutate, toolbox
+from evoft.settings import SearchSettings
+
+SEEDS = st.integers(0, 2**32 - 1)
+SETTINGS = SearchSettings(population_size=6)
+MIXED = SearchSpace(
+    lr=Float(1e-5, 1e-1, log=True),
+    depth=Integer(0, 12),
+    width=Ordinal([16, 32, 64]),
+    act=Choice(["relu", "gelu", "silu"]),
+    momentum=Float(0, 0.99, when={"act": ["relu"]}),
+)
+
+
+def genome_of(space: SearchSpace, chromosome: Chromosome) -> Genome:
+    return Genome(dict(zip(space, chromosome, strict=True)))
+
+
+def pair(space: SearchSpace, seed: int) -> tuple[Chromosome, Chromosome]:
+    rng = np.random.default_rng(seed)
+    a, b = (Chromosome(space.sample(rng).values()) for _ in range(2))
+    return a, b
+
+
+@given(spaces(), SEEDS, st.floats(0.1, 100.0))
+def test_crossover_gives_valid_genomes(space: SearchSpace, seed: int, eta: float) -> None:
+    with deap_random(np.random.default_rng(seed)):
+        children = mate(space, *pair(space, seed), eta=eta)
+    for child in children:
+        assert space.check(genome_of(space, child)) == genome_of(space, child)
+
+
+@given(spaces(), SEEDS)
+def test_crossover_keeps_types_and_swaps_what_has_no_order(space: SearchSpace, seed: int) -> None:
+    parents = pair(space, seed)
+    with deap_random(np.random.default_rng(seed)):
+        children = mate(space, *pair(space, seed), eta=10.0)
+    for name, parental, mixed in zip(
+        space, zip(*parents, strict=True), zip(*children, strict=True), strict=True
+    ):
+        assert [space[name].holds(value) for value in mixed] == [True, True]
+        if not space[name].ordered:
+            assert repr(mixed) in {repr(parental), repr(parental[::-1])}
+
+
+def test_crossover_of_equals_changes_nothing_to_the_last_bit() -> None:
+    for seed in range(30):
+        a, _ = pair(MIXED, seed)
+        with deap_random(np.random.default_rng(seed)):
+            children = mate(MIXED, Chromosome(a), Chromosome(a), eta=10.0)
+        assert [list(child) for child in children] == [list(a), list(a)]
+
+
+def test_crossover_leaves_nothing_behind_in_the_parents() -> None:
+    """``breed`` crosses copies: the living keep their genomes."""
+    living = individuals(MIXED, 6)
+    before = [i.genome for i in living]
+    for seed in range(20):
+        breed(toolbox(MIXED, SETTINGS), MIXED, SETTINGS, living, np.random.default_rng(seed))
+    assert [i.genome for i in living] == before
+
+
+@given(spaces(), SEEDS, st.floats(0, 1), st.floats(1e-3, 2.0))
+def test_mutation_gives_another_phenotype_of_valid_genes(
+    space: SearchSpace, seed: int, indpb: float, sigma: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    before = space.sample(rng)
+    (chromosome,) = mutate(space, Chromosome(before.values()), rng, indpb=indpb, sigma=sigma)
+    after = genome_of(space, chromosome)
+    assert space.check(after) == after
+    # Of a Float in a range of a few last bits a mutant may be its parent.
+    if all(not isinstance(g, Float) or g.high > g.low * (1 + 1e-9) > 0 for g in space.values()):
+        assert Genome(space.phenotype(after)) != Genome(space.phenotype(before))
+
+
+def test_with_indpb_zero_a_single_gene_mutates() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        before = MIXED.sample(rng)
+        (after,) = mutate(MIXED, Chromosome(before.values()), rng, indpb=0.0, sigma=0.2)
+        changed = [n for n, v in zip(MIXED, after, strict=True) if v != before[n]]
+        assert len(changed) == 1
+        assert MIXED.active(before, changed[0])
+
+
+def individuals(space: SearchSpace, count: int) -> list[Individual]:
+    rng = np.random.default_rng(count)
+    return [
+        Individual(n, 0, (), "sample", space.sample(rng), n, Outcome.of_fitness(float(n)))
+        for n in range(count)
+    ]
+
+
+@given(spaces(), SEEDS, st.floats(0, 1), st.floats(0, 1))
+def test_breeding_is_a_function_of_its_arguments(
+    space: SearchSpace, seed: int, cxpb: float, mutpb: float
+) -> None:
+    settings = SearchSettings(population_size=6, cxpb=cxpb, mutpb=mutpb)
+    living = individuals(space, 6)
+    children = []
+    for _ in range(2):
+        random.seed()  # what the global generator is at must not matter
+        rng = np.random.default_rng(seed)
+        children.append(breed(toolbox(space, settings), space, settings, living, rng))
+    assert children[0] == children[1]
+    child = children[0]
+    assert space.check(child.genome) == child.genome
+    assert set(child.parents) <= set(range(6))
+    assert len(set(child.parents)) == len(child.parents) == 1 + ("crossover" in child.operator)
+    assert child.operator in {"crossover", "mutation", "crossover+mutation"}
+
+
+@given(spaces(), SEEDS)
+def test_breeding_leaves_the_global_random_state_alone(space: SearchSpace, seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed)
+    state, legacy = random.getstate(), np.random.get_state()
+    breed(toolbox(space, SETTINGS), space, SETTINGS, individuals(space, 4), np.random.default_rng())
+    assert random.getstate() == state
+    assert str(np.random.get_state()) == str(legacy)
+
+
+def test_the_global_random_state_is_put_back_after_an_error_too() -> None:
+    state = random.getstate()
+    with pytest.raises(IndexError), deap_random(np.random.default_rng(0)):
+        random.choice([])
+    assert random.getstate() == state
+
+
+@pytest.mark.parametrize(("cxpb", "operators"), [(0.0, {"mutation"}), (1.0, {"crossover"})])
+def test_cxpb_and_mutpb(cxpb: float, operators: set[str]) -> None:
+    settings = SearchSettings(population_size=6, cxpb=cxpb, mutpb=0.0, tournsize=1)
+    living = individuals(MIXED, 6)
+    made = [
+        breed(toolbox(MIXED, settings), MIXED, settings, living, np.random.default_rng(seed))
+        for seed in range(40)
+    ]
+    # With one and the same parent drawn twice there is nothing to cross.
+    assert {o.operator for o in made if len(o.parents) == 1 + (cxpb == 1.0)} == operators
+    assert sum(len(o.parents) == 1 + (cxpb == 1.0) for o in made) > 20
+
+
+def test_a_larger_tournament_presses_harder() -> None:
+    living = individuals(MIXED, 6)
+
+    def mean_parent(tournsize: int) -> float:
+        settings = SearchSettings(population_size=6, tournsize=tournsize)
+        box = toolbox(MIXED, settings)
+        rngs = (np.random.default_rng(seed) for seed in range(100))
+        parents = [breed(box, MIXED, settings, living, rng).parents[0] for rng in rngs]
+        return float(np.mean(parents))
+
+    assert mean_parent(1) < 3.2
+    assert mean_parent(5) > 4.2
+
+
+def test_a_failed_individual_never_wins_a_tournament_against_a_good_one() -> None:
+    good, bad = individuals(MIXED, 2)
+    bad = Individual(1, 0, (), "sample", bad.genome, 1, Outcome.of_fitness(float("nan")))
+    settings = SearchSettings(population_size=6, tournsize=40)
+    box = toolbox(MIXED, settings)
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        assert breed(box, MIXED, settings, [bad, good], rng).parents == (0,)
