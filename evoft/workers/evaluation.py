@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 import resource
 import sys
@@ -69,8 +70,13 @@ def evaluate(target: Target, trial: Trial, listener: Listener) -> Outcome:
 
 def _outcome(answer: object) -> Outcome:
     if isinstance(answer, Outcome):
+        if answer.status is Status.OK and not math.isfinite(answer.fitness):
+            judged = Outcome.of_fitness(answer.fitness)
+            return replace(answer, status=judged.status, reason=judged.reason)
         return answer
     try:
+        if isinstance(answer, str | bytes):  # which float() would read as a number
+            raise TypeError
         return Outcome.of_fitness(float(answer))  # type: ignore[arg-type]
     except (TypeError, ValueError):
         reason = f"the fitness must be a number, but is {answer!r:.80}"
@@ -81,7 +87,10 @@ def _tell(error: BaseException) -> str:
     """Return one sentence on an exception: its type, its words, and where it was raised."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
-    words = " ".join(str(error).split())
+    try:
+        words = " ".join(str(error).split())
+    except Exception:  # it raises even when asked what it is
+        words = "it has no words"
     return f"{type(error).__name__}: {words:.300}{where}"
 
 

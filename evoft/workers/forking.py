@@ -30,20 +30,22 @@ class Nursery:
     def __init__(self, preload: Sequence[str]) -> None:
         ours, theirs = socket.socketpair()
         environment = {**os.environ, **dict.fromkeys(_THREADS, "1")}
-        command = [sys.executable, "-m", "evoft.workers.nursery", str(theirs.fileno())]
+        command = [sys.executable, "-c", _program(), str(theirs.fileno())]
         try:
             self._process = subprocess.Popen(
                 command, pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )  # fmt: skip
         except OSError as error:
+            ours.close()
             raise WorkerError(f"no worker process can be started: {error}") from error
-        theirs.close()
+        finally:
+            theirs.close()
         self._control = ours
         self._answers = ours.makefile("rb")
         # The imports go on while the parent does other things: the answer is read when needed.
         self._preparing = True
-        self._send({"do": "prepare", "path": sys.path, "preload": list(preload)})
+        self._send({"do": "prepare", "preload": list(preload)})
 
     def _send(self, request: dict[str, Any], fd: int | None = None) -> None:
         data = json.dumps(request).encode()
@@ -53,7 +55,9 @@ class Nursery:
             raise WorkerError(self._obituary()) from None
 
     def _receive(self) -> dict[str, Any]:
-        line = self._answers.readline()
+        line = b""
+        with contextlib.suppress(ConnectionResetError):
+            line = self._answers.readline()
         if not line:
             raise WorkerError(self._obituary())
         answer: dict[str, Any] = json.loads(line)
@@ -79,9 +83,9 @@ class Nursery:
         ours, theirs = socket.socketpair()
         environment = {"CUDA_VISIBLE_DEVICES": "" if device == "cpu" else device}
         request = {"do": "fork", "environment": {} if device == "any" else environment}
-        with theirs:
+        with ours, theirs:
             pid = self.ask(request, theirs.fileno())["pid"]
-        return pid, Connection(ours.detach())
+            return pid, Connection(ours.detach())
 
     def share(self, shape: tuple[int, ...], dtype: str) -> tuple[SharedArray, NDArray[np.generic]]:
         """Return a new array of zeros as workers started from now on find it, and as we do."""
@@ -107,6 +111,13 @@ class Nursery:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+def _program() -> str:
+    # By our own path: ``python -m`` would look in the current folder first, for the standard
+    # library too, and not where a script that changed ``sys.path`` found evoft.
+    path = [str(folder) for folder in sys.path]
+    return f"import sys; sys.path[:] = {path!r}; from evoft.workers.nursery import main; main()"
 
 
 def _anonymous_file() -> IO[bytes]:

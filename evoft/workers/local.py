@@ -25,6 +25,9 @@ from evoft.workers.process import Answer, Job, Progress
 #: How often a trial whose worker died under it is started again before it counts as lost.
 _SECOND_CHANCES = 1
 
+#: More messages than a socket holds: a trial that sends without end is cut off all the same.
+_BACKLOG = 4096
+
 
 @dataclass(slots=True)
 class _Worker:
@@ -68,13 +71,13 @@ class LocalWorkers:
         self.devices = list(devices)
         self.trial_timeout = trial_timeout
         self.stall_timeout = stall_timeout
-        self._nursery = Nursery(preload)
         self._workers: dict[int, _Worker] = {}
         self._waiting: list[Trial] = []
         self._losses: dict[Trial, int] = {}
         self._version = 0
         self._blob = b""
         self.retarget(target)
+        self._nursery = Nursery(preload)
 
     @property
     def idle(self) -> int:
@@ -151,9 +154,12 @@ class LocalWorkers:
         """Call a method of the target in a worker and return what it returns.
 
         Raises:
+            ValueError: No slot is idle.
             WorkerError: The worker died.
             Exception: Whatever the method raised.
         """
+        if self.idle < 1:
+            raise ValueError("no worker is idle")
         worker = self._worker()
         worker.connection.send(self._job(worker, Job(None, None, method, args)))
         try:
@@ -168,7 +174,9 @@ class LocalWorkers:
     def close(self) -> None:
         """Kill all workers, at once, and the nursery."""
         for worker in list(self._workers.values()):
-            self._kill(worker, bury=False)
+            self._strike(worker)
+            worker.connection.close()
+        self._workers.clear()
         self._nursery.close()
 
     def _worker(self) -> _Worker:
@@ -199,7 +207,7 @@ class LocalWorkers:
         assert trial is not None
         try:
             message = worker.connection.recv()
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):  # OSError: it died in the middle of a message
             return self._lost(worker, trial)
         except Exception as error:  # what was sent cannot be unpickled here
             message = Answer(error=error)
@@ -247,23 +255,36 @@ class LocalWorkers:
         done = []
         now = time.monotonic()
         for worker in [w for w in self._workers.values() if w.trial is not None]:
+            if any(now >= end for end, _ in self._limits(worker)):
+                done += self._last_words(worker)
             reasons = [reason for end, reason in self._limits(worker) if now >= end]
-            if reasons and worker.trial is not None and not worker.connection.poll():
+            if reasons and worker.trial is not None and self._lives(worker):
                 done.append((worker.trial, self._cut_off(worker, Status.TIMED_OUT, reasons[0])))
                 self._kill(worker)
         return done
 
-    def _kill(self, worker: _Worker, *, bury: bool = True) -> None:
+    def _last_words(self, worker: _Worker) -> list[tuple[Trial, Outcome]]:
+        """Hear what a worker sent while we did other things, but not for ever."""
+        done: list[tuple[Trial, Outcome]] = []
+        for _ in range(_BACKLOG):
+            if done or not self._lives(worker) or not worker.connection.poll():
+                break
+            done += self._hear(worker)
+        return done
+
+    def _lives(self, worker: _Worker) -> bool:
+        return self._workers.get(worker.slot) is worker
+
+    def _kill(self, worker: _Worker) -> None:
+        self._strike(worker)
+        self._bury(worker)
+
+    def _strike(self, worker: _Worker) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(worker.pid, signal.SIGKILL)
-        if bury:
-            self._bury(worker)
-        else:
-            self._workers.pop(worker.slot, None)
-            worker.connection.close()
 
     def _bury(self, worker: _Worker) -> str:
-        """Forget a dead worker; return what it died of."""
+        """Forget a worker whose connection has ended; return what it died of."""
         self._workers.pop(worker.slot, None)
         worker.connection.close()
         status = self._nursery.ask({"do": "bury", "pid": worker.pid})["status"]

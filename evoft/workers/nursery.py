@@ -1,6 +1,6 @@
 """The nursery: a process that has imported what workers need, and forks them from that.
 
-``python -m evoft.workers.nursery`` is started by the parent with one end of a socket.  It imports
+``main`` is started by the parent, in a Python of its own, with one end of a socket.  It imports
 the modules it is told to, once (torch and timm take five seconds), then forks a worker a request,
 which takes a tenth of one.  It is not multiprocessing's fork server because that imports the
 user's ``__main__`` again, which runs a script without a ``__main__`` guard a second time.
@@ -25,6 +25,8 @@ from typing import Any
 
 _MESSAGE = 1 << 20
 _PR_SET_PDEATHSIG = 1
+#: Seconds that a process may take to end.
+_PATIENCE = 2.0
 
 
 def main() -> None:
@@ -38,6 +40,9 @@ def main() -> None:
         for pid in children:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        for pid in children:  # or they would stay as zombies where nobody else waits for them
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
         # Not by way of the interpreter's end, where libraries tell of what they leak.
         sys.stderr.flush()
         os._exit(0)
@@ -62,7 +67,6 @@ def _answer(
 ) -> dict[str, Any]:
     match request["do"]:
         case "prepare":
-            sys.path[:] = request["path"]
             for name in request["preload"]:
                 importlib.import_module(name)
             gc.collect()
@@ -79,13 +83,22 @@ def _answer(
             return {"pid": pid}
         case "bury":
             children.discard(request["pid"])
-            return {"status": _exit_status(request["pid"])}
+            return {"status": _bury(request["pid"])}
     raise ValueError(f"the nursery cannot {request['do']!r}")
 
 
-def _exit_status(pid: int, patience: float = 5.0) -> int | None:
+def _bury(pid: int) -> int | None:
+    """Return what ``_exit_status`` does; a child that goes on without a connection is killed."""
+    status = _exit_status(pid)
+    if status is None:
+        os.kill(pid, signal.SIGKILL)
+        _exit_status(pid)
+    return status
+
+
+def _exit_status(pid: int) -> int | None:
     """Return a dead child's exit code, or its signal as a negative number; None if it lives."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline:
         done, status = os.waitpid(pid, os.WNOHANG)
         if done:
@@ -114,7 +127,3 @@ def _become_worker(control: socket.socket, fd: int, environment: dict[str, str])
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(code)
-
-
-if __name__ == "__main__":
-    main()

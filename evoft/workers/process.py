@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
+import sys
 import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -75,6 +77,10 @@ def serve(connection: Connection) -> None:
                 answer = Answer(result=getattr(target, job.method)(*job.args))
         except Exception as error:
             answer = Answer(error=error)
+        with contextlib.suppress(
+            AttributeError, OSError, ValueError
+        ):  # the worker will be killed, not ended
+            sys.stdout.flush()
         try:
             connection.send(answer)
         except (AttributeError, TypeError, pickle.PicklingError) as error:

@@ -1,0 +1,104 @@
+"""Pools of real worker processes, and how to see what is left of them."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psutil
+import pytest
+
+from evoft.genome import Genome
+from evoft.outcome import Outcome
+from evoft.trial import Trial
+from evoft.workers.evaluation import FitnessTarget
+from evoft.workers.local import LocalWorkers
+
+Pool = Callable[..., Any]
+
+
+def make_trial(individual: int, **genes: Any) -> Trial:
+    return Trial(individual, Genome(genes or {"x": 1.0}), seed=1000 + individual)
+
+
+def outcomes_of(workers: LocalWorkers, trials: list[Trial]) -> dict[int, Outcome]:
+    """Return every trial's outcome by individual."""
+    waiting, found = list(trials), {}
+    while waiting or workers.busy:
+        while waiting and workers.idle:
+            workers.submit(waiting.pop(0))
+        for trial, outcome in workers.collect():
+            assert trial.individual not in found
+            found[trial.individual] = outcome
+    return found
+
+
+def descendants() -> list[int]:
+    """Return the processes that are ours and live."""
+    children = psutil.Process().children(recursive=True)
+    return [c.pid for c in children if c.is_running() and c.status() != psutil.STATUS_ZOMBIE]
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 20.0) -> bool:
+    end = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def open_files() -> set[str]:
+    """Return what our descriptors lead to, but for those that come and go."""
+    found = set()
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            found.add(f"{fd} {os.readlink(f'/proc/self/fd/{fd}')}")
+        except FileNotFoundError:
+            continue
+    return {name for name in found if "/proc/" not in name}
+
+
+@pytest.fixture
+def pool() -> Pool:
+    """Return a context manager: a pool for a fitness function; it leaves nothing behind."""
+
+    @contextmanager
+    def make(fitness: Any, count: int = 1, **options: Any) -> Iterator[LocalWorkers]:
+        target = fitness if hasattr(fitness, "evaluate") else FitnessTarget(fitness)
+        workers = LocalWorkers(target, **{"devices": ["any"] * count, **options})
+        try:
+            yield workers
+        finally:
+            workers.close()
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def nothing_left() -> Iterator[None]:
+    """Every test here: no process, no shared memory and no open file is left at its end."""
+    shared, files = set(os.listdir("/dev/shm")), open_files()
+    before = set(descendants())
+    yield
+    assert wait_until(lambda: not set(descendants()) - before), "a process is left"
+    assert set(os.listdir("/dev/shm")) <= shared
+    assert open_files() <= files
+
+
+@pytest.fixture
+def trial() -> Callable[..., Trial]:
+    return make_trial
+
+
+@pytest.fixture
+def outcomes() -> Callable[..., dict[int, Outcome]]:
+    return outcomes_of
+
+
+@pytest.fixture
+def until() -> Callable[..., bool]:
+    return wait_until

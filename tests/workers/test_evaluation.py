@@ -1,0 +1,155 @@
+"""One evaluation, in this process: whatever a fitness does becomes a status."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from evoft.genome import Genome
+from evoft.outcome import CurvePoint, Outcome, Status
+from evoft.trial import Trial
+from evoft.workers.evaluation import FitnessTarget, evaluate, peak_memory
+from evoft.workers.inline import InlineWorkers
+
+TRIAL = Trial(3, Genome(x=2.0), seed=9)
+
+
+def judged(fitness: Callable[[Genome, Trial], Any]) -> Outcome:
+    return evaluate(FitnessTarget(fitness), TRIAL, lambda _: None)
+
+
+class SpeechlessError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("not even that")
+
+
+def raising(error: BaseException) -> Callable[[Genome, Trial], float]:
+    def fitness(genome: Genome, trial: Trial) -> float:
+        raise error
+
+    return fitness
+
+
+@pytest.mark.parametrize("answer", [1.5, 2, True, np.float32(0.5), np.array([4.0])[0]])
+def test_a_number_is_the_fitness(answer: Any) -> None:
+    outcome = judged(lambda genome, trial: answer)
+    assert (outcome.status, outcome.fitness) == (Status.OK, float(answer))
+    assert type(outcome.fitness) is float
+    assert outcome.reason == ""
+
+
+@pytest.mark.parametrize("answer", [math.nan, math.inf, -math.inf, np.float64("nan")])
+def test_what_is_not_finite_has_diverged(answer: float) -> None:
+    outcome = judged(lambda genome, trial: answer)
+    assert outcome.status is Status.DIVERGED
+    assert outcome.reason == f"the fitness is {answer}, not a finite number"
+    assert math.isnan(outcome.fitness)
+    assert outcome.score == -math.inf
+
+
+@pytest.mark.parametrize("answer", [None, "0.5", b"1", [1.0, 2.0], {}, 1j])
+def test_what_is_no_number_has_failed(answer: Any) -> None:
+    outcome = judged(lambda genome, trial: answer)
+    assert outcome.status is Status.FAILED
+    assert outcome.reason == f"the fitness must be a number, but is {answer!r}"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "reason"),
+    [
+        (ValueError("no\n good"), Status.FAILED, "ValueError: no good (test_evaluation.py, line"),
+        (ZeroDivisionError(), Status.FAILED, "ZeroDivisionError:  (test_evaluation.py, line"),
+        (SystemExit(3), Status.FAILED, "SystemExit: 3 (test_evaluation.py, line"),
+        (MemoryError("8 GB"), Status.OUT_OF_MEMORY, "MemoryError: 8 GB (test_evaluation.py, line"),
+        (
+            SpeechlessError(),
+            Status.FAILED,
+            "SpeechlessError: it has no words (test_evaluation.py, line",
+        ),
+        (RecursionError("deep"), Status.FAILED, "RecursionError: deep (test_evaluation.py"),
+        (ValueError("x" * 9999), Status.FAILED, f"ValueError: {'x' * 300} (test_evaluation.py"),
+    ],
+)
+def test_what_is_raised_is_told_in_one_sentence(
+    error: BaseException, status: Status, reason: str
+) -> None:
+    outcome = judged(raising(error))
+    assert outcome.status is status
+    assert outcome.reason.startswith(reason)
+
+
+def test_an_integer_too_large_for_a_float_has_failed() -> None:
+    assert judged(lambda genome, trial: 10**400).status is Status.FAILED
+
+
+def test_ctrl_c_is_no_outcome() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        judged(raising(KeyboardInterrupt()))
+
+
+def test_what_was_reported_is_the_learning_curve() -> None:
+    heard: list[CurvePoint | None] = []
+
+    def fitness(genome: Genome, trial: Trial) -> float:
+        trial.report(1, loss=np.float32(0.5))
+        trial.report(1.5)
+        trial.report(2, loss=0.25, accuracy=1)
+        raise ValueError("enough")
+
+    outcome = evaluate(FitnessTarget(fitness), TRIAL, heard.append)
+    first = CurvePoint(1.0, {"loss": 0.5})
+    second = CurvePoint(2.0, {"loss": 0.25, "accuracy": 1.0})
+    assert outcome.curve == (first, second)
+    assert heard == [first, None, second]
+    assert outcome.status is Status.FAILED
+
+
+def test_a_whole_outcome_is_kept_as_it_is() -> None:
+    curve = (CurvePoint(1.0, {"loss": 1.0}),)
+    given = Outcome(Status.INFEASIBLE, reason="too deep", curve=curve, metrics={"a": 1.0})
+
+    class Target:
+        def evaluate(self, trial: Trial) -> Outcome:
+            return given
+
+    outcome = evaluate(Target(), TRIAL, lambda _: None)
+    assert (outcome.status, outcome.reason, outcome.curve) == (given.status, "too deep", curve)
+    assert outcome.metrics == {"a": 1.0}
+    assert outcome.peak_memory > 2**20
+
+
+def test_the_peak_is_of_this_evaluation_and_not_of_one_before() -> None:
+    def large(genome: Genome, trial: Trial) -> float:
+        return float(np.ones(2**24).sum())  # 128 MiB
+
+    high = judged(large).peak_memory
+    low = judged(lambda genome, trial: 1.0).peak_memory
+    assert high > low + 100 * 2**20
+    assert peak_memory() >= low > 0
+
+
+def test_inline_workers_take_one_trial_at_a_time() -> None:
+    workers = InlineWorkers(FitnessTarget(lambda genome, trial: genome["x"] + trial.seed))
+    assert (workers.idle, workers.busy) == (1, 0)
+    workers.submit(TRIAL)
+    assert (workers.idle, workers.busy) == (0, 1)
+    ((trial, outcome),) = workers.collect()
+    assert (trial, outcome.fitness) == (TRIAL, 11.0)
+    assert (workers.idle, workers.busy) == (1, 0)
+    assert workers.collect() == []
+    workers.close()
+
+
+def test_an_ok_outcome_without_a_finite_fitness_is_a_divergence():
+    class Careless:
+        def evaluate(self, trial: Trial) -> Outcome:
+            return Outcome(Status.OK, math.nan, metrics={"kept": 1.0})
+
+    outcome = evaluate(Careless(), Trial(0, Genome(x=1), 0), lambda point: None)
+    assert outcome.status is Status.DIVERGED
+    assert "nan" in outcome.reason
+    assert outcome.metrics == {"kept": 1.0}
