@@ -75,7 +75,8 @@ def evolve(  # noqa: PLR0913  # each is a setting that users name at this one ca
         run=_run_settings(workers, budget, trial_timeout),
         founders=dict(founders or {}),
     )
-    _check_founders(space, settings)
+    _check_fitness(fitness)
+    _check_space(space, settings)
     _check_file(file)
     return _generations(lambda: _new(space, settings, file), fitness, settings)
 
@@ -104,6 +105,7 @@ def resume(
     Raises:
         PopulationFileError: There is no such file, or it cannot be used.
     """
+    _check_fitness(fitness)
     run = _run_settings(workers, budget, trial_timeout)
     settings = replace(_reopened(file, generations), run=run)
     return _generations(lambda: reopen(file, generations=generations), fitness, settings)
@@ -125,7 +127,7 @@ def new(
         search=_search_settings(search, generations, population_size),
         founders=dict(founders or {}),
     )
-    _check_founders(space, settings)
+    _check_space(space, settings)
     _check_file(file)
     return _new(space, settings, file)
 
@@ -179,7 +181,14 @@ def _search_settings(
     return replace(base, generations=generations, population_size=population_size)
 
 
-def _check_founders(space: SearchSpace, settings: Settings) -> None:
+def _check_fitness(fitness: FitnessFunction) -> None:
+    if not callable(fitness):
+        raise SettingsError(f"`fitness` must be a function, but is {fitness!r:.80}")
+
+
+def _check_space(space: SearchSpace, settings: Settings) -> None:
+    if not isinstance(space, SearchSpace):
+        raise SettingsError(f"`space` must be an evoft.SearchSpace, but is {space!r:.80}")
     for part in settings.founders.values():
         space.complete(part)
 
@@ -227,12 +236,15 @@ def _generations(
 ) -> Iterator[Generation]:
     """Yield generations; nothing is started or written before the first is asked for."""
     search = settings.search
-    with make() as evolution:
-        pool = _workers(fitness, settings)
-        try:
-            yield from drive(evolution, pool, budget=settings.run.budget)
+    finals = (search.finalists + 1) * search.repeats if search.finalists else 0
+    # The workers first: a fitness that cannot be sent to them leaves no empty file behind.
+    pool = _workers(fitness, settings)
+    try:
+        with make() as evolution:
+            reserve = finals / (settings.run.workers or 1)
+            yield from drive(evolution, pool, budget=settings.run.budget, reserve=reserve)
             if search.finalists and evolution.best is not None:
                 trials = final_trials(evolution, search.finalists, search.repeats)
                 run_all(evolution, pool, trials, lambda trial, outcome: None)
-        finally:
-            pool.close()
+    finally:
+        pool.close()

@@ -20,6 +20,17 @@ from evoft.rules import require, require_whole
 EMBEDDED = "embedded"
 
 
+def _require_kinds(values: Mapping[str, Any], kinds: Mapping[str, tuple[type, str]]) -> None:
+    """Check that named values, None apart, are of their kind.
+
+    Raises:
+        SettingsError: The first that is not.
+    """
+    for name, (kind, words) in kinds.items():
+        if values[name] is not None and not isinstance(values[name], kind):
+            raise SettingsError(f"`{name}` must be {words}, but is {values[name]!r}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchSettings:
     """How the evolution breeds.  Probabilities have DEAP's names."""
@@ -30,7 +41,7 @@ class SearchSettings:
     generations: int | None = 4
     #: Probability that an offspring comes from two parents.
     cxpb: float = 0.7
-    #: Probability that an offspring is mutated.
+    #: Probability that an offspring of two parents is mutated; one of one parent always is.
     mutpb: float = 0.7
     #: Probability that a mutated offspring's gene is mutated; at least one always is.
     indpb: float = 0.2
@@ -122,8 +133,11 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         values = asdict(self)
+        _require_kinds(values, _TRAINING_KINDS)
         require(values, _TRAINING_RULES)
         require_whole(values, ("epochs", "patience", "img_size", "max_train_images"))
+        if wrong := [name for name in self.models if not isinstance(name, str)]:
+            raise SettingsError(f"`models` must be a list of names, but holds {wrong[0]!r}")
         if not self.models:
             raise SettingsError("`model` must name at least one timm model, but names none")
         if len(set(self.models)) < len(self.models):
@@ -138,12 +152,23 @@ class TrainingSettings:
                 len(channels) == 3 and all(isinstance(c, int | float) for c in channels)
             ):
                 raise SettingsError(f"`{name}` must be three numbers, but is {channels!r}")
+        if self.std is not None and min(self.std) <= 0:
+            raise SettingsError(f"`std` must be > 0 in each channel, but is {self.std!r}")
         if self.val_share + self.test_share >= 1:
             raise SettingsError(
                 "`val_share + test_share < 1` must hold, but got "
                 f"(val_share={self.val_share}, test_share={self.test_share})"
             )
 
+
+_TRAINING_KINDS: dict[str, tuple[type, str]] = {
+    "data": (str, "a path or `digits`"),
+    "models": (tuple, "a list of names"),
+    "checkpoint": (str, "a path"),
+    "model_kwargs": (Mapping, "a table"),
+    "pretrained": (bool, "true or false"),
+    "amp": (bool, "true or false"),
+}
 
 _TRAINING_RULES = {
     ">= 1": ("epochs", "img_size", "max_train_images"),
@@ -171,10 +196,15 @@ class RunSettings:
         values = asdict(self)
         require(values, {">= 1": ("workers",), "> 0": ("budget", "trial_timeout", "stall_timeout")})
         require_whole(values, ("workers",))
+        _require_kinds(values, {"devices": (str, "a text")})
         if not re.fullmatch(r"auto|cpu|\d+(,\d+)*", self.devices):
             raise SettingsError(
                 f"`devices` must be auto, cpu or GPU numbers as in 0,1, but is {self.devices!r}"
             )
+
+
+#: What makes the individuals that are no named founders.
+_OPERATORS = {"default", "sample", "crossover", "mutation", "crossover+mutation", "immigrant"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +219,19 @@ class Settings:
     fixed: Mapping[str, Any] = field(default_factory=dict)
     #: Individuals of generation 0 beside the default: the genes that differ from it, by name.
     founders: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int):
+            raise SettingsError(f"`seed` must be a whole number, but is {self.seed!r}")
+        for name, genes in _table(self.founders, "founders").items():
+            _table(genes, f"founders.{name}")
+            if name in _OPERATORS:
+                raise SettingsError(f"a founder cannot be named {name!r}: choose another name")
+        if len(self.founders) >= self.search.population_size:
+            raise SettingsError(
+                "`population_size` must have room for the default and every founder, but got "
+                f"(population_size={self.search.population_size}, founders={len(self.founders)})"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain JSON data, one table a record."""
@@ -207,10 +250,8 @@ class Settings:
             raise SettingsError(
                 f"the configuration has no `{unknown[0]}`; it has {', '.join(sorted(known))}"
             )
-        seed = data.get("seed", 0)
-        require_whole({"seed": seed}, ("seed",))
         return Settings(
-            seed=seed,
+            seed=data.get("seed", 0),
             search=record_of(SearchSettings, data.get("search", {}), "search"),
             training=record_of(TrainingSettings, data.get("training", {}), "training"),
             run=record_of(RunSettings, data.get("run", {}), "run"),

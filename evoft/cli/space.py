@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 import click
@@ -51,10 +53,18 @@ def space_toml(space: SearchSpace) -> str:
     for name, gene in space.to_dict().items():
         lines = [f"{key} = {_toml(value)}" for key, value in gene.items() if key != "when"]
         if "when" in gene:
-            pairs = ", ".join(f"{key} = {_toml(value)}" for key, value in gene["when"].items())
+            pairs = ", ".join(
+                f"{_key(key)} = {_toml(value)}" for key, value in gene["when"].items()
+            )
             lines.append(f"when = {{ {pairs} }}")
-        tables.append("\n".join([f"# {MEANINGS.get(name, name)}", f"[{name}]", *lines]) + "\n")
+        tables.append(
+            "\n".join([f"# {MEANINGS.get(name, name)}", f"[{_key(name)}]", *lines]) + "\n"
+        )
     return "\n".join(tables)
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name)
 
 
 def _toml(value: object) -> str:
@@ -64,6 +74,5 @@ def _toml(value: object) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(_toml, value))}]"
     if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}"'
+        return json.dumps(value)  # its escapes are TOML's as well
     return repr(value)

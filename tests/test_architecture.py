@@ -1,0 +1,235 @@
+"""The import table of DESIGN.md, read from the code itself; and no random state but our own.
+
+CI checks the same table with import-linter, which follows indirect imports too; this one also sees
+imports inside functions.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import evoft
+
+PACKAGE = Path(evoft.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+ROOMS = {"search", "training", "lineage", "workers", "analysis", "cli", "fine_tuning"}
+#: Modules at the top that are no part of the contract.
+ABOVE = {"run", "library", "environment", "__init__"}
+
+#: What each room may import of evoft, beside the contract and itself.
+KNOWS = {
+    "contract": set[str](),
+    "search": set[str](),
+    "training": set[str](),
+    "lineage": set[str](),
+    "workers": set[str](),
+    "analysis": {"lineage"},
+    "environment": set[str](),
+    "run": {"search", "lineage"},
+    "library": {"search", "lineage", "workers", "run", "environment"},
+    "fine_tuning": {"search", "lineage", "workers", "training", "run", "environment"},
+}
+#: Other people's packages that each room may never import.
+NEVER = {
+    "contract": {
+        "torch",
+        "timm",
+        "torchvision",
+        "deap",
+        "h5py",
+        "click",
+        "scipy",
+        "sklearn",
+        "PIL",
+    },
+    "search": {"torch", "timm", "torchvision", "h5py", "click"},
+    "training": {"deap", "h5py", "click"},
+    "lineage": {"deap", "torch", "timm", "torchvision", "click"},
+    "workers": {"deap", "h5py", "click", "torch", "timm", "torchvision"},
+    "run": {"torch", "timm", "torchvision", "click"},
+    "library": {"torch", "timm", "torchvision", "click"},
+    "analysis": {"torch", "timm", "torchvision", "deap", "click"},
+}
+#: Never imported while a module is being imported, but for training's own heavy modules.
+LATE = {"torch", "timm", "torchvision", "sklearn"}
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported module, where, and whether it is imported with the file itself."""
+
+    name: str
+    line: int
+    at_once: bool
+
+
+def room_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    if parts[0] in ROOMS:
+        return parts[0]
+    return parts[0] if parts[0] in ABOVE else "contract"
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(PACKAGE))
+
+
+def is_for_types(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+
+
+def imports_in(node: ast.AST, at_once: bool = True) -> Iterator[Import]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import):
+            for alias in child.names:
+                yield Import(alias.name, child.lineno, at_once)
+        elif isinstance(child, ast.ImportFrom):
+            assert child.level == 0, f"line {child.lineno}: a relative import"
+            assert child.module
+            for alias in child.names:
+                yield Import(f"{child.module}.{alias.name}", child.lineno, at_once)
+        else:
+            inside = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            late = inside or (isinstance(child, ast.stmt) and is_for_types(child))
+            yield from imports_in(child, at_once and not late)
+
+
+def imports_of(path: Path) -> list[Import]:
+    return list(imports_in(ast.parse(path.read_text())))
+
+
+def test_every_file_is_in_a_room_of_the_design() -> None:
+    assert len(FILES) > 50
+    folders = {p.name for p in PACKAGE.iterdir() if p.is_dir() and (p / "__init__.py").exists()}
+    assert folders == ROOMS
+    contract = {name_of(p) for p in FILES if room_of(p) == "contract"}
+    assert {"errors.py", "seeds.py", "recipe.py", "outcome.py", "trial.py"} <= contract
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_a_room_imports_only_the_rooms_that_it_knows(path: Path) -> None:
+    room = room_of(path)
+    if room not in KNOWS:  # cli and evoft/__init__ know all of them
+        assert room in {"cli", "__init__"}
+        return
+    contract = {p.stem for p in FILES if room_of(p) == "contract"}
+    allowed = KNOWS[room] | contract | {room}
+    for found in imports_of(path):
+        parts = found.name.split(".")
+        if parts[0] == "evoft":
+            assert parts[1] in allowed, f"line {found.line}: {room} imports {found.name}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_a_room_never_imports_what_its_row_forbids(path: Path) -> None:
+    for found in imports_of(path):
+        package = found.name.split(".")[0]
+        assert package not in NEVER.get(room_of(path), set()), f"line {found.line}: {found.name}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_torch_is_imported_only_when_it_is_needed(path: Path) -> None:
+    """Outside training nothing heavy is imported with a module; nor what imports it."""
+    if room_of(path) == "training":
+        return
+    heavy = {
+        "evoft." + str(p.relative_to(PACKAGE).with_suffix("")).replace("/", ".")
+        for p in FILES
+        if room_of(p) == "training" and any(f.name.split(".")[0] in LATE for f in at_once(p))
+    }
+    assert "evoft.training.loop" in heavy
+    for found in at_once(path):
+        assert found.name.split(".")[0] not in LATE, f"line {found.line}: {found.name}"
+        assert found.name.rpartition(".")[0] not in heavy, f"line {found.line}: {found.name}"
+
+
+def at_once(path: Path) -> list[Import]:
+    return [found for found in imports_of(path) if found.at_once]
+
+
+MODULES = ["evoft", "evoft.cli.main", "evoft.fine_tuning", "evoft.workers.nursery"]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_parent_of_a_run_has_not_imported_torch(module: str) -> None:
+    code = f"import sys, {module}; print(sorted({LATE!r} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
+
+
+#: Names through which a module's own, hidden random state is used.
+GLOBAL_RANDOM = {
+    "random", "np.random", "numpy.random", "torch.cuda.manual_seed", "torch.cuda.manual_seed_all",
+    "torch.seed", "torch.set_rng_state", "torch.get_rng_state", "torch.random",
+}  # fmt: skip
+#: What makes a generator of one's own.
+OWN = {"Generator", "default_rng", "SeedSequence", "PCG64", "Philox", "BitGenerator"}
+#: DEAP reads the global generator: it is seeded for that while and put back (DESIGN.md, rule 1).
+LENT = {
+    "search/variation.py": {"random.getstate", "random.seed", "random.setstate"},
+    # Where torch has no place for a generator: dropout, and the start weights of layers.
+    "training/loop.py": {"torch.manual_seed"},
+    "training/fine_tuner.py": {"torch.manual_seed"},
+    "training/backbone.py": {"torch.manual_seed"},
+}
+#: torch's functions that draw from its global generator unless they are given one.
+DRAWS = {"rand", "randn", "randint", "randperm", "rand_like", "randn_like", "bernoulli", "normal"}
+
+
+def dotted(node: ast.AST) -> str:
+    if isinstance(node, ast.Attribute):
+        return f"{dotted(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else "?"
+
+
+def global_randomness(path: Path) -> Iterator[str]:
+    """Yield every call in a file that uses or changes a global random state."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module in GLOBAL_RANDOM:
+            for alias in node.names:
+                if alias.name not in OWN:
+                    yield f"{node.module}.{alias.name}"
+        if not isinstance(node, ast.Call):
+            continue
+        owner, _, name = dotted(node.func).rpartition(".")
+        if owner in GLOBAL_RANDOM and name not in OWN:
+            yield f"{owner}.{name}"
+        if owner == "torch" and (name == "manual_seed" or "torch." + name in GLOBAL_RANDOM):
+            yield f"torch.{name}"
+        if (
+            owner == "torch"
+            and name in DRAWS
+            and not any(k.arg == "generator" for k in node.keywords)
+        ):
+            yield f"torch.{name} without a generator"
+        if name == "default_rng" and not node.args:
+            yield "default_rng without a seed"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_no_global_random_state_is_used(path: Path) -> None:
+    assert set(global_randomness(path)) - LENT.get(name_of(path), set()) == set()
+
+
+def test_the_random_rule_finds_what_it_forbids(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.py"
+    bad.write_text(
+        "import random, torch, numpy as np\nfrom random import shuffle\n"
+        "random.random(); np.random.seed(3); np.random.rand(); torch.manual_seed(1)\n"
+        "torch.rand(3); np.random.default_rng(); torch.rand(3, generator=dice)\n"
+        "np.random.default_rng(3); rng.random(); rng.integers(3); dice.generator.seed()\n"
+    )
+    assert sorted(global_randomness(bad)) == [
+        "default_rng without a seed", "np.random.rand", "np.random.seed", "random.random",
+        "random.shuffle", "torch.manual_seed", "torch.rand without a generator",
+    ]  # fmt: skip
+    assert [f.name for f in imports_of(bad)] == ["random", "torch", "numpy", "random.shuffle"]

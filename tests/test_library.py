@@ -1,0 +1,581 @@
+"""evoft as a library: the same lineage on any number of workers, resumed, refused and failed."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from running import content, family, lineage, run_script, wait_until
+
+import evoft
+from evoft.errors import (
+    PopulationExistsError,
+    PopulationFileError,
+    PopulationLockedError,
+    PopulationMismatchError,
+    SettingsError,
+    SpaceError,
+    WorkerError,
+)
+from evoft.header import Header
+from evoft.lineage import Record, Store
+from evoft.trial import Stage
+
+SPACE = evoft.SearchSpace(
+    lr=evoft.Float(1e-5, 1e-1, log=True),
+    width=evoft.Ordinal([16, 32, 64]),
+    depth=evoft.Integer(1, 9),
+    act=evoft.Choice(["relu", "gelu"]),
+    slope=evoft.Float(0, 1, when={"act": ["relu"]}),
+)
+
+
+def fitness(genome: evoft.Genome, trial: evoft.Trial) -> Any:
+    """Be quick, end out of order, and fail in every way but death."""
+    time.sleep(trial.seed % 4 * 0.002)
+    trial.report(1, loss=1.0)
+    match trial.individual % 11:
+        case 5:
+            raise ValueError(f"depth {genome['depth']}")
+        case 7:
+            return math.nan
+        case 9:
+            return None
+    trial.report(2, loss=float(genome["lr"]))
+    noise = trial.seed % 1000 / 1e5
+    return -abs(math.log10(float(genome["lr"])) + 3) - abs(int(genome["depth"]) - 4) + noise
+
+
+def evolve(**options: Any) -> Any:
+    return evoft.evolve(fitness, SPACE, **{"generations": 4, "population_size": 6, **options})
+
+
+def run(**options: Any) -> list[evoft.Generation]:
+    return list(evolve(**options))
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An undisturbed run, in this process."""
+    path = tmp_path_factory.mktemp("straight") / "mine.h5"
+    run(file=path, workers=0)
+    return path
+
+
+def test_the_issues_own_example_runs_as_a_script_without_a_main_guard(tmp_path: Path) -> None:
+    out = run_script(
+        """
+import evoft
+print("once")
+FACTOR = 2.0
+
+class Model:
+    def __init__(self, width): self.width = width
+    def score(self): return FACTOR * self.width
+
+space = evoft.SearchSpace(
+    lr=evoft.Float(1e-5, 1e-1, log=True),
+    width=evoft.Ordinal([16, 32, 64]),
+    act=evoft.Choice(["relu", "gelu"]),
+)
+
+def fitness(genome: evoft.Genome, trial: evoft.Trial) -> float:
+    return Model(genome["width"]).score() - genome["lr"]
+
+for generation in evoft.evolve(
+    fitness, space, generations=20, population_size=16, file="populations/mine.h5",
+    workers=4, seed=0,
+):
+    print(generation.best.fitness)
+
+population = evoft.Population.open("populations/mine.h5")
+print(len(population), population.best.fitness > 127.99, population.best.genome["width"])
+""",
+        tmp_path,
+    ).split("\n")
+    best = [float(line) for line in out[1:21]]
+    assert out[0] == "once"
+    assert best == sorted(best)
+    assert out[21:] == ["320 True 64", ""]
+
+
+@pytest.mark.parametrize("workers", [1, 3, 4])
+def test_the_same_lineage_to_the_last_bit_on_any_number_of_workers(
+    straight: Path, tmp_path: Path, workers: int
+) -> None:
+    run(file=tmp_path / "mine.h5", workers=workers)
+    population = evoft.Population.open(tmp_path / "mine.h5")
+    there = evoft.Population.open(straight)
+    assert lineage(population) == lineage(there)
+    assert len(population) == 24
+    assert {i.status.value for i in population if i.status} == {"ok", "failed", "diverged"}
+    assert [repr(g.best_so_far) for g in population.generations] != []
+    other = run(workers=workers, seed=1)
+    assert [i.genome for g in other for i in g.individuals] != [i.genome for i in there]
+
+
+def test_generations_are_given_in_order_and_whole(straight: Path) -> None:
+    generations = run(workers=2)
+    population = evoft.Population.open(straight)
+    assert [g.index for g in generations] == [0, 1, 2, 3]
+    assert [i.id for g in generations for i in g.individuals] == list(range(24))
+    for mine, theirs in zip(generations, population.generations, strict=True):
+        assert [i.genome for i in mine.individuals] == [i.genome for i in theirs.individuals]
+        assert mine.best.id == theirs.best.id
+        assert mine.best.fitness == max(i.score for i in population if i.generation <= mine.index)
+        assert mine.scores == [i.score for i in mine.individuals if i.status is evoft.Status.OK]
+
+
+def test_what_a_fitness_raises_is_recorded(straight: Path) -> None:
+    population = evoft.Population.open(straight)
+    raised, nan, none = (population[n].outcome for n in (5, 7, 9))
+    assert raised
+    assert nan
+    assert none
+    depth = population[5].genome["depth"]
+    assert raised.status is evoft.Status.FAILED
+    assert raised.reason.startswith(f"ValueError: depth {depth} (test_library.py, line ")
+    assert raised.curve[0].metrics == {"loss": 1.0}
+    assert (nan.status, none.status) == (evoft.Status.DIVERGED, evoft.Status.FAILED)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_run_in_two_halves_is_the_run(straight: Path, tmp_path: Path, workers: int) -> None:
+    path = tmp_path / "mine.h5"
+    first = run(file=path, workers=0, generations=2)
+    rest = list(evoft.resume(fitness, path, generations=4, workers=workers))
+    assert [g.index for g in first + rest] == [0, 1, 2, 3]
+    mine, theirs = content(path), content(straight)
+    for both in (mine, theirs):
+        both["header/settings"] = both["header/settings"].replace('"workers":1', '"workers":null')
+    assert mine == theirs
+
+
+def test_generations_are_a_total_and_not_a_number_more(straight: Path) -> None:
+    before = straight.read_bytes()
+    assert list(evoft.resume(fitness, straight)) == []
+    assert list(evoft.resume(fitness, straight, generations=4)) == []
+    assert straight.read_bytes() == before
+
+
+@pytest.mark.parametrize("after", [1, 3])
+def test_a_generator_closed_early_leaves_a_whole_file_and_no_process(
+    straight: Path, tmp_path: Path, after: int
+) -> None:
+    path = tmp_path / "mine.h5"
+    generations = evolve(file=path, workers=3)
+    for _ in range(after):
+        next(generations)
+    assert len(family()) == 4
+    generations.close()
+    assert wait_until(lambda: family() == [])
+    assert len(evoft.Population.open(path)) >= after * 6
+    rest = list(evoft.resume(fitness, path, workers=2))
+    # A generation that was complete but not yet looked at counts as given.
+    assert [g.index for g in rest] == list(range(4))[4 - len(rest) :]
+    assert lineage(evoft.Population.open(path)) == lineage(evoft.Population.open(straight))
+
+
+def test_an_error_of_the_caller_ends_the_workers(tmp_path: Path) -> None:
+    def look() -> None:
+        for _ in evolve(file=tmp_path / "mine.h5", workers=2):
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        look()
+    assert wait_until(lambda: family() == [])
+    with Store.open(tmp_path / "mine.h5"):
+        pass
+
+
+def test_an_existing_file_is_refused_and_not_touched(straight: Path) -> None:
+    before = straight.read_bytes()
+    calls: list[int] = []
+    for make in (evoft.evolve, lambda f, s, **o: evoft.new(s, **o)):
+        with pytest.raises(PopulationExistsError, match=r"go on with it by `evoft.resume\(fitness"):
+            make(lambda genome, trial: calls.append(1), SPACE, file=straight)  # type: ignore[arg-type,operator]
+    assert (calls, straight.read_bytes()) == ([], before)
+
+
+def test_two_writers_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.h5"
+    generations = evolve(file=path, workers=0)
+    next(generations)
+    for second in (
+        lambda: next(evoft.resume(fitness, path)),
+        lambda: evoft.reopen(path),
+        lambda: run_script(
+            f"import evoft\ntry:\n    evoft.reopen({str(path)!r})\n"
+            "except evoft.EvoftError as error:\n    raise SystemExit(type(error).__name__)",
+            tmp_path,
+        ),
+    ):
+        with pytest.raises((PopulationLockedError, AssertionError)) as refused:
+            second()
+        assert "PopulationLockedError" in repr(refused.value)
+    assert len(evoft.Population.open(path)) == 6  # readers are welcome
+    generations.close()
+    evoft.reopen(path).close()
+
+
+def test_finalists_are_run_again_with_fresh_seeds(tmp_path: Path) -> None:
+    path = tmp_path / "mine.h5"
+    settings = evoft.SearchSettings(finalists=3, repeats=2)
+    run(file=path, workers=2, search=settings)
+    population = evoft.Population.open(path)
+    again = {i.id: population.finals(i.id) for i in population if population.finals(i.id)}
+    best = sorted(
+        (i for i in population if i.status is evoft.Status.OK), key=lambda i: (-i.score, i.id)
+    )
+    assert set(again) == {i.id for i in best[:3]} | {0}
+    finals = [record for records in again.values() for record in records]
+    seeds = [record.trial.seed for record in finals] + [i.seed for i in population]
+    assert len(finals) == 2 * len(again)
+    assert len(set(seeds)) == len(seeds)
+    assert {record.trial.stage for record in finals} == {Stage.FINAL}
+    assert all(record.trial.genome == population[id].genome for id in again for record in again[id])
+    means = {
+        id: sum(r.outcome.score for r in records) / 2
+        for id, records in again.items()
+        if all(math.isfinite(r.outcome.score) for r in records)
+    }
+    assert population.winner
+    assert population.winner.id == max(means, key=lambda id: means[id])
+    before = lineage(population)
+    assert list(evoft.resume(fitness, path)) == []  # they are not run a second time
+    assert lineage(evoft.Population.open(path)) == before
+
+
+def test_a_budget_is_a_total_over_the_life_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.h5"
+    evolution = evoft.new(SPACE, population_size=4, generations=2, file=path)
+    evolution.close()
+    trial = evolution.ask()
+    assert trial
+    outcome = evoft.Outcome.of_fitness(1.0, seconds=5.0)
+    with Store.open(path) as store:
+        store.append(Record(trial, outcome, evolution.search.born[0], None, elapsed=100.0))
+    for spent in ("1m", 100.0, 104.0):  # at 5 s a trial another one ends after 105 s
+        list(evoft.resume(fitness, path, workers=0, budget=spent))
+        assert len(evoft.Population.open(path)) == 1
+    list(evoft.resume(fitness, path, workers=0, budget="1h"))
+    population = evoft.Population.open(path)
+    assert len(population) == 8
+    assert all(record.elapsed >= 100.0 for record in population.records.values())
+
+
+def test_a_budget_leaves_room_for_the_finals(tmp_path: Path) -> None:
+    path = tmp_path / "mine.h5"
+    search = evoft.SearchSettings(finalists=1, repeats=3)
+    evolution = evoft.new(SPACE, population_size=4, generations=2, file=path, search=search)
+    evolution.close()
+    trial = evolution.ask()
+    assert trial
+    outcome = evoft.Outcome.of_fitness(1.0, seconds=5.0)
+    with Store.open(path) as store:
+        store.append(Record(trial, outcome, evolution.search.born[0], None, elapsed=100.0))
+    list(evoft.resume(fitness, path, workers=0, budget=130))  # 5 s, and 6 final runs of 5 s each
+    population = evoft.Population.open(path)
+    assert (len(population), len(population.finals(0))) == (1, 3)
+
+
+def test_a_budget_ends_a_run_without_a_number_of_generations() -> None:
+    generations = run(workers=0, generations=None, budget=0.3)
+    assert [g.index for g in generations] == list(range(len(generations)))
+    assert len(generations) >= 1
+
+
+def test_a_finite_space_ends_with_a_smaller_generation() -> None:
+    space = evoft.SearchSpace(a=evoft.Integer(0, 6))
+    generations = list(
+        evoft.evolve(lambda g, t: float(g["a"]), space, population_size=4, workers=0)
+    )
+    assert [len(g.individuals) for g in generations] == [4, 3]
+    assert generations[-1].best.genome == {"a": 6}
+
+
+def test_when_all_fail_generations_come_all_the_same() -> None:
+    def hopeless(genome: evoft.Genome, trial: evoft.Trial) -> float:
+        raise OSError("no disk")
+
+    generations = list(evoft.evolve(hopeless, SPACE, generations=2, population_size=3, workers=0))
+    assert [g.best_so_far for g in generations] == [None, None]
+    assert generations[1].best is generations[1].individuals[0]
+    assert generations[1].scores == []
+    assert math.isnan(generations[1].best.fitness)
+
+
+def test_a_limit_and_a_death_through_the_library(tmp_path: Path) -> None:
+    def deadly(genome: evoft.Genome, trial: evoft.Trial) -> float:
+        if trial.individual == 1:
+            time.sleep(1000)
+        if trial.individual == 2:
+            os._exit(4)
+        return 1.0
+
+    options: dict[str, Any] = {"generations": 1, "population_size": 4, "workers": 2}
+    ((generation),) = evoft.evolve(deadly, SPACE, trial_timeout=1.5, **options)
+    assert [i.status for i in generation.individuals] == ["ok", "timed out", "lost", "ok"]
+
+
+def test_founders_are_born_first() -> None:
+    founders = {"mine": {"lr": 1e-3, "depth": 4}, "wide": {"width": 64}}
+    first = run(workers=0, generations=1, founders=founders)[0].individuals
+    assert [i.operator for i in first] == ["default", "mine", "wide", "sample", "sample", "sample"]
+    assert first[1].genome == SPACE.default().replace(lr=1e-3, depth=4)
+
+
+def test_ask_and_tell_in_memory_is_the_same_lineage(straight: Path) -> None:
+    with evoft.new(SPACE, generations=4, population_size=6) as evolution:
+        while (trial := evolution.ask()) is not None:
+            try:
+                evolution.tell(trial, fitness(trial.genome, trial))
+            except (ValueError, TypeError) as error:
+                evolution.tell(trial, evoft.Outcome(evoft.Status.FAILED, reason=str(error)))
+        mine, theirs = evolution.population, evoft.Population.open(straight)
+        assert [(i.genome, i.parents, i.seed) for i in mine] == [
+            (i.genome, i.parents, i.seed) for i in theirs
+        ]
+        assert mine.best
+        assert evolution.best
+        assert evolution.best.id == mine.best.id
+
+
+ASKING = """
+import os, signal, sys
+import evoft
+sys.path.insert(0, sys.argv[3])
+from test_library import SPACE, fitness, told
+path, last = sys.argv[1:3]
+if os.path.exists(path):
+    evolution = evoft.reopen(path)
+else:
+    evolution = evoft.new(SPACE, generations=4, population_size=6, file=path)
+for _ in range(int(last)):
+    trial = evolution.ask()
+    if trial is None:
+        evolution.close()
+        print("done")
+        break
+    told(evolution, trial)
+else:
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def told(evolution: evoft.Evolution, trial: evoft.Trial) -> None:
+    """Tell what ``evolve`` would have recorded."""
+    from evoft.workers.evaluation import FitnessTarget, evaluate
+
+    evolution.tell(trial, evaluate(FitnessTarget(fitness), trial, lambda _: None))
+
+
+def test_ask_and_tell_killed_and_reopened_is_the_same_run(straight: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mine.h5"
+    here = Path(__file__).parent
+    kills = 0
+    while True:
+        try:
+            assert run_script(ASKING, tmp_path, path, 9, here) == "done\n"
+            break
+        except AssertionError:
+            kills += 1
+            assert len(evoft.Population.open(path)) == 9 * kills
+    assert kills == 2
+    assert lineage(evoft.Population.open(path)) == lineage(evoft.Population.open(straight))
+    with evoft.reopen(path, generations=5) as evolution:
+        trial = evolution.ask()
+        assert trial
+        assert trial.individual == 24
+
+
+def test_asking_too_far_ahead_is_told() -> None:
+    evolution = evoft.new(SPACE, population_size=4, generations=2)
+    trials = [evolution.ask() for _ in range(4)]
+    with pytest.raises(evoft.EvoftError, match="outcome of individual 0 is told: `lookahead` is 2"):
+        evolution.ask()
+    assert trials[0]
+    evolution.tell(trials[0], 1.0)
+    with pytest.raises(evoft.EvoftError, match="before the outcome of individual 1 is told"):
+        evolution.ask()
+
+
+@pytest.mark.parametrize("file", [None, "mine.h5"])
+def test_an_outcome_that_nobody_wants_is_refused(tmp_path: Path, file: str | None) -> None:
+    path = tmp_path / file if file else None
+    with evoft.new(SPACE, population_size=4, file=path) as evolution:
+        trial = evolution.ask()
+        assert trial
+        evolution.tell(trial, 1.0)
+        with pytest.raises(ValueError, match="it was told, or never asked"):
+            evolution.tell(trial, 1.0)
+        with pytest.raises(ValueError, match="it was told, or never asked"):
+            evolution.tell(evoft.Trial(3, trial.genome, 0), 1.0)
+        assert len(evolution.population) == 1
+
+
+def test_a_file_that_this_version_would_not_have_bred_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.h5"
+    evolution = evoft.new(SPACE, population_size=4, file=path)
+    trials = [evolution.ask() for _ in range(3)]
+    birth = evolution.search.born[2]
+    evolution.close()
+    assert trials[2]
+    genome = birth.genome.replace(depth=int(birth.genome["depth"]) % 9 + 1)
+    with Store.open(path) as store:
+        trial = evoft.Trial(2, genome, birth.seed)
+        other = evoft.Individual(2, 0, (), "sample", genome, birth.seed)
+        store.append(Record(trial, evoft.Outcome.of_fitness(1.0), other, None, 1.0))
+    with pytest.raises(PopulationMismatchError, match=r"individual 2 is .* this version of evoft"):
+        list(evoft.resume(fitness, path, workers=0))
+
+
+def test_a_file_of_fine_tuning_recipes_is_not_resumed_here(tmp_path: Path) -> None:
+    path = tmp_path / "digits.h5"
+    Store.create(path, Header("c0ffee", "2026-01-01", 0, data={"name": "digits"})).close()
+    with pytest.raises(PopulationMismatchError, match="go on with it by `evoft resume"):
+        evoft.resume(fitness, path)
+    with pytest.raises(PopulationMismatchError, match="go on with it by `evoft resume"):
+        evoft.reopen(path)
+
+
+LOCK = threading.Lock()
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"fitness": 5}, SettingsError, "`fitness` must be a function, but is 5"),
+        (
+            {"space": {"a": 1}},
+            SettingsError,
+            "`space` must be an evoft.SearchSpace, but is {'a': 1}",
+        ),
+        ({"generations": 0}, SettingsError, "`generations` must be >= 1, but is 0"),
+        ({"population_size": 1}, SettingsError, "`population_size` must be >= 2, but is 1"),
+        ({"population_size": 6.0}, SettingsError, "`population_size` must be a whole number, but"),
+        ({"workers": -1}, SettingsError, "`workers` must be >= 1, but is -1"),
+        ({"seed": "x"}, SettingsError, "`seed` must be a whole number, but is 'x'"),
+        ({"budget": "soon"}, SettingsError, "a length of time is written as 90s, 30m, 1h30m or 2d"),
+        ({"budget": 0}, SettingsError, "`budget` must be > 0, but is 0"),
+        ({"trial_timeout": -1}, SettingsError, "`trial_timeout` must be > 0, but is -1"),
+        (
+            {"file": "mine.txt"},
+            SettingsError,
+            "a population file is named *.h5, but the name given",
+        ),
+        ({"founders": {"a": {"lr": 5}}}, SpaceError, "lr: 5 is not in [1e-05, 0.1] log"),
+        ({"founders": {"a": {"nr": 5}}}, SpaceError, "`nr` is no gene here; the genes are lr, "),
+        ({"founders": {"a": 5}}, SettingsError, "`founders.a` must be a table, but is 5"),
+        (
+            {"founders": {"default": {}}},
+            SettingsError,
+            "a founder cannot be named 'default': choose",
+        ),
+        (
+            {"founders": {str(n): {"depth": n} for n in range(1, 7)}},
+            SettingsError,
+            "room for the default and every founder, but got (population_size=6, founders=6",
+        ),
+    ],
+)
+def test_mistakes_are_told_before_anything_is_made(
+    tmp_path: Path, options: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    given = {"fitness": fitness, "space": SPACE, "file": tmp_path / "mine.h5", **options}
+    if options.get("file"):
+        given["file"] = tmp_path / options["file"]
+    with pytest.raises(error) as refused:
+        evoft.evolve(**{"population_size": 6, **given})
+    assert message in str(refused.value)
+    assert list(tmp_path.iterdir()) == []
+    assert family() == []
+
+
+def test_a_fitness_that_cannot_be_sent_leaves_nothing_behind(tmp_path: Path) -> None:
+    lock = threading.Lock()
+
+    def locked(genome: evoft.Genome, trial: evoft.Trial) -> float:
+        return float(lock.locked())
+
+    generations = evoft.evolve(locked, SPACE, file=tmp_path / "mine.h5")
+    with pytest.raises(
+        WorkerError, match="the fitness function cannot be sent to a worker process"
+    ):
+        next(generations)
+    assert list(tmp_path.iterdir()) == []
+    assert family() == []
+
+
+def test_resuming_what_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PopulationFileError, match="there is no population file"):
+        evoft.resume(fitness, tmp_path / "none.h5")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_generator_that_was_never_started_leaves_nothing(tmp_path: Path) -> None:
+    evolve(file=tmp_path / "mine.h5").close()
+    assert list(tmp_path.iterdir()) == []
+    assert family() == []
+
+
+def test_neither_importing_nor_evolving_imports_torch(tmp_path: Path) -> None:
+    out = run_script(
+        """
+import sys
+import evoft
+heavy = {"torch", "torchvision", "timm", "sklearn"}
+print(heavy & set(sys.modules))
+space = evoft.SearchSpace(x=evoft.Float(0, 1))
+def fitness(genome, trial):
+    return float(len({"torch", "torchvision", "timm", "sklearn"} & set(sys.modules)))
+for workers in (0, 2):
+    run = dict(generations=2, population_size=3, workers=workers, file=f"m{workers}.h5")
+    assert len(list(evoft.evolve(fitness, space, **run))) == 2
+    print({i.fitness for i in evoft.Population.open(f"m{workers}.h5")})
+print(heavy & set(sys.modules))
+""",
+        tmp_path,
+    )
+    assert out.splitlines() == ["set()", "{0.0}", "{0.0}", "set()"]
+
+
+FULL = """
+import os, resource, sys
+import evoft
+from evoft.errors import StorageError
+sys.path.insert(0, sys.argv[3])
+from test_library import SPACE, fitness, evolve
+path, first = sys.argv[1:3]
+limit = lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+run = evolve(file=path, workers=2)
+before = len(next(run).individuals)
+whole = open(path, "rb").read()
+journal = os.path.getsize(path.replace(".h5", ".journal"))
+limit({"journal": journal + 100, "file": len(whole) // 2}[first])
+try:
+    for generation in run:
+        pass
+except StorageError as error:
+    print("disk is full" in str(error))
+assert open(path, "rb").read() == whole
+assert len(evoft.Population.open(path)) >= before
+limit(resource.RLIM_INFINITY)
+for generation in evoft.resume(fitness, path, workers=2):
+    pass
+"""
+
+
+@pytest.mark.parametrize("first", ["journal", "file"])
+def test_a_full_disk_loses_nothing_and_is_gone_on_from(
+    straight: Path, tmp_path: Path, first: str
+) -> None:
+    path = tmp_path / "mine.h5"
+    assert run_script(FULL, tmp_path, path, first, Path(__file__).parent) == "True\n"
+    assert lineage(evoft.Population.open(path)) == lineage(evoft.Population.open(straight))
+    assert content(path)["generations/best_id"] == content(straight)["generations/best_id"]

@@ -1,0 +1,207 @@
+"""Everything that a user can set, and the one sentence for everything that is wrong with it."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evoft import errors
+from evoft.errors import EvoftError, SettingsError
+from evoft.rules import obeys, require, require_whole
+from evoft.settings import (
+    RunSettings,
+    SearchSettings,
+    Settings,
+    TrainingSettings,
+    record_of,
+    seconds,
+)
+
+
+def refused(make: Any) -> str:
+    with pytest.raises(SettingsError) as error:
+        make()
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("rule", "inside", "outside"),
+    [
+        ("> 0", [1e-9, 1, 5.0], [0, -1, 0.0]),
+        (">= 0", [0, 0.0, 3], [-1, -1e-9]),
+        (">= 1", [1, 1.0, 10**9], [0, 0.999]),
+        (">= 2", [2, 3], [1, 1.9]),
+        ("in [0, 1)", [0, 0.5], [1, 1.0, -0.1]),
+        ("in [0, 1]", [0, 1, 0.5], [1.1, -0.1]),
+        ("in (0, 1)", [0.5], [0, 1]),
+    ],
+)
+def test_rules(rule: str, inside: list[float], outside: list[float]) -> None:
+    assert all(obeys(value, rule) for value in inside)
+    never = [float("nan"), float("inf"), float("-inf"), True, "1", None, [1]]
+    assert not any(obeys(value, rule) for value in [*outside, *never])
+    assert refused(lambda: require({"x": outside[0]}, {rule: ("x",)})) == (
+        f"`x` must be {rule}, but is {outside[0]!r}"
+    )
+    require({"x": None, "y": inside[0]}, {rule: ("x", "y")})
+
+
+@pytest.mark.parametrize("value", [1.0, True, "1", 1.5])
+def test_whole_numbers(value: object) -> None:
+    assert refused(lambda: require_whole({"n": value}, ("n",))) == (
+        f"`n` must be a whole number, but is {value!r}"
+    )
+    require_whole({"n": None, "m": 3}, ("n", "m"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "message"),
+    [
+        (SearchSettings, {"population_size": 1}, "`population_size` must be >= 2, but is 1"),
+        (SearchSettings, {"population_size": 4.0}, "`population_size` must be a whole number, but"),
+        (SearchSettings, {"generations": 0}, "`generations` must be >= 1, but is 0"),
+        (SearchSettings, {"cxpb": 1.5}, "`cxpb` must be in [0, 1], but is 1.5"),
+        (SearchSettings, {"mutpb": -0.1}, "`mutpb` must be in [0, 1], but is -0.1"),
+        (SearchSettings, {"indpb": "much"}, "`indpb` must be in [0, 1], but is 'much'"),
+        (SearchSettings, {"sigma": 0}, "`sigma` must be > 0, but is 0"),
+        (SearchSettings, {"eta": float("inf")}, "`eta` must be > 0, but is inf"),
+        (SearchSettings, {"tournsize": 0}, "`tournsize` must be >= 1, but is 0"),
+        (SearchSettings, {"finalists": -1}, "`finalists` must be >= 0, but is -1"),
+        (SearchSettings, {"repeats": 0}, "`repeats` must be >= 1, but is 0"),
+        (
+            SearchSettings,
+            {"elite": 12},
+            "`elite < population_size` must hold, but got (elite=12, population_size=12)",
+        ),
+        (
+            SearchSettings,
+            {"lookahead": 4, "population_size": 4},
+            "`lookahead < population_size` must hold, but got (lookahead=4, population_size=4)",
+        ),
+        (TrainingSettings, {"models": ()}, "`model` must name at least one timm model, but names"),
+        (TrainingSettings, {"models": ("a", "a")}, "`model` names a model twice: a, a"),
+        (
+            TrainingSettings,
+            {"models": ("a", "b"), "checkpoint": "w.pt"},
+            "`checkpoint` is one backbone's weights, but `model` names several: give one",
+        ),
+        (TrainingSettings, {"mean": (0.5,)}, "`mean` must be three numbers, but is (0.5,)"),
+        (TrainingSettings, {"std": ("a", 1, 2)}, "`std` must be three numbers, but is ('a', 1, 2)"),
+        (
+            TrainingSettings,
+            {"std": (0, 1, 1)},
+            "`std` must be > 0 in each channel, but is (0, 1, 1)",
+        ),
+        (TrainingSettings, {"models": "a"}, "`models` must be a list of names, but is 'a'"),
+        (TrainingSettings, {"models": (1,)}, "`models` must be a list of names, but holds 1"),
+        (TrainingSettings, {"amp": 1}, "`amp` must be true or false, but is 1"),
+        (TrainingSettings, {"epochs": 0}, "`epochs` must be >= 1, but is 0"),
+        (TrainingSettings, {"epochs": 2.5}, "`epochs` must be a whole number, but is 2.5"),
+        (TrainingSettings, {"img_size": 0}, "`img_size` must be >= 1, but is 0"),
+        (TrainingSettings, {"patience": -1}, "`patience` must be >= 0, but is -1"),
+        (TrainingSettings, {"val_share": 1.0}, "`val_share` must be in (0, 1), but is 1.0"),
+        (
+            TrainingSettings,
+            {"val_share": 0.5, "test_share": 0.5},
+            "`val_share + test_share < 1` must hold, but got (val_share=0.5, test_share=0.5)",
+        ),
+        (RunSettings, {"workers": 0}, "`workers` must be >= 1, but is 0"),
+        (RunSettings, {"workers": 1.5}, "`workers` must be a whole number, but is 1.5"),
+        (RunSettings, {"budget": 0.0}, "`budget` must be > 0, but is 0.0"),
+        (RunSettings, {"trial_timeout": -1}, "`trial_timeout` must be > 0, but is -1"),
+        (RunSettings, {"stall_timeout": 0}, "`stall_timeout` must be > 0, but is 0"),
+        (RunSettings, {"devices": "gpu"}, "`devices` must be auto, cpu or GPU numbers as in 0,1"),
+        (Settings, {"seed": 1.0}, "`seed` must be a whole number, but is 1.0"),
+        (Settings, {"seed": None}, "`seed` must be a whole number, but is None"),
+        (Settings, {"founders": [1]}, "`founders` must be a table, but is [1]"),
+        (Settings, {"founders": {"a": 1}}, "`founders.a` must be a table, but is 1"),
+        (
+            Settings,
+            {"founders": {"sample": {}}},
+            "a founder cannot be named 'sample': choose another",
+        ),
+    ],
+)
+def test_what_is_wrong_is_told(kind: Any, values: dict[str, Any], message: str) -> None:
+    assert message in refused(lambda: kind(**values))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"serch": {}}, "the configuration has no `serch`; it has fixed, founders, run, search, "),
+        ({"search": {"pop": 3}}, "[search] has no `pop`; it has cxpb, elite, eta, finalists, "),
+        ({"training": []}, "`training` must be a table, but is []"),
+        ({"fixed": 3}, "`fixed` must be a table, but is 3"),
+        ({"founders": 3}, "`founders` must be a table, but is 3"),
+        ({"seed": "1"}, "`seed` must be a whole number, but is '1'"),
+        ({"seed": True}, "`seed` must be a whole number, but is True"),
+        ({"run": {"budget": "later"}}, "a length of time is written as 90s, 30m, 1h30m or 2d, not"),
+        ({"run": {"devices": 3}}, "`devices` must be a text, but is 3"),
+    ],
+)
+def test_what_is_wrong_in_a_configuration_is_told(data: dict[str, Any], message: str) -> None:
+    assert message in refused(lambda: Settings.from_dict(data))
+
+
+def test_settings_are_read_back_from_json() -> None:
+    settings = Settings(
+        seed=2**70,
+        search=SearchSettings(population_size=7, elite=0, generations=None),
+        training=TrainingSettings(models=("a", "b"), mean=(0.1, 0.2, 0.3)),
+        run=RunSettings(workers=3, devices="0,1", budget=1.5),
+        fixed={"opt": "sgd"},
+        founders={"mine": {"lr": 0.1}},
+    )
+    assert Settings.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
+    assert Settings.from_dict({}) == Settings()
+
+
+def test_half_of_the_population_where_nothing_is_said() -> None:
+    assert [SearchSettings(population_size=n).elite_places for n in (2, 3, 12)] == [1, 1, 6]
+    assert [SearchSettings(population_size=n).births_ahead for n in (2, 3, 12)] == [1, 1, 6]
+    assert SearchSettings(elite=0, lookahead=0).elite_places == 0
+    assert SearchSettings(elite=0, lookahead=0).births_ahead == 0
+    assert SearchSettings(population_size=5, generations=3).births == 15
+    assert SearchSettings(generations=None).births is None
+
+
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [("45", 45), ("90s", 90), ("30m", 1800), ("1h30m", 5400), ("2d", 172800), (" 1.5 H ", 5400)],
+)
+def test_lengths_of_time(text: str, length: float) -> None:
+    assert seconds(text) == length
+    assert record_of(RunSettings, {"budget": text}, "run").budget == length
+
+
+@given(st.text(max_size=8))
+def test_any_other_text_is_no_length_of_time(text: str) -> None:
+    try:
+        assert 0 < seconds(text) < float("inf")
+    except SettingsError as error:
+        if not str(error).endswith(f"not {text!r}"):
+            raise
+    else:
+        assert any(character.isdigit() for character in text)
+
+
+@pytest.mark.parametrize("text", ["", "0", "-5", "5x", "m", "1h 30", "9" * 400, "5 m m"])
+def test_what_is_no_length_of_time_is_refused(text: str) -> None:
+    assert refused(lambda: seconds(text)).startswith("a length of time is written as 90s, 30m")
+
+
+def test_the_tree_of_errors_is_as_it_is_drawn() -> None:
+    def below(kind: type[EvoftError], depth: int = 0) -> list[tuple[str, int, int]]:
+        children = [row for child in kind.__subclasses__() for row in below(child, depth + 1)]
+        return [(kind.__name__, depth, kind.exit_code), *children]
+
+    drawing = re.findall(r"^    ([ |`-]*)(\w+Error) +(\d)", errors.__doc__ or "", re.MULTILINE)
+    drawn = [(name, len(indent) // 4, int(code)) for indent, name, code in drawing]
+    assert drawn == below(EvoftError)
+    assert len(drawn) == 14
