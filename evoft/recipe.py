@@ -80,10 +80,7 @@ class Recipe:
             raise SettingsError(
                 f"a recipe has no `{sorted(unknown)[0]}`; it has {', '.join(sorted(known))}"
             )
-        depth = values.get("freeze_depth", 0)
-        if isinstance(depth, float):
-            depth = round(depth * layer_groups)
-        depth = min(int(depth), layer_groups)
+        depth = _depth(values.get("freeze_depth", 0), layer_groups)
         recipe = Recipe(**{**values, "freeze_depth": depth})
         _check(recipe)
         return _canonical(recipe, layer_groups)
@@ -95,12 +92,17 @@ class Recipe:
 
 def takes_momentum(opt: str) -> bool:
     """Tell whether the optimizer has a ``momentum`` of its own rather than betas."""
-    return opt in _MOMENTUM
+    return opt.lower().removeprefix("lookahead_") in _MOMENTUM
 
 
-_MOMENTUM = frozenset(
-    {"sgd", "sgdw", "sgdp", "momentum", "nesterov", "nesterovw", "rmsprop", "rmsproptf", "lars"}
-)
+#: timm's optimizers whose steps depend on ``momentum``; a test goes through all that timm has.
+_MOMENTUM = frozenset({
+    "sgd", "sgdw", "sgdp", "sgdc", "csgdw", "csgdp", "csgdc", "momentum", "nesterov", "nesterovw",
+    "rmsprop", "rmsproptf", "rmsproptfw", "rmsproptfc", "crmsproptf", "lars", "nlars", "larc",
+    "nlarc", "madgrad", "madgradw", "muon", "nmuon", "adamuon", "nadamuon", "kron", "kronw",
+    "kronc", "adafactorbv", "adafactorbvc", "cadafactorbv", "cadafactorbvc", "fusedsgd", "bnbsgd",
+    "bnbsgd8bit",
+})  # fmt: skip
 _SCHEDULES = ("constant", "linear", "cosine", "step")
 
 _RULES = {
@@ -112,8 +114,24 @@ _RULES = {
 }
 
 
+def _depth(depth: float, layer_groups: int) -> int:
+    """Return a freeze depth, a count or a share of the layer groups, as a count of them."""
+    require({"freeze_depth": depth}, {">= 0": ("freeze_depth",)})
+    if isinstance(depth, int):
+        return min(depth, layer_groups)
+    if depth > 1:
+        raise SettingsError(
+            f"`freeze_depth` as a share must be in [0, 1], but is {depth!r}: write a whole number "
+            "to count layer groups"
+        )
+    return round(depth * layer_groups)
+
+
 def _check(recipe: Recipe) -> None:
     values = recipe.to_dict()
+    for name in ("model", "opt"):
+        if not isinstance(values[name], str):
+            raise SettingsError(f"`{name}` must be a name, but is {values[name]!r}")
     require(values, _RULES)
     require_whole(values, ("batch_size", "epochs", "patience"))
     if recipe.sched not in _SCHEDULES:

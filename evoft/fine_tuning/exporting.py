@@ -52,14 +52,13 @@ def export_individual(
         StorageError: The folder is not empty, or cannot be written.
     """
     header, path = population.header, population.path
-    if path is None or not header.data:
-        raise PopulationMismatchError(f"{path} holds no fine-tuned models, so none can be exported")
+    require_fine_tuned(population)
+    assert path is not None
     if population[id].score == -math.inf:
         outcome = population[id].outcome
         reason = f" ({outcome.status}: {outcome.reason})" if outcome else ""
         raise NoResultError(f"individual {id} has no model: its trial did not end well{reason}")
-    if folder.exists() and any(folder.iterdir()):
-        raise StorageError(f"{folder} is there already and not empty: name another folder")
+    require_free(folder)
     key = kept_run(population, id)
     genome, classes = population[id].genome, tuple(header.data["classes"])
     arguments = (genome, key, folder.absolute(), classes, card, dict(metrics))
@@ -72,6 +71,32 @@ def export_individual(
         return False
     _train_again(population, Trial(id, genome, population[id].seed), data, arguments)
     return True
+
+
+def require_fine_tuned(population: Population) -> None:
+    """Refuse a population of a fitness function of one's own.
+
+    Raises:
+        PopulationMismatchError: There are no models in it.
+    """
+    if population.path is None or not population.header.data:
+        raise PopulationMismatchError(
+            f"{population.path} holds no fine-tuned models, so none can be exported"
+        )
+
+
+def require_free(folder: Path | None) -> None:
+    """Refuse to export where something else is.
+
+    Raises:
+        StorageError: The folder is there and not empty, or is no folder.
+    """
+    if folder is None or not folder.exists():
+        return
+    if not folder.is_dir():
+        raise StorageError(f"{folder} is there already and no folder: name another")
+    if any(folder.iterdir()):
+        raise StorageError(f"{folder} is there already and not empty: name another folder")
 
 
 def kept_run(population: Population, id: int) -> TrialKey | None:

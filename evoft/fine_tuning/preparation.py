@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from evoft.lineage import Population, Store
 from evoft.recipe import Recipe
 from evoft.run import Evolution
 from evoft.search.evolution import Search
+from evoft.search.genes import Choice, Gene, Ordinal
 from evoft.search.space import SearchSpace
 from evoft.settings import RunSettings, Settings
 from evoft.training.data import decode, limit, read_images
@@ -61,14 +62,18 @@ def start(
             f"{file} is there already: go on with it by `evoft resume {file}`, or give another "
             "name with --file"
         )
-    searched = (space or SearchSpace.from_dict(default_genes(settings.training.models))).pin(
-        **settings.fixed
-    )
+    if not settings.search.finalists:
+        raise SettingsError(
+            "`finalists` must be >= 1 to name a best model, but is 0: only final runs are judged"
+        )
+    settings = _absolute(settings)
+    searched = _searched(space, settings)
     settings = replace(settings, founders={**_linear_probe(searched), **settings.founders})
     with Preparation(settings) as preparation:
         plan = preparation.plan(file, searched)
         expression = expression_of(settings, plan.backbones, searched)
-        _check_recipes(expression, searched)
+        recipes = _check_recipes(expression, searched, settings.founders)
+        preparation.workers.call("check_optimizers", sorted({recipe.opt for recipe in recipes}))
         pixels = preparation.decode(plan, progress)
         store = Store.create(file, _header(plan))
         return preparation.run(plan, expression, pixels, store)
@@ -224,11 +229,34 @@ def expression_of(
     return Expression(settings.training, facts, dict(settings.fixed), space.phenotype)
 
 
-def _check_recipes(express: Expression, space: SearchSpace) -> None:
-    """Refuse, before anything runs, a space with genes or bounds that no recipe has.
+def _absolute(settings: Settings) -> Settings:
+    """Return the settings with whole paths, so that a run can be resumed from any folder."""
+    training = settings.training
+    paths: dict[str, Any] = {}
+    if training.data != "digits":
+        paths["data"] = os.path.abspath(os.path.expanduser(training.data))
+    if training.checkpoint is not None:
+        paths["checkpoint"] = os.path.abspath(training.checkpoint)
+    return replace(settings, training=replace(training, **paths))
+
+
+def _searched(space: SearchSpace | None, settings: Settings) -> SearchSpace:
+    """Return the space less what is fixed; several models are a gene in any space."""
+    models = settings.training.models
+    if space is None:
+        space = SearchSpace.from_dict(default_genes(models))
+    elif len(models) > 1 and "model" not in space:
+        space = SearchSpace({"model": Choice(models), **space})
+    return space.pin(**settings.fixed)
+
+
+def _check_recipes(
+    express: Expression, space: SearchSpace, named: Mapping[str, Mapping[str, Value]]
+) -> list[Recipe]:
+    """Return the recipes at each gene's bounds and values, and those of the named founders.
 
     Raises:
-        SettingsError: The gene and what is wrong.
+        SettingsError: A gene, bound or founder that no recipe has, and what is wrong with it.
     """
     names = set(Recipe.__dataclass_fields__)
     for name in space:
@@ -237,10 +265,36 @@ def _check_recipes(express: Expression, space: SearchSpace) -> None:
                 f"the gene `{name}` has no meaning to the trainer, which knows "
                 f"{', '.join(sorted(names))}"
             )
-    for name, gene in space.items():
-        for unit in (0.0, 0.25, 0.5, 0.75, 1.0):
-            genome = space.default().replace(**{name: gene.at(unit)})
-            express(genome)
+    parts: list[tuple[str, Mapping[str, Value]]] = [
+        (f"the gene `{name}`", {name: value})
+        for name, gene in space.items()
+        for value in _samples(gene)
+    ]
+    parts += [(f"the founder `{name}`", part) for name, part in named.items()]
+    # The default by itself comes first: what is wrong with a fixed value is no gene's fault.
+    default = express(space.default())
+    return [default, *(_expressed(express, space, part, whose) for whose, part in parts)]
+
+
+def _samples(gene: Gene) -> list[Value]:
+    """Return all values of a list, or the bounds and a few between them of a range."""
+    if isinstance(gene, Ordinal | Choice):
+        return list(gene.values)
+    return [gene.at(unit) for unit in (0.0, 0.25, 0.5, 0.75, 1.0)]
+
+
+def _expressed(
+    express: Expression, space: SearchSpace, part: Mapping[str, Value], whose: str
+) -> Recipe:
+    """Return the recipe of the default genome with some genes set, where all of them count."""
+    try:
+        genome = space.complete(part)
+        for name in part:
+            for other, wanted in (space[name].when or {}).items():
+                genome = genome.replace(**{other: wanted[0]})
+        return express(genome)
+    except SettingsError as error:
+        raise type(error)(f"{whose}: {error}") from None
 
 
 def _header(plan: Plan) -> Header:

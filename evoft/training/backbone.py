@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import hashlib
 import logging
 import time
@@ -85,7 +86,8 @@ def build(
 def _overlay(settings: TrainingSettings, pretrained: bool) -> dict[str, Any] | None:
     overlay: dict[str, Any] = {}
     if settings.checkpoint and pretrained:
-        overlay["file"] = settings.checkpoint
+        # Without a source timm takes the file, wherever the model's own weights are.
+        overlay |= {"file": settings.checkpoint, "source": ""}
     for name in ("mean", "std"):
         if (value := getattr(settings, name)) is not None:
             overlay[name] = tuple(value)
@@ -115,7 +117,7 @@ def _tell(model: str, settings: TrainingSettings, pretrained: bool, error: Excep
         and ":" not in model
         and model != EMBEDDED
     ):
-        near = timm.list_models(f"*{model[:6]}*")[:5]
+        near = difflib.get_close_matches(model, timm.list_models(), 5)
         hint = f"; it knows {', '.join(near)}" if near else ""
         return f"timm has no model named {model!r}{hint}: `timm.list_models()` lists them all"
     if pretrained and settings.checkpoint:
@@ -138,6 +140,22 @@ def start_weights(model: str, settings: TrainingSettings, classes: int) -> dict[
         return {}
     if settings.checkpoint and not Path(settings.checkpoint).is_file():
         raise BackboneError(f"there is no file of weights {settings.checkpoint}")
+    weights = _trunk(model, settings, classes, seed=0)
+    if settings.checkpoint:
+        # timm passes over what a file lacks, which then stays random: it differs between seeds.
+        other = _trunk(model, settings, classes, seed=1)
+        for name, tensor in weights.items():
+            if not torch.equal(tensor, other[name]):
+                raise BackboneError(
+                    f"the weights in {settings.checkpoint} do not fit {model} (they have no "
+                    f"{name}): give a file that was saved from this architecture"
+                )
+    return weights
+
+
+def _trunk(model: str, settings: TrainingSettings, classes: int, *, seed: int) -> dict[str, Tensor]:
+    """Return the state of a pretrained model, its classifier apart."""
+    torch.manual_seed(seed)
     whole = build(model, settings, classes, pretrained=True)
     head = classifier_names(whole)
     return {name: tensor for name, tensor in whole.state_dict().items() if name not in head}
@@ -242,7 +260,7 @@ def _time(
             start = time.perf_counter()
             act()
             _wait(device)
-        except (RuntimeError, ValueError) as error:
+        except Exception as error:  # an architecture says in its own way what it cannot take
             size = f"{height} x {width}"
             words = " ".join(str(error).split())[:200]
             raise BackboneError(f"{name} cannot take images of {size} pixels ({words})") from error

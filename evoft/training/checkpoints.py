@@ -26,22 +26,42 @@ def trained_state(model: nn.Module) -> dict[str, Tensor]:
     }
 
 
-def save(state: Mapping[str, Tensor], path: Path, recipe: Mapping[str, Any]) -> None:
+def save(state: Mapping[str, Tensor], path: Path, recipe: Mapping[str, Any], seed: int) -> None:
     """Write a checkpoint so that there is always a whole file or none.
+
+    Args:
+        state: What was trained, by name.
+        path: Where to.
+        recipe: How it was trained.
+        seed: Of the trial; a frozen layer that started from random weights has them from it.
 
     Raises:
         StorageError: The disk did not take it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    metadata = {"recipe": json.dumps(dict(recipe)), "seed": str(seed)}
     try:
-        save_file(dict(state), unfinished, metadata={"recipe": json.dumps(dict(recipe))})
+        save_file(dict(state), unfinished, metadata=metadata)
         with unfinished.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(unfinished, path)
     except (OSError, SafetensorError) as error:
         unfinished.unlink(missing_ok=True)
         raise StorageError(f"the checkpoint {path} cannot be written ({error})") from error
+
+
+def seed_of(path: Path) -> int:
+    """Return the seed of the trial that a checkpoint is from.
+
+    Raises:
+        PopulationDamagedError: The file is damaged, or no checkpoint of evoft's.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return int(file.metadata()["seed"])
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise PopulationDamagedError(f"the checkpoint {path} cannot be read ({error})") from error
 
 
 def load(model: nn.Module, path: Path) -> None:
@@ -55,6 +75,8 @@ def load(model: nn.Module, path: Path) -> None:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise PopulationDamagedError(f"the checkpoint {path} cannot be read ({error})") from error
-    if set(state) != trained_names(model):
+    here = model.state_dict()
+    fits = set(state) == trained_names(model)
+    if not fits or any(tensor.shape != here[name].shape for name, tensor in state.items()):
         raise PopulationDamagedError(f"the checkpoint {path} belongs to another model or recipe")
     model.load_state_dict(state, strict=False)

@@ -49,6 +49,17 @@ class Surveyor:
         backbones = (facts_of(m, self.settings, self.classes, device) for m in self.settings.models)
         return Survey(tuple(backbones), gpus)
 
+    def check_optimizers(self, names: Sequence[str]) -> None:
+        """Take a step with each optimizer.
+
+        Raises:
+            SettingsError: timm has no such optimizer, or it cannot be used here.
+        """
+        from evoft.training.optimization import check_optimizer
+
+        for name in names:
+            check_optimizer(name)
+
 
 @dataclass(frozen=True)
 class Expression:
@@ -136,7 +147,8 @@ class FineTuner:
             reason = f"batch size {recipe.batch_size} does not fit ({str(error)[:160]})"
             return Outcome(Status.OUT_OF_MEMORY, reason=reason, peak_memory=_gpu_peak(device))
         if self.checkpoints is not None and trained.state:
-            save(trained.state, checkpoint_path(self.checkpoints, trial.key), recipe.to_dict())
+            path = checkpoint_path(self.checkpoints, trial.key)
+            save(trained.state, path, recipe.to_dict(), trial.seed)
         return replace(trained.outcome, peak_memory=_gpu_peak(device))
 
     def start(self, recipe: Recipe, seed: int) -> torch.nn.Module:
@@ -171,14 +183,15 @@ class FineTuner:
 
     def trained(self, genome: Genome, key: TrialKey) -> torch.nn.Module:
         """Return the model that a trial left behind, from its checkpoint."""
-        from evoft.training.checkpoints import load
+        from evoft.training.checkpoints import load, seed_of
         from evoft.training.freezing import freeze
 
         assert self.checkpoints is not None
+        path = checkpoint_path(self.checkpoints, key)
         recipe = self.express(genome)
-        model = self.start(recipe, 0)
+        model = self.start(recipe, seed_of(path))
         freeze(model, recipe.freeze_depth)
-        load(model, checkpoint_path(self.checkpoints, key))
+        load(model, path)
         return model
 
     def right(self, genome: Genome, key: TrialKey) -> NDArray[np.bool_]:

@@ -61,10 +61,45 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> Optimizer:
             lr=recipe.lr,
             weight_decay=recipe.weight_decay,
             momentum=recipe.momentum,
+            **_plain(recipe),
         )
     except Exception as error:
-        raise SettingsError(f"timm cannot make the optimizer {recipe.opt!r} ({error})") from error
+        raise _unusable(recipe.opt, error) from error
     return optimizer
+
+
+#: timm's optimizers with Nesterov's momentum, which must be told to do without where it is 0.
+_NESTEROV = frozenset(
+    ["sgd", "sgdw", "sgdc", "csgdw", "csgdc", "nesterov", "nesterovw", "nlars", "nlarc"]
+)
+
+
+def _plain(recipe: Recipe) -> dict[str, bool]:
+    plain = recipe.momentum == 0 and recipe.opt.lower().removeprefix("lookahead_") in _NESTEROV
+    return {"nesterov": False} if plain else {}
+
+
+def check_optimizer(opt: str) -> None:
+    """Take a step with an optimizer on a weight of its own.
+
+    Raises:
+        SettingsError: timm has no such optimizer, or it takes no plain steps.
+    """
+    weight = nn.Parameter(torch.ones(2, 2))
+    weight.grad = torch.ones_like(weight)
+    try:
+        group = {"params": [weight], "lr": 1e-3, "weight_decay": 0.0}
+        create_optimizer_v2([group], opt=opt, lr=1e-3, momentum=0.9).step()
+    except Exception as error:
+        raise _unusable(opt, error) from error
+
+
+def _unusable(opt: str, error: Exception) -> SettingsError:
+    words = " ".join(str(error).split())[:160]
+    return SettingsError(
+        f"the optimizer {opt!r} cannot be used here ({words}): `timm.optim.list_optimizers()` "
+        "lists what timm has"
+    )
 
 
 def rate_factor(recipe: Recipe, progress: float) -> float:

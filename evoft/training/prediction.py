@@ -52,6 +52,7 @@ def predict_files(folder: Path, images: Sequence[str]) -> list[Prediction]:
         crop_pct=data["crop_pct"],
         crop_mode=data.get("crop_mode") or "center",
     )
+    torch.set_num_threads(1)  # as in training: threads that share busy cores wait for each other
     mean = torch.tensor(preprocessing.mean)[:, None, None]
     std = torch.tensor(preprocessing.std)[:, None, None]
     predictions = []

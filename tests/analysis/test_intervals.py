@@ -1,0 +1,45 @@
+"""Confidence intervals against their definitions and against simulation."""
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from evoft.analysis.intervals import gain_interval, share_interval
+from evoft.verdict import Verdict
+
+
+def verdict(both, winner, default, neither):
+    return Verdict(1, 0, 0, 0, both, winner, default, neither)
+
+
+@pytest.mark.parametrize(("right", "images"), [(0, 1), (1, 1), (0, 30), (30, 30), (17, 40), (3, 9)])
+def test_wilsons_interval(right, images):
+    mine = share_interval(right, images)
+    known = binomtest(right, images).proportion_ci(0.95, method="wilson")
+    assert mine.estimate == right / images
+    assert (mine.low, mine.high) == pytest.approx((known.low, known.high), abs=1e-9)
+
+
+def test_the_gain_is_the_difference_and_turns_round():
+    one, other = verdict(50, 9, 2, 20), verdict(50, 2, 9, 20)
+    a, b = gain_interval(one), gain_interval(other)
+    assert a.estimate == pytest.approx(one.winner_accuracy - one.default_accuracy)
+    assert (a.low, a.high) == pytest.approx((-b.high, -b.low))
+    assert a.low < a.estimate < a.high
+
+
+def test_equal_recipes_gain_nothing():
+    interval = gain_interval(verdict(10, 0, 0, 5))
+    assert interval.estimate == 0.0
+    assert interval.low < 0.0 < interval.high
+
+
+@pytest.mark.parametrize("shares", [(0.8, 0.06, 0.04, 0.1), (0.9, 0.05, 0.0, 0.05)])
+def test_it_holds_the_truth_as_often_as_it_says(shares):
+    rng = np.random.default_rng(0)
+    truth = shares[1] - shares[2]
+    held = 0
+    for counts in rng.multinomial(100, shares, size=2000):
+        interval = gain_interval(verdict(*map(int, counts)))
+        held += interval.low <= truth <= interval.high
+    assert held / 2000 > 0.93

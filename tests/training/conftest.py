@@ -1,0 +1,85 @@
+"""A fine-tuner over a few digits, in this process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from evoft.search.space import SearchSpace
+from evoft.settings import TrainingSettings
+from evoft.shared import SharedArray
+from evoft.training.backbone import facts_of
+from evoft.training.data import decode, limit, read_images
+from evoft.training.default_space import DEFAULT_GENES
+from evoft.training.fine_tuner import Expression, FineTuner, Pixels
+
+#: The default space, and what else a genome may say.
+GENES: Mapping[str, Mapping[str, Any]] = {
+    "model": {"type": "choice", "values": ["embedded", "test_byobnet"]},
+    "epochs": {"type": "integer", "low": 1, "high": 9, "default": 2},
+    "patience": {"type": "integer", "low": 0, "high": 3, "default": 0},
+    **DEFAULT_GENES,
+}
+
+MakeTuner = Callable[..., FineTuner]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def space() -> SearchSpace:
+    return SearchSpace.from_dict(GENES)
+
+
+@pytest.fixture(scope="session")
+def make_tuner() -> MakeTuner:
+    """``make_tuner(settings, checkpoints)`` for 40 digits to train on and 30 to judge by."""
+    cpu = torch.device("cpu")
+    images = limit(read_images("digits", seed=0), 40, 0)
+    shared: dict[Any, SharedArray] = {}
+    known: dict[Any, Any] = {}
+
+    def make(
+        settings: TrainingSettings,
+        checkpoints: Path | None = None,
+        genes: Mapping[str, Any] = GENES,
+        fixed: Mapping[str, Any] | None = None,
+    ) -> FineTuner:
+        facts = {}
+        for model in settings.models:
+            key = repr((model, settings))
+            if key not in known:
+                known[key] = facts_of(model, settings, len(images.classes), cpu)
+            facts[model] = known[key]
+            preprocessing = known[key].preprocessing
+            if preprocessing not in shared:
+                shape = (len(images), *preprocessing.img_size, 3)
+                fd = os.memfd_create("test")
+                os.truncate(fd, int(np.prod(shape)))
+                shared[preprocessing] = SharedArray(fd, shape, "uint8")
+                out = shared[preprocessing].open(writable=True)
+                decode(images, preprocessing, out.view(np.uint8), threads=1)
+        searched = SearchSpace.from_dict(genes)
+        return FineTuner(
+            settings,
+            Expression(settings, facts, dict(fixed or {}), searched.phenotype),
+            Pixels(
+                {model: shared[facts[model].preprocessing] for model in facts},
+                images.labels,
+                {split: images.indices(split)[:40 if split == "train" else 30]
+                 for split in images.counts()},
+                len(images.classes),
+            ),
+            checkpoints,
+        )  # fmt: skip
+
+    return make

@@ -1,0 +1,87 @@
+"""Building backbones: their weights, their facts, and what is refused."""
+
+import os
+
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+from evoft.errors import BackboneError
+from evoft.settings import TrainingSettings
+from evoft.training.backbone import build, digest, facts_of, start_weights
+from evoft.training.freezing import classifier_names
+
+CPU = torch.device("cpu")
+
+
+def refused(model, words, **settings):
+    with pytest.raises(BackboneError) as caught:
+        facts_of(model, TrainingSettings(models=(model,), **settings), 3, CPU)
+    assert "\n" not in str(caught.value)
+    for word in words:
+        assert word in str(caught.value)
+
+
+class TestRefusals:
+    def test_weights_that_do_not_fit(self, tmp_path):
+        garbage, other, wide, short = (str(tmp_path / n) for n in "abcd")
+        (tmp_path / "a").write_bytes(os.urandom(200))
+        save_file({"x": torch.zeros(3)}, other)
+        state = timm.create_model("test_resnet", num_classes=0).state_dict()
+        save_file({n: torch.zeros(*t.shape, 2) for n, t in state.items()}, wide)
+        save_file({n: t for n, t in state.items() if not n.startswith("layer4")}, short)
+        for file in (garbage, other, wide, short):
+            refused("test_resnet", [file, "do not fit test_resnet"], checkpoint=file)
+
+    def test_sizes_and_arguments(self):
+        refused("test_vit", ["33 x 33 pixels"], pretrained=False, img_size=33)
+        refused("test_resnet", ["nosuch"], pretrained=False, model_kwargs={"nosuch": 1})
+        refused("test_resnet", ["have 1 channels"], pretrained=False, model_kwargs={"in_chans": 1})
+
+
+class TestWeights:
+    def test_a_file_is_loaded_the_classifier_apart(self, tmp_path):
+        source = timm.create_model("test_resnet", num_classes=5)
+        save_file(source.state_dict(), tmp_path / "w.safetensors")
+        settings = TrainingSettings(
+            models=("test_resnet",), checkpoint=str(tmp_path / "w.safetensors")
+        )
+        weights = start_weights("test_resnet", settings, 3)
+        assert set(weights) == set(source.state_dict()) - classifier_names(source)
+        for name, tensor in weights.items():
+            assert torch.equal(tensor, source.state_dict()[name])
+
+    def test_a_file_may_take_the_embedded_ones_place(self, tmp_path):
+        own = start_weights("embedded", TrainingSettings(), 3)
+        save_file({n: t * 2 for n, t in own.items()}, tmp_path / "w.safetensors")
+        settings = TrainingSettings(checkpoint=str(tmp_path / "w.safetensors"))
+        weights = start_weights("embedded", settings, 3)
+        assert all(torch.equal(weights[n], own[n] * 2) for n in own)
+        assert digest(weights) != digest(own)
+
+    def test_none_without_pretraining(self):
+        assert start_weights("embedded", TrainingSettings(pretrained=False), 3) == {}
+
+    def test_the_digest_tells_names_shapes_and_values_apart(self):
+        one = {"a": torch.zeros(4), "b": torch.ones(2)}
+        assert digest(one) == digest(dict(reversed(one.items())))
+        others = [
+            {"a": torch.zeros(2, 2), "b": torch.ones(2)},
+            {"a": torch.zeros(4), "c": torch.ones(2)},
+            {"a": torch.zeros(4), "b": torch.tensor([1.0, 1.0 + 2**-23])},
+            {"a": torch.zeros(4, dtype=torch.int32), "b": torch.ones(2)},
+        ]
+        assert len({digest(d) for d in [one, *others]}) == 5
+
+
+def test_facts_follow_timms_data_config_and_the_settings():
+    settings = TrainingSettings(models=("test_resnet",), pretrained=False, std=(0.1, 0.2, 0.3))
+    facts = facts_of("test_resnet", settings, 3, CPU)
+    config = timm.get_pretrained_cfg("test_resnet")
+    assert facts.preprocessing.img_size == config.input_size[1:]
+    assert facts.preprocessing.mean == config.mean
+    assert facts.preprocessing.std == (0.1, 0.2, 0.3)
+    assert facts.weights == ""
+    built = build("test_resnet", settings, 3, pretrained=False)
+    assert facts.parameters == sum(p.numel() for p in built.parameters())

@@ -1,0 +1,209 @@
+"""The training loop: what becomes of recipes good and bad, and of data sets small and odd."""
+
+import functools
+import math
+import operator
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from evoft.outcome import Status
+from evoft.recipe import Recipe
+from evoft.settings import TrainingSettings
+from evoft.training import loop
+from evoft.training.fine_tuner import checkpoint_path
+from evoft.training.loop import Examples, evaluate, fine_tune
+from evoft.trial import Trial
+
+
+@pytest.fixture(scope="module")
+def tuner(make_tuner, tmp_path_factory):
+    return make_tuner(TrainingSettings(epochs=2), tmp_path_factory.mktemp("checkpoints"))
+
+
+@pytest.fixture(scope="module")
+def examples(tuner):
+    return tuner._examples("embedded", "train"), tuner._examples("embedded", "val")
+
+
+def recipe(**values):
+    return Recipe(**{"model": "embedded", "epochs": 2, "batch_size": 8, **values})
+
+
+def some(examples, count):
+    places, labels = examples.places[:count], examples.labels[:count]
+    return Examples(examples.pixels, places, labels, examples.mean, examples.std, examples.classes)
+
+
+def train(tuner, examples, *, seed=3, reports=None, **values):
+    settings = recipe(**values)
+    model = tuner.start(settings, seed)
+
+    def report(epoch, **metrics):
+        if reports is not None:
+            reports.append((epoch, metrics))
+
+    return model, fine_tune(model, settings, *examples, seed, report=report, amp=True)
+
+
+class TestGood:
+    def test_the_curve_and_the_fitness(self, tuner, examples):
+        reports = []
+        model, trained = train(tuner, examples, epochs=3, reports=reports)
+        outcome = trained.outcome
+        assert outcome.status is Status.OK
+        assert [point.epoch for point in outcome.curve] == [1.0, 2.0, 3.0]
+        names = {"train_loss", "train_accuracy", "val_loss", "val_accuracy"}
+        assert all(set(point.metrics) == names for point in outcome.curve)
+        assert outcome.fitness == outcome.curve[-1].metrics["val_accuracy"]
+        loss, accuracy = evaluate(model, examples[1])
+        assert outcome.fitness == accuracy
+        assert outcome.curve[-1].metrics["val_loss"] == loss
+        told = [(epoch, metrics) for epoch, metrics in reports if metrics]
+        assert told == [(point.epoch, dict(point.metrics)) for point in outcome.curve]
+        steps = [epoch for epoch, metrics in reports if not metrics]
+        assert len(steps) == 3 * (40 // 8)  # a sign of life a step
+        assert [epoch for epoch, _ in reports] == sorted(epoch for epoch, _ in reports)
+
+    def test_it_learns(self, tuner, examples):
+        _, trained = train(tuner, examples, epochs=12, lr=5e-3)
+        first, last = trained.outcome.curve[0].metrics, trained.outcome.curve[-1].metrics
+        assert last["train_loss"] < 0.5 * first["train_loss"]
+        assert last["train_accuracy"] > 0.8
+        assert trained.outcome.fitness > 0.3  # ten classes
+
+    def test_the_rate_is_what_the_schedule_says(self, tuner, examples, monkeypatch):
+        factors = []
+        real = loop.set_rate
+        monkeypatch.setattr(loop, "set_rate", lambda o, f: (factors.append(f), real(o, f)))
+        train(tuner, examples, sched="linear", warmup=0.5)
+        assert factors == pytest.approx([0.1, 0.3, 0.5, 0.7, 0.9, 0.9, 0.7, 0.5, 0.3, 0.1])
+
+    def test_every_image_once_an_epoch_and_another_order_each(self, tuner, examples, monkeypatch):
+        orders = []
+        real = Examples.batch
+        monkeypatch.setattr(Examples, "batch", lambda self, c: (orders.append(c), real(self, c))[1])
+        train(tuner, examples)
+        steps = [chosen.tolist() for chosen in orders if len(chosen) == 8]
+        epochs = [
+            functools.reduce(operator.iadd, steps[:5], []),
+            functools.reduce(operator.iadd, steps[5:], []),
+        ]
+        assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(40))
+        assert epochs[0] != epochs[1]
+
+
+class TestDivergence:
+    @pytest.mark.parametrize("opt", ["sgd", "adamw"])
+    def test_it_is_a_status_with_the_curve_so_far(self, tuner, examples, opt):
+        _, trained = train(tuner, examples, opt=opt, lr=1e30, epochs=5)
+        outcome = trained.outcome
+        assert outcome.status is Status.DIVERGED
+        assert "not finite" in outcome.reason
+        assert 1 <= len(outcome.curve) < 5
+        assert outcome.score == -math.inf
+        assert math.isnan(outcome.fitness)
+        assert trained.state == {}
+
+    def test_no_checkpoint_is_left(self, tuner, space):
+        trial = Trial(77, space.complete({"opt": "sgd", "lr": 0.1, "head_lr_factor": 100.0,
+                                          "l1": 1e-3, "momentum": 0.98}), 1)  # fmt: skip
+        object.__setattr__(trial, "genome", trial.genome.replace(lr=1e30))
+        assert tuner.evaluate(trial).status is Status.DIVERGED
+        assert not checkpoint_path(tuner.checkpoints, trial.key).exists()
+
+
+class TestEarlyStopping:
+    def accuracies(self, monkeypatch, values):
+        queue = list(values)
+        monkeypatch.setattr(loop, "evaluate", lambda m, e: (evaluate(m, e)[0], queue.pop(0)))
+
+    def test_it_ends_early_and_gives_the_best_epochs_weights(self, tuner, examples, monkeypatch):
+        self.accuracies(monkeypatch, [0.2, 0.5, 0.4, 0.5, 0.9])
+        _, trained = train(tuner, examples, epochs=5, patience=2, sched="constant")
+        assert len(trained.outcome.curve) == 4  # equal is no better
+        assert trained.outcome.fitness == 0.5
+        self.accuracies(monkeypatch, [0.2, 0.5])
+        _, two = train(tuner, examples, epochs=2, patience=2, sched="constant")
+        assert all(torch.equal(trained.state[name], two.state[name]) for name in two.state)
+
+    def test_without_patience_the_last_epoch_counts(self, tuner, examples, monkeypatch):
+        self.accuracies(monkeypatch, [0.9, 0.1, 0.2])
+        model, trained = train(tuner, examples, epochs=3)
+        assert trained.outcome.fitness == 0.2
+        state = model.state_dict()
+        assert all(torch.equal(state[name], kept) for name, kept in trained.state.items())
+
+    def test_it_is_real(self, tuner, space):
+        genome = space.complete({"epochs": 9, "patience": 1, "lr": 1e-5, "batch_size": 8})
+        trial = Trial(78, genome, 1)
+        outcome = tuner.evaluate(trial)
+        accuracies = [point.metrics["val_accuracy"] for point in outcome.curve]
+        assert len(accuracies) < 9
+        assert outcome.fitness == max(accuracies)
+        model = tuner.trained(genome, trial.key)
+        assert evaluate(model, tuner._examples("embedded", "val"))[1] == outcome.fitness
+
+
+class TestOutOfMemory:
+    def test_torchs_error_is_a_status(self, tuner, space, monkeypatch):
+        def step(*_, **__):
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+
+        monkeypatch.setattr(loop, "training_step", step)
+        outcome = tuner.evaluate(Trial(79, space.complete({"batch_size": 8}), 1))
+        assert outcome.status is Status.OUT_OF_MEMORY
+        assert outcome.reason.startswith("batch size 8 does not fit (CUDA out of memory")
+
+    def test_an_allocation_that_fails_on_the_cpu_is_one(self, tuner, space, monkeypatch):
+        monkeypatch.setattr(loop, "training_step", lambda *_, **__: torch.empty(2**58))
+        outcome = tuner.evaluate(Trial(80, space.default(), 1))
+        assert outcome.status is Status.OUT_OF_MEMORY
+        assert "\n" not in outcome.reason
+
+    def test_any_other_error_is_not(self, tuner, space, monkeypatch):
+        monkeypatch.setattr(loop, "training_step", lambda *_, **__: torch.ones(2) @ torch.ones(3))
+        with pytest.raises(RuntimeError, match="size"):
+            tuner.evaluate(Trial(81, space.default(), 1))
+
+
+class TestOddSizes:
+    def test_a_batch_larger_than_the_data(self, tuner, examples):
+        small = some(examples[0], 5)
+        _, trained = train(tuner, (small, examples[1]), batch_size=128)
+        assert trained.outcome.status is Status.OK
+        _, same = train(tuner, (small, examples[1]), batch_size=5)
+        assert trained.outcome.curve == same.outcome.curve
+
+    @pytest.mark.parametrize(("count", "batch"), [(9, 8), (17, 8), (3, 2)])
+    def test_a_remainder_of_one_image_meets_no_batch_norm(self, tuner, examples, count, batch):
+        reports = []
+        data = (some(examples[0], count), examples[1])
+        _, trained = train(tuner, data, batch_size=batch, reports=reports)
+        assert trained.outcome.status is Status.OK
+        assert sum(not metrics for _, metrics in reports) == 2 * (count // batch)
+
+    def test_mixing_and_augmenting_the_smallest_batch(self, tuner, examples):
+        data = (some(examples[0], 2), some(examples[1], 1))
+        loud = {"mixup": 0.4, "cutmix": 0.4, "augment": 1.0, "hflip": 0.5, "reprob": 0.5}
+        _, trained = train(tuner, data, batch_size=2, **loud)
+        assert trained.outcome.status is Status.OK
+        assert trained.outcome.fitness in (0.0, 1.0)
+
+    def test_validation_in_several_batches(self, tuner, examples, monkeypatch):
+        model = tuner.start(recipe(), 1)
+        whole = evaluate(model, examples[1])
+        monkeypatch.setattr(loop, "_VAL_BATCH", 7)
+        assert evaluate(model, examples[1]) == pytest.approx(whole)
+
+
+def test_freezing_saves_the_statistics_too(tuner, space):
+    trial = Trial(82, space.complete({"freeze_depth": 0.5}), 1)
+    tuner.evaluate(trial)
+    kept = load_file(checkpoint_path(tuner.checkpoints, trial.key))
+    start = tuner.start(tuner.express(trial.genome), 1).state_dict()
+    whole = tuner.trained(trial.genome, trial.key).state_dict()
+    assert set(kept) < set(start)
+    for name, tensor in whole.items():
+        assert torch.equal(tensor, kept.get(name, start[name]))

@@ -1,0 +1,223 @@
+"""Learning rates by layer, schedules, penalties, and whatever optimizer timm has."""
+
+import pytest
+import timm.optim
+import torch
+from torch import nn
+
+from evoft.errors import SettingsError
+from evoft.recipe import Recipe, takes_momentum
+from evoft.settings import TrainingSettings
+from evoft.training.backbone import build
+from evoft.training.freezing import classifier_names, freeze, layer_groups
+from evoft.training.optimization import (
+    add_l1,
+    check_optimizer,
+    make_optimizer,
+    parameter_groups,
+    rate_factor,
+    rate_scales,
+    set_rate,
+    training_step,
+)
+
+
+def recipe(**values):
+    return Recipe(**{"model": "test_resnet", "epochs": 4, **values})
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    settings = TrainingSettings(models=("test_resnet",), pretrained=False)
+    return build("test_resnet", settings, 3, pretrained=False)
+
+
+def rates(optimizer):
+    return {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+
+
+class TestRates:
+    def test_each_layer_group_has_its_share_and_the_classifier_its_factor(self, model):
+        scales = rate_scales(model, recipe(layer_decay=0.5, head_lr_factor=10.0))
+        groups = layer_groups(model)
+        for index, names in enumerate(groups):
+            expected = 0.5 ** (len(groups) - 1 - index)
+            assert {scales[name] for name in names} == {expected}
+        assert {scales[name] for name in classifier_names(model)} == {10.0}
+        assert set(scales) == {name for name, _ in model.named_parameters()}
+
+    def test_they_reach_the_optimizer(self, model):
+        settings = recipe(lr=0.01, layer_decay=0.5, head_lr_factor=10.0, opt="sgd")
+        optimizer = make_optimizer(model, settings)
+        scales = rate_scales(model, settings)
+        got = rates(optimizer)
+        for name, parameter in model.named_parameters():
+            assert got[id(parameter)] == pytest.approx(0.01 * scales[name])
+        set_rate(optimizer, 0.25)
+        for name, parameter in model.named_parameters():
+            assert rates(optimizer)[id(parameter)] == pytest.approx(0.0025 * scales[name])
+        set_rate(optimizer, 1.0)
+        assert rates(optimizer) == got
+
+    def test_what_is_frozen_is_not_handed_over(self, model):
+        freeze(model, 2)
+        given = {id(p) for group in parameter_groups(model, recipe()) for p in group["params"]}
+        assert given == {id(p) for p in model.parameters() if p.requires_grad}
+
+    def test_vectors_and_biases_are_not_decayed(self, model):
+        for group in parameter_groups(model, recipe(weight_decay=0.3)):
+            for parameter in group["params"]:
+                assert group["weight_decay"] == (0.3 if parameter.ndim > 1 else 0.0)
+
+    @pytest.mark.parametrize("opt", ["adamw", "sgd"])
+    def test_decay_shrinks_matrices_only(self, model, opt):
+        optimizer = make_optimizer(model, recipe(opt=opt, lr=0.1, weight_decay=0.3, momentum=0.0))
+        before = {name: p.detach().clone() for name, p in model.named_parameters()}
+        for parameter in model.parameters():
+            parameter.grad = torch.zeros_like(parameter)
+        optimizer.step()
+        for name, parameter in model.named_parameters():
+            expected = before[name] * (0.97 if parameter.ndim > 1 else 1.0)
+            assert torch.allclose(parameter, expected)
+
+
+class TestSchedules:
+    @pytest.mark.parametrize("sched", ["constant", "linear", "cosine", "step"])
+    def test_start_end_of_warm_up_and_end(self, sched):
+        settings = recipe(sched=sched, warmup=0.2)
+        assert rate_factor(settings, 0.0) == 0.0
+        assert rate_factor(settings, 0.1) == pytest.approx(0.5)
+        assert rate_factor(settings, 0.2) == pytest.approx(1.0)
+        end = {"constant": 1.0, "linear": 0.0, "cosine": 0.0, "step": 0.01}[sched]
+        assert rate_factor(settings, 1.0) == pytest.approx(end, abs=1e-12)
+
+    @pytest.mark.parametrize("sched", ["constant", "linear", "cosine", "step"])
+    def test_without_warm_up_it_starts_at_the_peak(self, sched):
+        assert rate_factor(recipe(sched=sched), 0.0) == 1.0
+
+    @pytest.mark.parametrize(
+        ("sched", "half"), [("constant", 1.0), ("linear", 0.5), ("cosine", 0.5), ("step", 0.1)]
+    )
+    def test_half_way(self, sched, half):
+        assert rate_factor(recipe(sched=sched, warmup=0.2), 0.6) == pytest.approx(half)
+
+    @pytest.mark.parametrize("sched", ["constant", "linear", "cosine", "step"])
+    def test_it_rises_and_never_rises_again(self, sched):
+        factors = [rate_factor(recipe(sched=sched, warmup=0.3), i / 1000) for i in range(1001)]
+        assert factors[:300] == sorted(factors[:300])
+        assert factors[300:] == sorted(factors[300:], reverse=True)
+        assert min(factors) >= 0.0
+        assert max(factors) <= 1.0
+
+
+class TestL1:
+    def test_the_sign_of_matrices_is_added(self):
+        matrix = nn.Parameter(torch.tensor([[1.0, -2.0], [0.0, 3.0]]))
+        vector = nn.Parameter(torch.tensor([1.0, -1.0]))
+        idle = nn.Parameter(torch.ones(2, 2))
+        matrix.grad, vector.grad = torch.full((2, 2), 0.5), torch.zeros(2)
+        add_l1([matrix, vector, idle], 0.1)
+        assert torch.allclose(matrix.grad, torch.tensor([[0.6, 0.4], [0.5, 0.6]]))
+        assert torch.equal(vector.grad, torch.zeros(2))
+        assert idle.grad is None
+
+    def test_it_is_the_gradient_of_the_penalty(self):
+        torch.manual_seed(0)
+        weight = nn.Parameter(torch.randn(3, 4))
+        (0.3 * weight.abs().sum()).backward()
+        by_torch, weight.grad = weight.grad, torch.zeros(3, 4)
+        add_l1([weight], 0.3)
+        assert torch.allclose(weight.grad, by_torch)
+
+    def test_it_makes_weights_smaller(self, model):
+        images = torch.rand(4, 3, 32, 32)
+        targets = torch.eye(3)[torch.tensor([0, 1, 2, 0])]
+        state = {n: t.clone() for n, t in model.state_dict().items()}
+        norms = {}
+        for l1 in (0.0, 0.1):
+            model.load_state_dict(state)
+            optimizer = make_optimizer(model.train(), recipe(opt="sgd", lr=0.01, momentum=0.0))
+            training_step(model, optimizer, images, targets, smoothing=0.0, l1=l1)
+            norms[l1] = sum(float(p.detach().abs().sum()) for p in model.parameters() if p.ndim > 1)
+        assert norms[0.1] < norms[0.0]
+
+
+def test_a_step_returns_the_loss_and_logits_of_before(model):
+    images = torch.rand(4, 3, 32, 32)
+    targets = torch.eye(3)[torch.tensor([0, 1, 2, 0])]
+    optimizer = make_optimizer(model.train(), recipe(opt="sgd", lr=0.1))
+    expected = model(images)
+    loss, logits = training_step(model, optimizer, images, targets, smoothing=0.1, l1=0.0)
+    smooth = 0.9 * targets + 0.1 / 3
+    by_hand = -(smooth * expected.detach().log_softmax(1)).sum(1).mean()
+    assert torch.allclose(logits, expected, atol=1e-5)
+    assert float(loss) == pytest.approx(float(by_hand), abs=1e-5)
+    assert not (loss.requires_grad)
+    assert not (logits.requires_grad)
+
+
+#: What a recipe may name without a library beside torch; the rest of timm's are refused clearly.
+COMMON = ("sgd", "sgdw", "momentum", "nesterov", "adam", "adamw", "nadam", "radam", "adamax",
+          "rmsprop", "rmsproptf", "adagrad", "adadelta", "lamb", "lars", "lion", "adafactor",
+          "adabelief", "adan", "novograd", "madgrad", "muon", "lookahead_adamw")  # fmt: skip
+
+
+@pytest.mark.parametrize("opt", COMMON)
+def test_an_optimizer_of_timms_trains(model, opt):
+    check_optimizer(opt)
+    optimizer = make_optimizer(model.train(), recipe(opt=opt, lr=0.01, weight_decay=0.01))
+    before = {n: p.detach().clone() for n, p in model.named_parameters()}
+    targets = torch.eye(3)[torch.tensor([0, 1, 2, 0])]
+    for _ in range(2):
+        set_rate(optimizer, 0.5)
+        images = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+        training_step(model, optimizer, images, targets, smoothing=0.0, l1=1e-5)
+    moved = [n for n, p in model.named_parameters() if not torch.equal(before[n], p)]
+    assert set(classifier_names(model)) <= set(moved)
+    assert all(bool(p.isfinite().all()) for p in model.parameters())
+
+
+@pytest.mark.filterwarnings("ignore:It is highly recommended")
+@pytest.mark.parametrize("opt", [o for o in timm.optim.list_optimizers() if "kron" not in o])
+def test_every_name_of_timms_is_taken_or_refused_in_a_sentence(opt):
+    try:
+        check_optimizer(opt)
+    except SettingsError as error:
+        told = str(error)
+    else:
+        return
+    assert f"the optimizer {opt!r} cannot be used here" in told
+    assert opt not in COMMON
+
+
+@pytest.mark.parametrize("opt", [o for o in timm.optim.list_optimizers() if "kron" not in o])
+def test_momentum_counts_where_it_changes_the_steps(opt):
+    weights = []
+    for momentum in (0.0, 0.5, 0.9):
+        layer = nn.Linear(4, 4, bias=False)
+        nn.init.ones_(layer.weight)
+        layer.get_classifier = lambda layer=layer: layer
+        layer.group_matcher = lambda coarse=False: {}
+        values = {"model": "m", "epochs": 1, "opt": opt, "lr": 0.01, "momentum": momentum}
+        try:
+            optimizer = make_optimizer(layer, Recipe.of(values, layer_groups=3))
+            for scale in range(1, 5):
+                layer.weight.grad = scale * torch.linspace(-1, 1, 16).reshape(4, 4)
+                optimizer.step()
+        except (SettingsError, RuntimeError):
+            with pytest.raises(SettingsError):
+                check_optimizer(opt)
+            return
+        weights.append(layer.weight.detach().clone())
+    differ = not torch.equal(weights[1], weights[2])
+    assert differ == takes_momentum(opt)
+    assert all(bool(weight.isfinite().all()) for weight in weights)
+
+
+@pytest.mark.parametrize("opt", ["nosuch", "", "adam w"])
+def test_an_optimizer_that_timm_does_not_have(model, opt):
+    for make in (lambda: check_optimizer(opt), lambda: make_optimizer(model, recipe(opt=opt))):
+        with pytest.raises(SettingsError, match="list_optimizers") as caught:
+            make()
+        assert "\n" not in str(caught.value)
