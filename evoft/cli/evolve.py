@@ -63,6 +63,7 @@ def evolve_command(
     an example of a few minutes: digits, two epochs a trial.
     """
     from evoft.fine_tuning import start
+    from evoft.fine_tuning.exporting import require_free
 
     base = configuration(config) if config or data else {k: dict(v) for k, v in EXAMPLE.items()}
     genes = _space(base, space)
@@ -70,13 +71,15 @@ def evolve_command(
         flags["training__data"] = data
     if model_kwargs:
         flags["training__model_kwargs"] = _pairs(model_kwargs)
-    if flags["run__budget"] is not None and flags["search__generations"] is None:
+    budgeted = flags["run__budget"] is not None or "budget" in base.get("run", {})
+    if budgeted and flags["search__generations"] is None:
         # One budget is enough: without a number of generations the time alone decides.
         base.setdefault("search", {}).setdefault("generations", None)
     settings = overlaid(base, flags)
     if warmup_epochs is not None:
         warmup = warmup_epochs / settings.training.epochs
         settings = replace(settings, fixed={**settings.fixed, "warmup": warmup})
+    require_free(output)
     file = file or Path("populations") / f"{_name(settings.training.data)}.h5"
     with decoding_bar() as progress:
         run = start(settings, genes, file, progress)

@@ -21,9 +21,10 @@ def export_command(file: Path, rest: tuple[str, ...], data: str | None) -> None:
 
     An individual whose weights were not kept is trained again, with its recipe and its seed.
     """
-    from evoft.fine_tuning.exporting import export_individual
+    from evoft.fine_tuning.exporting import export_individual, require_fine_tuned
 
     population = Population.open(file)
+    require_fine_tuned(population)
     id, folder = _id_and_folder(rest, population)
     individual = population[id]
     report = report_of(population)

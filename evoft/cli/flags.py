@@ -179,8 +179,14 @@ def configuration(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
     try:
-        return tomllib.loads(path.read_text())
+        tables = tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"the configuration {path} cannot be read ({error})") from error
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"the configuration {path} is not valid TOML: {error}") from error
+    for name in ("search", "training", "run", "fixed", "founders", "space"):
+        if not isinstance(tables.get(name, {}), dict):
+            raise SettingsError(
+                f"the configuration {path}: `{name}` must be a table, but is {tables[name]!r}"
+            )
+    return tables

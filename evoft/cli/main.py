@@ -56,9 +56,28 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
     raise Terminated
 
 
+def _again(lost: sys.UnraisableHookArgs) -> None:
+    """Raise a stop again, in a moment, that came where Python drops what is raised.
+
+    A weak reference's callback is such a place, and h5py makes many: without this, one Ctrl-C in
+    a hundred would be lost.
+    """
+    stop = lost.exc_type
+    if not issubclass(stop, KeyboardInterrupt | Terminated):
+        sys.__unraisablehook__(lost)
+        return
+
+    def raise_stop(number: int, frame: FrameType | None) -> NoReturn:
+        raise stop
+
+    signal.signal(signal.SIGALRM, raise_stop)
+    signal.setitimer(signal.ITIMER_REAL, 0.01)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with the documented code."""
     signal.signal(signal.SIGTERM, _terminate)
+    sys.unraisablehook = _again
     sys.exit(_run(arguments))
 
 

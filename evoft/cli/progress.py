@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 from tqdm import tqdm
 
 from evoft.analysis.card import model_card
-from evoft.analysis.report import comparison_rows, gain_sentence, metrics_of, report_of
+from evoft.analysis.report import (
+    comparison_rows,
+    gain_sentence,
+    metrics_of,
+    optimism_sentence,
+    report_of,
+)
 from evoft.cli.output import duration, table
 from evoft.fine_tuning import FineTuning, Plan
 from evoft.fine_tuning.preparation import Progress
@@ -23,13 +31,19 @@ from evoft.verdict import Verdict
 @contextmanager
 def decoding_bar() -> Iterator[Progress]:
     """Yield what shows how far the decoding is, once it takes more than a moment."""
-    with tqdm(desc="images", unit="image", leave=False, delay=1.0, total=0) as bar:
+    bars: list[tqdm[Any]] = []
 
-        def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
+    def show(done: int, total: int) -> None:
+        # Made only now, for what comes before the decoding is not to count as a part of it.
+        if not bars:
+            bars.append(tqdm(desc="images", unit="image", leave=False, delay=1.0, total=total))
+        bars[0].update(done - bars[0].n)
 
+    try:
         yield show
+    finally:
+        for bar in bars:
+            bar.close()
 
 
 def run_to_the_end(run: FineTuning, output: Path | None) -> None:
@@ -47,11 +61,16 @@ def run_to_the_end(run: FineTuning, output: Path | None) -> None:
                 trials = len(run.evolution.ledger.records)
                 click.echo(
                     f"\nStopped; {trials} trials are safe in {file}. Go on with:\n"
-                    f"  evoft resume {file}",
+                    f"  evoft resume {_resuming(file, output)}",
                     err=True,
                 )
             raise
     click.echo(end_text(run, folder))
+
+
+def _resuming(file: Path, output: Path | None) -> str:
+    where = "" if output is None else f" --output {shlex.quote(str(output))}"
+    return shlex.quote(str(file)) + where
 
 
 def plan_text(plan: Plan) -> str:
@@ -158,23 +177,23 @@ def end_text(run: FineTuning, folder: Path) -> str:
     default = f"default (#{report.default.id})" if report.default else "default"
     columns = ("", f"best (#{report.winner.id})", default)
     file = run.plan.file
+    quoted = shlex.quote(str(file))
     return "\n".join(
         [
             "",
             table(columns, comparison_rows(report)),
             "",
             gain_sentence(report),
-            f"In the search the best looked {100 * report.optimism:+.1f} points better than in its "
-            "final runs.",
+            optimism_sentence(report),
             "",
             f"model        {folder}",
             f"population   {file}",
             "",
             "Go on with:",
-            f"  evoft predict {folder} IMAGE...",
-            f"  evoft lineage {file}",
-            f"  evoft show {file}",
-            f"  evoft resume {file} --generations {_more(run.plan)}",
+            f"  evoft predict {shlex.quote(str(folder))} IMAGE...",
+            f"  evoft lineage {quoted}",
+            f"  evoft show {quoted}",
+            f"  evoft resume {quoted} --generations {_more(run.plan)}",
         ]
     )
 

@@ -20,7 +20,9 @@ from evoft.settings import Settings
 def resume_command(file: Path, data: str | None, output: Path | None, **flags: Any) -> None:
     """Go on with the population in FILE: after a stop, or with a larger budget."""
     from evoft.fine_tuning import resume
+    from evoft.fine_tuning.exporting import require_free
 
+    require_free(output)
     if data is not None:
         flags["training__data"] = data
 

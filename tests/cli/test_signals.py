@@ -1,0 +1,35 @@
+"""A stop that comes where Python drops exceptions is not lost."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+#: Gets the signal in a weak reference's callback, then waits as for a trial.
+SCRIPT = """
+import signal, sys, time, weakref
+import click
+from evoft.cli import main
+
+@click.command()
+def waiting():
+    class Thing: pass
+    thing = Thing()
+    number = signal.Signals(int(sys.argv[1]))
+    kept = weakref.ref(thing, lambda _: signal.raise_signal(number))
+    del thing
+    time.sleep(30)
+
+main.group.add_command(waiting)
+main.main(["waiting"])
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stop_in_a_callback(number, code):
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(int(number))], capture_output=True, text=True, timeout=20
+    )
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,119 @@
+"""Stopping a run in every way, and going on: the lineage is that of an undisturbed run."""
+
+import contextlib
+import shutil
+import signal
+
+import psutil
+import pytest
+from tiny_images import COUNTS, SHORT, paint
+
+import evoft
+
+
+def gone(processes):
+    _, alive = psutil.wait_procs(processes, timeout=10)
+    return not alive
+
+
+def nursery(pid):
+    """Return the process that starts workers, once it is there: the command is at work then."""
+    children = psutil.Process(pid).children(recursive=True)
+    with contextlib.suppress(psutil.Error):
+        return [c for c in children if "nursery" in " ".join(c.cmdline())]
+    return []
+
+
+@pytest.mark.parametrize(
+    "case",
+    [(signal.SIGINT, 130, 2), (signal.SIGTERM, 143, 5), (signal.SIGKILL, -9, 3)],
+)
+def test_a_stopped_run_goes_on_as_if_nothing_had_happened(
+    stop, cli, finished, pets, lineage_of, tmp_path, case
+):
+    number, code, after = case
+    file = tmp_path / "populations" / "pets.h5"
+    arguments = ("evolve", pets, *SHORT, "--workers", 2)
+    done, children = stop(number, arguments, file, tmp_path, after)
+    assert done.code == code, done.err
+    assert len(children) >= 2  # the nursery and a worker
+    assert gone(children)
+    assert done.out.count("model  ") == 0
+    if number != signal.SIGKILL:
+        assert "Traceback" not in done.err
+        assert "trials are safe in populations/pets.h5" in done.err
+        assert done.err.rstrip().endswith("evoft resume populations/pets.h5")
+        assert done.modules == ""
+    before = len(evoft.Population.open(file))
+    assert after <= before
+
+    again = cli("resume", "populations/pets.h5", cwd=tmp_path)
+    assert again.code == 0, again.err
+    assert again.modules == ""
+    assert lineage_of(file) == lineage_of(finished.file)
+    names = {path.name for path in file.with_suffix(".checkpoints").iterdir()}
+    assert names == {path.name for path in finished.file.with_suffix(".checkpoints").iterdir()}
+    model = "pets.best/model.safetensors"
+    assert (file.parent / model).read_bytes() == (finished.file.parent / model).read_bytes()
+
+
+def test_three_workers_give_what_one_gives(cli, finished, pets, lineage_of, tmp_path):
+    done = cli("evolve", pets, *SHORT, "--workers", 3, cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert "3 on the CPU" in done.out
+    assert lineage_of(tmp_path / "populations" / "pets.h5") == lineage_of(finished.file)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_before_the_first_trial_leaves_nothing(cli, pets, tmp_path, number):
+    process = cli.start("evolve", pets, *SHORT, cwd=tmp_path)
+    while not (children := nursery(process.pid)):
+        assert process.poll() is None
+    process.send_signal(number)
+    done = cli.end(process)
+    assert done.code == (130 if number == signal.SIGINT else 143)
+    assert "Traceback" not in done.err
+    assert gone(children)
+    assert list(tmp_path.iterdir()) == []
+
+
+class TestGoingOn:
+    @pytest.fixture
+    def copy(self, finished, tmp_path):
+        shutil.copytree(finished.file.parent, tmp_path / "p")
+        return tmp_path / "p" / "pets.h5"
+
+    def test_more_generations_on_data_that_moved(self, cli, copy, pets, lineage_of, tmp_path):
+        before = lineage_of(copy)
+        moved = shutil.copytree(pets, tmp_path / "moved here")
+        arguments = ("resume", copy, "--data", moved, "--generations", 3, "--output", "new best")
+        done = cli(*arguments, cwd=tmp_path)
+        assert done.code == 0, done.err
+        assert "12 in 3 generations" in done.out
+        after = lineage_of(copy)
+        assert after["individuals"][:8] == before["individuals"]
+        assert len(after["individuals"]) == 12
+        assert before["finals"].items() <= after["finals"].items()
+        assert (tmp_path / "new best" / "model.safetensors").is_file()
+        assert "evoft predict 'new best' IMAGE..." in done.out
+        settings = evoft.Population.open(copy).header.settings
+        assert settings["search"]["generations"] == 3
+
+        cli("resume", copy, "--output", "new best", cwd=tmp_path).refused(6, "not empty")
+
+    def test_data_that_changed_are_refused(self, cli, copy, pets, lineage_of, tmp_path):
+        before = lineage_of(copy)
+        other = paint(tmp_path / "pets", COUNTS, seed=1)
+        done = cli("resume", copy, "--data", other, "--generations", 3, cwd=tmp_path)
+        done.refused(5, "made with other data", str(other), "--data")
+        done = cli("resume", copy, "--data", tmp_path / "nowhere", cwd=tmp_path)
+        done.refused(3, "nowhere does not exist")
+        assert lineage_of(copy) == before
+
+    def test_bad_settings_are_refused(self, cli, copy, tmp_path):
+        for flag, value in (("--workers", 0), ("--generations", 0), ("--devices", "x"),
+                            ("--budget", "soon")):  # fmt: skip
+            done = cli("resume", copy, flag, value, cwd=tmp_path)
+            assert done.code == 2
+            assert "Traceback" not in done.err
+            assert value == 0 or str(value) in done.err

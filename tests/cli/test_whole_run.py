@@ -1,0 +1,386 @@
+"""The main job through the installed command: what it prints, what it leaves, how it reads."""
+
+import csv
+import io
+import json
+import math
+import shutil
+import subprocess
+import sys
+import tomllib
+
+import h5py
+import pytest
+
+import evoft
+from evoft.recipe import Recipe
+from evoft.search.space import SearchSpace
+from evoft.training.default_space import DEFAULT_GENES
+
+
+class TestWhatItPrints:
+    def test_the_plan_comes_first(self, finished, pets):
+        plan, _, rest = finished.done.out.partition("\n\n")
+        rows = dict(line.split(maxsplit=1) for line in plan.splitlines() if line[0] != " ")
+        assert rows["data"] == "pets: 96 images of 3 classes (48 train, 24 val, 24 test)"
+        assert rows["backbone"].startswith("embedded (pretrained): ")
+        assert "24 x 24 pixels" in rows["backbone"]
+        assert rows["genes"] == f"{len(DEFAULT_GENES)}: {', '.join(DEFAULT_GENES)}"
+        assert rows["individuals"] == "8 in 2 generations, each for at most 2 epochs"
+        assert rows["workers"] == "1 on the CPU"
+        assert rows["population"] == "populations/pets.h5"
+        assert "estimate" in rows
+        assert "finals" in rows
+        assert "generation 0" in rest
+
+    def test_progress_goes_to_stderr(self, finished):
+        assert "trials:" in finished.done.err
+        assert "Traceback" not in finished.done.err
+        assert "Warning" not in finished.done.err
+
+    def test_the_end(self, finished):
+        out = finished.done.out
+        population = evoft.Population.open(finished.file)
+        winner = population.winner
+        assert f"best (#{winner.id})" in out
+        assert "default (#0)" in out
+        for name in Recipe.__dataclass_fields__:
+            assert f"\n{name} " in out
+        assert "validation accuracy, mean of 1 fresh seeds" in out
+        verdict = population.verdicts[-1]
+        assert f"{100 * verdict.winner_accuracy:.1f} % (" in out
+        assert "ain over the default recipe" in out or "No gain" in out
+        for command in ("predict", "lineage", "show", "resume"):
+            assert f"\n  evoft {command} populations/pets." in out
+
+    def test_the_parent_never_imports_torch(self, finished):
+        assert finished.done.modules == ""
+
+
+class TestWhatItLeaves:
+    def test_files(self, finished):
+        names = {path.name for path in (finished.folder / "populations").iterdir()}
+        assert {"pets.h5", "pets.best", "pets.checkpoints"} <= names
+        assert names <= {"pets.h5", "pets.best", "pets.checkpoints", "pets.journal"}
+        assert [path.name for path in finished.folder.iterdir()] == ["populations"]
+
+    def test_the_founders(self, finished):
+        population = evoft.Population.open(finished.file)
+        default, probe = population[0], population[1]
+        assert default.operator == "default"
+        space = SearchSpace.from_dict(DEFAULT_GENES)
+        assert default.genome == space.default()
+        assert probe.operator == "linear probe"
+        assert probe.genome["freeze_depth"] == 1.0
+        groups = population.header.backbones[0]["layer_groups"]
+        assert population.recipe(1)["freeze_depth"] == groups
+
+    def test_only_the_finalists_checkpoints(self, finished):
+        population = evoft.Population.open(finished.file)
+        finalists = {i.id for i in population if population.finals(i.id)}
+        assert 0 in finalists
+        assert len(finalists) in (2, 3)
+        names = {p.name for p in finished.file.with_suffix(".checkpoints").iterdir()}
+        expected = {f"{i}.safetensors" for i in finalists}
+        expected |= {f"{i}-final-0.safetensors" for i in finalists}
+        assert names == expected
+
+    def test_no_phenotype_twice(self, finished):
+        population = evoft.Population.open(finished.file)
+        recipes = [json.dumps(population.recipe(i.id), sort_keys=True) for i in population]
+        assert len(set(recipes)) == len(recipes) == 8
+
+    def test_the_header(self, finished, pets):
+        header = evoft.Population.open(finished.file).header
+        assert header.seed == 5
+        assert header.data["source"] == header.settings["training"]["data"] == str(pets)
+        assert header.data["classes"] == ["cat", "dog", "eel"]
+        assert header.settings["training"]["img_size"] == 24
+        assert header.environment["evoft"]
+        with h5py.File(finished.file) as file:  # without evoft
+            assert len(file) > 0
+
+    def test_outcomes(self, finished):
+        for individual in evoft.Population.open(finished.file):
+            outcome = individual.outcome
+            assert len(outcome.curve) == 2
+            assert outcome.fitness == outcome.curve[-1].metrics["val_accuracy"]
+            assert outcome.seconds > 0
+            assert outcome.peak_memory > 2**20
+
+    def test_the_best_model(self, finished):
+        folder = finished.file.with_suffix(".best")
+        population = evoft.Population.open(finished.file)
+        verdict = population.verdicts[-1]
+        metrics = json.loads((folder / "metrics.json").read_text())
+        assert metrics["winner"]["individual"] == verdict.winner
+        assert metrics["winner"]["test_accuracy"]["estimate"] == verdict.winner_accuracy
+        assert metrics["default"]["test_accuracy"]["estimate"] == verdict.default_accuracy
+        for who in ("winner", "default"):
+            for split in ("validation", "test"):
+                interval = metrics[who][f"{split}_accuracy"]
+                assert 0 <= interval["low"] <= interval["estimate"] <= interval["high"] <= 1
+        assert json.loads((folder / "recipe.json").read_text()) == population.recipe(verdict.winner)
+        assert json.loads((folder / "config.json").read_text())["label_names"] == [
+            "cat", "dog", "eel"
+        ]  # fmt: skip
+        card = (folder / "README.md").read_text()
+        assert card.startswith("---\nlibrary_name: timm")
+        assert "| test accuracy |" in card
+        assert population.header.data["fingerprint"] in card
+
+
+#: Reads the test images with timm's own transform, and nothing of evoft's.
+ALONE = """
+import json, sys
+from pathlib import Path
+import timm, torch
+from PIL import Image
+folder, data = sys.argv[1:]
+torch.set_num_threads(1)
+model = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
+config = timm.data.resolve_data_config({}, model=model)
+transform = timm.data.create_transform(**config, is_training=False)
+labels = json.loads(Path(folder, "config.json").read_text())["label_names"]
+said = {}
+for path in sorted(Path(data).glob("*/*.png")):
+    with torch.inference_mode():
+        row = model(transform(Image.open(path).convert("RGB"))[None]).softmax(1)[0]
+    said[str(path)] = [labels[int(row.argmax())], float(row.max())]
+print(json.dumps(said))
+"""
+
+
+def test_plain_timm_predict_and_the_verdict_agree(finished, cli, pets):
+    folder = finished.file.with_suffix(".best")
+    alone = subprocess.run(
+        [sys.executable, "-c", ALONE, str(folder), str(pets / "test")],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    said = json.loads(alone.stdout)
+    assert len(said) == 24
+    done = cli("predict", folder, *said, "--format", "json", cwd=finished.folder)
+    assert done.code == 0, done.err
+    assert done.err == ""
+    rows = json.loads(done.out)
+    assert [row["image"] for row in rows] == list(said)
+    for row in rows:
+        label, probability = said[row["image"]]
+        assert row["label"] == label
+        assert row["probability"] == pytest.approx(probability, abs=1e-5)
+    right = sum(label == path.split("/")[-2] for path, (label, _) in said.items())
+    verdict = evoft.Population.open(finished.file).verdicts[-1]
+    assert right == verdict.both + verdict.only_winner
+
+
+class TestReading:
+    def read(self, cli, finished, *arguments):
+        done = cli(*arguments, cwd=finished.folder)
+        assert done.code == 0, done.err
+        assert done.err == ""
+        assert done.modules == ""
+        return done.out
+
+    def rows(self, text):
+        return list(csv.DictReader(io.StringIO(text)))
+
+    def test_show(self, cli, finished):
+        population = evoft.Population.open(finished.file)
+        text = self.read(cli, finished, "show", finished.file)
+        assert text.startswith("8 individuals, 2 complete generations")
+        assert "data pets (48 train, 24 val, 24 test), backbone embedded" in text
+        rows = json.loads(self.read(cli, finished, "show", finished.file, "--format", "json"))
+        assert [row["id"] for row in rows] == list(range(8))
+        assert [row["fitness"] for row in rows] == [i.fitness for i in population]
+        table = self.rows(self.read(cli, finished, "show", finished.file, "--format", "csv"))
+        assert [float(row["fitness"]) for row in table] == [i.fitness for i in population]
+
+    def test_the_top(self, cli, finished):
+        out = self.read(cli, finished, "show", finished.file, "--top", 3, "--format", "json")
+        fitness = [row["fitness"] for row in json.loads(out)]
+        assert len(fitness) == 3
+        assert fitness == sorted(fitness, reverse=True)
+
+    def test_generations(self, cli, finished):
+        out = self.read(cli, finished, "show", finished.file, "--generations", "--format", "json")
+        rows = json.loads(out)
+        assert [row["generation"] for row in rows] == [0, 1]
+        assert [row["births"] for row in rows] == [4, 4]
+        assert rows[1]["best_so_far"] >= rows[0]["best_so_far"]
+
+    def test_an_individual(self, cli, finished):
+        population = evoft.Population.open(finished.file)
+        winner = population.winner
+        out = self.read(cli, finished, "show", finished.file, winner.id, "--format", "json")
+        whole = json.loads(out)
+        assert whole["genome"] == dict(winner.genome)
+        assert whole["recipe"] == population.recipe(winner.id)
+        assert [point["epoch"] for point in whole["curve"]] == [1.0, 2.0]
+        assert whole["report"]["winner"]["individual"] == winner.id
+        assert len(whole["finals"]) == 1
+        curve = self.rows(self.read(cli, finished, "show", finished.file, 0, "--format", "csv"))
+        assert [float(point["epoch"]) for point in curve] == [1.0, 2.0]
+        text = self.read(cli, finished, "show", finished.file, 0)
+        assert "Final runs with fresh seeds" in text
+        assert "val_accuracy" in text
+
+    def test_lineage(self, cli, finished):
+        population = evoft.Population.open(finished.file)
+        youngest = population[7]
+        for id in (None, 7):
+            arguments = ["lineage", finished.file, *([] if id is None else [id])]
+            steps = json.loads(self.read(cli, finished, *arguments, "--format", "json"))
+            assert steps[-1]["id"] == (population.winner.id if id is None else 7)
+            ids = {step["id"] for step in steps}
+            for step in steps:
+                assert set(step["parents"]) <= ids
+        assert set(youngest.parents) <= ids
+        changes = steps[-1]["changes"]
+        assert changes
+        for change in changes:
+            assert change["before"] != change["after"]
+            assert change["after"] == youngest.genome[change["gene"]]
+        table = self.rows(self.read(cli, finished, "lineage", finished.file, 7, "--format", "csv"))
+        assert [int(row["id"]) for row in table] == [step["id"] for step in steps]
+        text = self.read(cli, finished, "lineage", finished.file, 7)
+        assert f"{changes[0]['gene']} " in text
+        assert " -> " in text
+
+    def test_fsck(self, cli, finished):
+        for form in ("table", "json", "csv"):
+            out = self.read(cli, finished, "fsck", finished.file, "--format", form)
+            if form == "json":
+                assert not [row for row in json.loads(out) if row["severity"] == "error"]
+
+    def test_space(self, cli, finished):
+        toml = self.read(cli, finished, "space")
+        assert (
+            SearchSpace.from_toml(toml).to_dict() == SearchSpace.from_dict(DEFAULT_GENES).to_dict()
+        )
+        assert set(tomllib.loads(toml)) == set(DEFAULT_GENES)
+        two = self.read(cli, finished, "space", "--model", "embedded,resnet10t", "--format", "json")
+        assert json.loads(two)["model"]["values"] == ["embedded", "resnet10t"]
+        rows = self.rows(self.read(cli, finished, "space", "--format", "csv"))
+        assert [row["gene"] for row in rows] == list(DEFAULT_GENES)
+        assert all(row["meaning"] for row in rows)
+        assert "stochastic depth" in self.read(cli, finished, "space", "--format", "table")
+
+    def test_help_and_version(self, cli, finished):
+        text = self.read(cli, finished, "--help")
+        for command in ("evolve", "resume", "show", "lineage", "export", "predict", "space"):
+            assert command in text
+        assert "130 Ctrl-C" in text
+        flags = self.read(cli, finished, "evolve", "--help")
+        for flag in ("--model", "--img-size", "-b, --batch-size", "--opt", "--lr",
+                     "--weight-decay", "--drop", "--drop-path", "--layer-decay", "--sched",
+                     "--epochs", "--mixup", "--cutmix", "--reprob", "--smoothing", "--seed",
+                     "--workers", "--output", "--config", "--budget"):  # fmt: skip
+            assert flag in flags
+        assert "evoft" in self.read(cli, finished, "--version")
+
+    @pytest.mark.parametrize("command", ["show", "lineage", "export"])
+    def test_an_unknown_individual(self, cli, finished, command, tmp_path):
+        rest = [tmp_path / "x"] if command == "export" else []
+        done = cli(command, finished.file, 99, *rest, cwd=tmp_path)
+        done.refused(5, "no individual 99", "ids go from 0 to 7")
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_reader_that_stops_reading(self, finished, cli):
+        shell = f"'{sys.executable.replace('python', 'evoft')}' space | head -n 1"
+        done = subprocess.run(shell, shell=True, capture_output=True, text=True,
+                              env=cli.environment)  # fmt: skip
+        assert "Traceback" not in done.stderr
+
+
+class TestExport:
+    def test_the_winner_and_one_whose_weights_were_not_kept(self, cli, finished, tmp_path):
+        population = evoft.Population.open(finished.file)
+        kept = {i.id for i in population if population.finals(i.id)}
+        done = cli("export", finished.file, tmp_path / "winner", cwd=tmp_path)
+        assert done.code == 0, done.err
+        assert "trained again" not in done.out
+        best = finished.file.with_suffix(".best")
+        for name in ("model.safetensors", "config.json", "recipe.json", "metrics.json"):
+            assert (tmp_path / "winner" / name).read_bytes() == (best / name).read_bytes()
+
+        other = next(i for i in population if i.id not in kept and i.score > -math.inf)
+        done = cli("export", finished.file, other.id, tmp_path / "other", cwd=tmp_path)
+        assert done.code == 0, done.err
+        assert done.modules == ""
+        assert f"individual {other.id} was trained again" in done.out
+        metrics = json.loads((tmp_path / "other" / "metrics.json").read_text())
+        assert metrics["validation_accuracy_in_search"] == other.fitness
+        pets = population.header.data["source"]
+        alone = subprocess.run(
+            [sys.executable, "-c", ALONE, str(tmp_path / "other"), f"{pets}/val"],
+            check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        said = json.loads(alone.stdout)
+        right = sum(label == path.split("/")[-2] for path, (label, _) in said.items())
+        assert right / len(said) == pytest.approx(other.fitness)
+        checkpoints = finished.file.with_suffix(".checkpoints")
+        assert not (checkpoints / f"{other.id}.safetensors").exists()
+
+    def test_refusals(self, cli, finished, tmp_path):
+        (tmp_path / "full").mkdir()
+        (tmp_path / "full" / "mine").write_text("precious")
+        cli("export", finished.file, "full", cwd=tmp_path).refused(6, "not empty")
+        cli("export", finished.file, "full/mine", cwd=tmp_path).refused(6, "no folder")
+        cli("export", finished.file, "a", "b", "c", cwd=tmp_path).refused(2, "[ID] DIR")
+        cli("export", "missing.h5", "new", cwd=tmp_path).refused(5, "missing.h5")
+        assert [path.name for path in tmp_path.iterdir()] == ["full"]
+
+
+class TestPredictRefuses:
+    def test_what_is_no_model(self, cli, tmp_path):
+        done = cli("predict", tmp_path, "x.png", cwd=tmp_path)
+        done.refused(4, "holds no model")
+
+    def test_what_is_no_image(self, cli, finished, tmp_path):
+        (tmp_path / "x.png").write_text("no image")
+        done = cli("predict", finished.file.with_suffix(".best"), "x.png", cwd=tmp_path)
+        done.refused(3, "x.png")
+
+
+class TestDamage:
+    def test_a_truncated_file(self, cli, finished, tmp_path):
+        file = tmp_path / "p.h5"
+        file.write_bytes(finished.file.read_bytes()[:-100])
+        for command in (("show", file), ("lineage", file), ("resume", file)):
+            cli(*command, cwd=tmp_path).refused(5, "p.h5")
+        assert cli("fsck", file, cwd=tmp_path).code == 5
+
+    def test_a_file_of_another_kind(self, cli, tmp_path):
+        (tmp_path / "p.h5").write_text("hello")
+        cli("show", "p.h5", cwd=tmp_path).refused(5, "p.h5")
+        cli("show", "nowhere.h5", cwd=tmp_path).refused(5, "nowhere.h5")
+
+    def test_a_fitness_function_of_its_own_is_not_fine_tuned(self, cli, tmp_path):
+        space = evoft.SearchSpace(x=evoft.Float(0.0, 1.0))
+        run = evoft.new(space, generations=1, population_size=2, file=tmp_path / "mine.h5")
+        with run:
+            while (trial := run.ask()) is not None:
+                run.tell(trial, float(trial.genome["x"]))
+        cli("resume", "mine.h5", cwd=tmp_path).refused(5, "evoft.resume(")
+        cli("export", "mine.h5", "x", cwd=tmp_path).refused(5, "no fine-tuned models")
+        assert cli("show", "mine.h5", cwd=tmp_path).code == 0
+        assert not (tmp_path / "x").exists()
+
+
+def test_an_existing_file_is_refused_and_resume_named(cli, finished, pets, tmp_path):
+    before = finished.file.read_bytes()
+    done = cli("evolve", pets, "--file", finished.file, cwd=tmp_path)
+    done.refused(5, f"evoft resume {finished.file}")
+    assert finished.file.read_bytes() == before
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_resuming_a_finished_run_changes_nothing(cli, finished, lineage_of, tmp_path):
+    shutil.copytree(finished.folder, tmp_path / "copy")
+    file = tmp_path / "copy" / "populations" / "pets.h5"
+    before = lineage_of(file)
+    done = cli("resume", file, cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert done.modules == ""
+    assert lineage_of(file) == before
+    assert "already done" in done.out
