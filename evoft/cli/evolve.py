@@ -19,7 +19,7 @@ from evoft.cli.flags import (
     overlaid,
     with_flags,
 )
-from evoft.cli.progress import decoding_bar, run_to_the_end
+from evoft.cli.progress import decoding_bar, require_output, run_to_the_end
 from evoft.errors import SettingsError
 from evoft.search.space import SearchSpace
 
@@ -63,7 +63,6 @@ def evolve_command(
     an example of a few minutes: digits, two epochs a trial.
     """
     from evoft.fine_tuning import start
-    from evoft.fine_tuning.exporting import require_free
 
     base = configuration(config) if config or data else {k: dict(v) for k, v in EXAMPLE.items()}
     genes = _space(base, space)
@@ -79,8 +78,8 @@ def evolve_command(
     if warmup_epochs is not None:
         warmup = warmup_epochs / settings.training.epochs
         settings = replace(settings, fixed={**settings.fixed, "warmup": warmup})
-    require_free(output)
     file = file or Path("populations") / f"{_name(settings.training.data)}.h5"
+    require_output(file, output)
     with decoding_bar() as progress:
         run = start(settings, genes, file, progress)
     run_to_the_end(run, output)

@@ -22,6 +22,7 @@ from evoft.analysis.report import (
 )
 from evoft.cli.output import duration, table
 from evoft.fine_tuning import FineTuning, Plan
+from evoft.fine_tuning.exporting import is_export, require_free
 from evoft.fine_tuning.preparation import Progress
 from evoft.outcome import Outcome, Status
 from evoft.trial import Stage, Trial
@@ -46,10 +47,26 @@ def decoding_bar() -> Iterator[Progress]:
             bar.close()
 
 
+def require_output(file: Path, output: Path | None) -> None:
+    """Refuse, before anything is trained, to export the best model where something else is.
+
+    Without ``output`` it takes the place of what was exported beside the file earlier.
+
+    Raises:
+        StorageError: Something else is there.
+    """
+    if output is not None or not is_export(_beside(file)):
+        require_free(output or _beside(file))
+
+
+def _beside(file: Path) -> Path:
+    return file.with_suffix(".best")
+
+
 def run_to_the_end(run: FineTuning, output: Path | None) -> None:
     """Run the search, the finals and the test, export the best model, and say what was found."""
     file = run.plan.file
-    folder = output or file.with_suffix(".best")
+    folder = output or _beside(file)
     with run:
         click.echo(plan_text(run.plan))
         try:
@@ -164,8 +181,8 @@ def _export(run: FineTuning, verdict: Verdict, folder: Path) -> None:
     report = report_of(population)
     assert report is not None
     card = model_card(population.header, population[verdict.winner], report)
-    if folder == run.plan.file.with_suffix(".best"):
-        shutil.rmtree(folder, ignore_errors=True)  # an earlier best of this population
+    if folder == _beside(run.plan.file) and is_export(folder):
+        shutil.rmtree(folder)  # an earlier best of this population
     key = (Stage.FINAL, verdict.winner, verdict.winner_repeat)
     run.export(folder, key, card, metrics_of(report))
 

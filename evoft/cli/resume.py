@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from evoft.cli.flags import OUTPUT_HELP, PATH, RUN_FLAGS, overlaid, with_flags
-from evoft.cli.progress import decoding_bar, run_to_the_end
+from evoft.cli.progress import decoding_bar, require_output, run_to_the_end
 from evoft.settings import Settings
 
 
@@ -20,9 +20,8 @@ from evoft.settings import Settings
 def resume_command(file: Path, data: str | None, output: Path | None, **flags: Any) -> None:
     """Go on with the population in FILE: after a stop, or with a larger budget."""
     from evoft.fine_tuning import resume
-    from evoft.fine_tuning.exporting import require_free
 
-    require_free(output)
+    require_output(file, output)
     if data is not None:
         flags["training__data"] = data
 

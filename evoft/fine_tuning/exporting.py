@@ -85,13 +85,18 @@ def require_fine_tuned(population: Population) -> None:
         )
 
 
-def require_free(folder: Path | None) -> None:
+def is_export(folder: Path) -> bool:
+    """Tell whether a folder is what evoft exported earlier."""
+    return (folder / "recipe.json").is_file() and (folder / "model.safetensors").is_file()
+
+
+def require_free(folder: Path) -> None:
     """Refuse to export where something else is.
 
     Raises:
         StorageError: The folder is there and not empty, or is no folder.
     """
-    if folder is None or not folder.exists():
+    if not folder.exists():
         return
     if not folder.is_dir():
         raise StorageError(f"{folder} is there already and no folder: name another")

@@ -78,8 +78,7 @@ def build(
             )
     except Exception as error:
         raise BackboneError(_tell(model, settings, pretrained, error)) from error
-    if not isinstance(built, nn.Module) or not hasattr(built, "group_matcher"):
-        raise BackboneError(f"{model} has no layer groups in timm (`group_matcher`): take another")
+    assert isinstance(built, nn.Module)
     return built
 
 
@@ -97,15 +96,17 @@ def _overlay(settings: TrainingSettings, pretrained: bool) -> dict[str, Any] | N
 @contextlib.contextmanager
 def _quiet() -> Any:
     """Keep timm's remarks to itself: what matters of them is said by evoft."""
-    logger = logging.getLogger("timm")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in ("timm", "huggingface_hub")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _tell(model: str, settings: TrainingSettings, pretrained: bool, error: Exception) -> str:

@@ -123,7 +123,7 @@ class FineTuner:
         import torch
 
         from evoft.training.checkpoints import save
-        from evoft.training.loop import fine_tune
+        from evoft.training.loop import fine_tune, is_out_of_memory
 
         torch.set_num_threads(1)
         device = the_device()
@@ -142,9 +142,9 @@ class FineTuner:
                 amp=self.settings.amp,
             )
         except (torch.cuda.OutOfMemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
-            reason = f"batch size {recipe.batch_size} does not fit ({str(error)[:160]})"
+            reason = f"not even one image at a time fits ({str(error)[:160]})"
             return Outcome(Status.OUT_OF_MEMORY, reason=reason, peak_memory=_gpu_peak(device))
         if self.checkpoints is not None and trained.state:
             path = checkpoint_path(self.checkpoints, trial.key)
@@ -281,8 +281,3 @@ def _gpu_peak(device: torch.device) -> int:
     import torch
 
     return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    words = str(error)
-    return "out of memory" in words or "can't allocate memory" in words

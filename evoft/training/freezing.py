@@ -6,9 +6,11 @@ Layer groups are timm's (``group_matcher``), counted from the stem, with the cla
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 
 from timm.models import group_parameters
+from timm.optim import auto_group_layers
 from torch import nn
 
 
@@ -23,8 +25,13 @@ def classifier_names(model: nn.Module) -> set[str]:
 def layer_groups(model: nn.Module) -> list[list[str]]:
     """Return the names of the trunk's parameters, one list a layer group, from the stem on."""
     head = classifier_names(model)
-    matcher = model.group_matcher(coarse=False)  # type: ignore[operator]
-    groups = group_parameters(model, matcher)
+    if hasattr(model, "group_matcher"):
+        groups = group_parameters(model, model.group_matcher(coarse=False))  # type: ignore[operator]
+    else:
+        # timm's own way out for layer-wise decay: a dozen tensors a group, as they are registered.
+        groups = defaultdict(list)
+        for name, group in auto_group_layers(model).items():
+            groups[group].append(name)
     trunk = ([name for name in groups[key] if name not in head] for key in sorted(groups))
     return [names for names in trunk if names]
 

@@ -16,7 +16,13 @@ from evoft.seeds import derive
 from evoft.training.augmentation import Dice, augment, mix
 from evoft.training.checkpoints import trained_state
 from evoft.training.freezing import freeze, train_mode
-from evoft.training.optimization import make_optimizer, rate_factor, set_rate, training_step
+from evoft.training.optimization import (
+    Precision,
+    make_optimizer,
+    rate_factor,
+    set_rate,
+    training_step,
+)
 
 #: Images in a batch of validation, where no gradient is kept.
 _VAL_BATCH = 256
@@ -146,9 +152,9 @@ class _Trainer:
         self._dice = Dice(derive(seed, "augment"), device)
         self._batch = min(recipe.batch_size, len(train))
         self._steps = len(train) // self._batch
-        self._precision = _precision(device) if amp else None
-        half = self._precision is torch.float16
-        self._scaler = torch.amp.GradScaler(device.type) if half else None
+        #: Images that pass through the model at a time: fewer than a batch once memory ran out.
+        self._micro = self._batch
+        self._precision = Precision.of(device) if amp else None
 
     def epoch(self, number: int) -> tuple[float, float]:
         """Train for one epoch; return the mean loss and the share of images classified rightly."""
@@ -165,26 +171,40 @@ class _Trainer:
             images, targets = mix(images, labels, train.classes, recipe, self._dice)
             done = (number + (step + 0.5) / self._steps) / recipe.epochs
             set_rate(self._optimizer, rate_factor(recipe, done))
-            loss, logits = training_step(
-                model,
-                self._optimizer,
-                train.normalise(images),
-                targets,
-                smoothing=recipe.smoothing,
-                l1=recipe.l1,
-                scaler=self._scaler,
-                precision=self._precision,
-            )
+            loss, logits = self._step(train.normalise(images), targets)
             loss_sum += loss
             right += (logits.argmax(dim=1) == labels).sum()
             self._report(number + step / self._steps)
         return float(loss_sum) / self._steps, int(right) / (self._steps * self._batch)
 
+    def _step(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Take a step, in smaller and smaller parts until they fit in the memory."""
+        while True:
+            try:
+                return training_step(
+                    self._model,
+                    self._optimizer,
+                    images,
+                    targets,
+                    smoothing=self._recipe.smoothing,
+                    l1=self._recipe.l1,
+                    micro=self._micro,
+                    precision=self._precision,
+                )
+            except RuntimeError as error:
+                if not is_out_of_memory(error) or self._micro == 1:
+                    raise
+            # Outside of the handler, which keeps what the step had allocated alive.
+            self._micro = math.ceil(self._micro / 2)
+            self._optimizer.zero_grad(set_to_none=True)
+            if images.device.type == "cuda":
+                torch.cuda.empty_cache()
 
-def _precision(device: torch.device) -> torch.dtype | None:
-    if device.type != "cuda":
-        return None
-    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether torch ran out of memory, on a GPU or on the CPU."""
+    words = str(error)
+    return "out of memory" in words or "can't allocate memory" in words
 
 
 @torch.inference_mode()
@@ -193,8 +213,18 @@ def predict(model: nn.Module, examples: Examples) -> Tensor:
     model.eval()
     places = torch.arange(len(examples), device=examples.pixels.device)
     batches = (places[i : i + _VAL_BATCH] for i in range(0, len(examples), _VAL_BATCH))
-    logits = [model(examples.normalise(examples.batch(batch))).float() for batch in batches]
-    return torch.cat(logits)
+    return torch.cat([_logits(model, examples, batch) for batch in batches])
+
+
+def _logits(model: nn.Module, examples: Examples, places: Tensor) -> Tensor:
+    """Return the logits of some images, in smaller and smaller parts until they fit."""
+    try:
+        return model(examples.normalise(examples.batch(places))).float()  # type: ignore[no-any-return]
+    except RuntimeError as error:
+        if not is_out_of_memory(error) or len(places) == 1:
+            raise
+    half = len(places) // 2
+    return torch.cat([_logits(model, examples, part) for part in (places[:half], places[half:])])
 
 
 def evaluate(model: nn.Module, examples: Examples) -> tuple[float, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import torch
 from timm.optim import create_optimizer_v2
@@ -136,6 +137,23 @@ def add_l1(parameters: Iterable[nn.Parameter], weight: float) -> None:
             parameter.grad.add_(parameter.detach().sign(), alpha=weight)
 
 
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """Mixed precision: the type of the forward pass, and gradient scaling where it needs that."""
+
+    dtype: torch.dtype
+    scaler: torch.amp.GradScaler | None
+
+    @staticmethod
+    def of(device: torch.device) -> Precision | None:
+        """Return bfloat16 where it is native, else scaled float16; None on a CPU."""
+        if device.type != "cuda":
+            return None
+        if torch.cuda.is_bf16_supported():
+            return Precision(torch.bfloat16, None)
+        return Precision(torch.float16, torch.amp.GradScaler(device.type))
+
+
 def training_step(
     model: nn.Module,
     optimizer: Optimizer,
@@ -144,8 +162,8 @@ def training_step(
     *,
     smoothing: float,
     l1: float,
-    scaler: torch.amp.GradScaler | None = None,
-    precision: torch.dtype | None = None,
+    micro: int | None = None,
+    precision: Precision | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Take one optimizer step.
 
@@ -156,21 +174,33 @@ def training_step(
         targets: ``(batch, classes)``, rows that sum to one.
         smoothing: Label smoothing, ``[0, 1)``.
         l1: Weight of the L1 penalty.
-        scaler: Gradient scaling, with half precision.
-        precision: Type of mixed precision; None: none.
+        micro: Most images that pass through the model at a time, the step being that of the whole
+            batch (but for batch norm, which sees the parts); None: all of them.
+        precision: Of mixed precision; None: float32 throughout.
 
     Returns:
         The mean loss, a scalar, and the logits ``(batch, classes)``, both detached.
     """
     optimizer.zero_grad(set_to_none=True)
-    with torch.autocast(images.device.type, dtype=precision, enabled=precision is not None):
-        logits = model(images)
-        loss = cross_entropy(logits.float(), targets, label_smoothing=smoothing)
+    losses, parts = [], []
+    size = micro or len(images)
+    scaler = precision.scaler if precision else None
+    for first in range(0, len(images), size):
+        some, wanted = images[first : first + size], targets[first : first + size]
+        with torch.autocast(
+            images.device.type,
+            dtype=precision.dtype if precision else None,
+            enabled=precision is not None,
+        ):
+            logits = model(some)
+            loss = cross_entropy(logits.float(), wanted, label_smoothing=smoothing)
+            loss = loss * (len(some) / len(images))
+        scaled = loss if scaler is None else scaler.scale(loss)
+        scaled.backward()  # type: ignore[no-untyped-call]
+        losses.append(loss.detach())
+        parts.append(logits.detach())
     if scaler is not None:
-        scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         scaler.unscale_(optimizer)
-    else:
-        loss.backward()  # type: ignore[no-untyped-call]
     if l1:
         add_l1((p for g in optimizer.param_groups for p in g["params"]), l1)
     if scaler is not None:
@@ -178,4 +208,4 @@ def training_step(
         scaler.update()
     else:
         optimizer.step()
-    return loss.detach(), logits.detach()
+    return torch.stack(losses).sum(), torch.cat(parts)

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from evoft.errors import PopulationFileError, StorageError
 from evoft.genome import Genome
 from evoft.outcome import CurvePoint, Outcome, Status
 from evoft.trial import Trial
@@ -43,7 +44,12 @@ Listener = Callable[[CurvePoint | None], None]
 
 
 def evaluate(target: Target, trial: Trial, listener: Listener) -> Outcome:
-    """Return the outcome of ``trial``; whatever the target raises becomes a status."""
+    """Return the outcome of ``trial``; what the target raises becomes a status.
+
+    Raises:
+        StorageError: The disk did not take what the trial must keep.
+        PopulationFileError: What the trial stands on is not what the population was made with.
+    """
     curve: list[CurvePoint] = []
 
     def report(epoch: float, **metrics: float) -> None:
@@ -56,6 +62,8 @@ def evaluate(target: Target, trial: Trial, listener: Listener) -> Outcome:
     start = time.perf_counter()
     try:
         outcome = _outcome(target.evaluate(replace(trial, report=report)))
+    except (StorageError, PopulationFileError):
+        raise  # not this trial's fault, and the next one would fare no better
     except MemoryError as error:
         outcome = Outcome(Status.OUT_OF_MEMORY, reason=_tell(error))
     except (Exception, SystemExit) as error:

@@ -106,6 +106,8 @@ class Nursery:
         """End the nursery; its workers go with it."""
         self._answers.close()
         self._control.close()
+        if self._preparing:
+            self._process.kill()  # it has no workers yet, and its imports may take seconds more
         try:
             self._process.wait(2.0)
         except subprocess.TimeoutExpired:

@@ -15,7 +15,7 @@ import cloudpickle
 import numpy as np
 from numpy.typing import NDArray
 
-from evoft.errors import WorkerError
+from evoft.errors import EvoftError, WorkerError
 from evoft.outcome import CurvePoint, Outcome, Status
 from evoft.shared import SharedArray
 from evoft.trial import Trial
@@ -135,7 +135,12 @@ class LocalWorkers:
         self._start(trial)
 
     def collect(self, timeout: float | None = None) -> list[tuple[Trial, Outcome]]:
-        """Wait until a trial ends or ``timeout`` seconds have passed; return those that ended."""
+        """Wait until a trial ends or ``timeout`` seconds have passed; return those that ended.
+
+        Raises:
+            StorageError: A worker could not write what it must.
+            PopulationFileError: A worker found other weights than the population was made with.
+        """
         deadline = None if timeout is None else time.monotonic() + timeout
         done: list[tuple[Trial, Outcome]] = []
         while not done and self.busy:
@@ -218,6 +223,8 @@ class LocalWorkers:
             return []
         worker.trial = None
         self._losses.pop(trial, None)
+        if isinstance(message.error, EvoftError):
+            raise message.error
         reason = f"{type(message.error).__name__}: {message.error}"
         return [(trial, message.outcome or Outcome(Status.FAILED, reason=reason))]
 

@@ -177,6 +177,13 @@ class TestSettings:
         (tmp_path / "full" / "mine").write_text("precious")
         refused(6, ["full is there already and not empty"], "digits", *QUICK, "--output", "full")
 
+    def test_what_evoft_did_not_export_is_not_overwritten(self, refused, tmp_path):
+        folder = tmp_path / "populations" / "digits.best"
+        folder.mkdir(parents=True)
+        (folder / "mine").write_text("precious")
+        refused(6, ["digits.best is there already and not empty"], "digits", *QUICK)
+        assert (folder / "mine").read_text() == "precious"
+
     def test_a_folder_that_cannot_be_written(self, refused, tmp_path):
         (tmp_path / "file").write_text("")
         flags = ("digits", *QUICK, "--file", tmp_path / "file" / "p.h5")

@@ -5,7 +5,6 @@ import timm
 import torch
 from torch import nn
 
-from evoft.errors import BackboneError
 from evoft.settings import TrainingSettings
 from evoft.training.backbone import build
 from evoft.training.freezing import (
@@ -17,7 +16,7 @@ from evoft.training.freezing import (
 )
 
 OTHERS = ("embedded", "mobilenetv3_small_050", "resnet10t", "mobilenetv2_035", "convnext_atto",
-          "regnetx_002", "lcnet_035", "ghostnet_050", "levit_128s")  # fmt: skip
+          "regnetx_002", "lcnet_035", "ghostnet_050", "levit_128s", "poolformer_s12")  # fmt: skip
 ALL = (*timm.list_models("test_*"), *OTHERS, "deit_tiny_distilled_patch16_224")
 WITH_BATCH_NORM = ("embedded", "mobilenetv3_small_050", "resnet10t", "test_efficientnet",
                    "test_coatnet", "levit_128s")  # fmt: skip
@@ -150,6 +149,12 @@ def test_the_next_freezing_forgets_the_last_one():
     assert all(m.training for m in model.layer1.modules())
 
 
-def test_a_model_without_layer_groups_is_refused():
-    with pytest.raises(BackboneError, match=r"pit_ti_224 has no layer groups"):
-        make("pit_ti_224")
+@pytest.mark.parametrize("name", ["pit_ti_224", "poolformer_s12"])
+def test_a_model_without_a_matcher_has_groups_all_the_same(name):
+    model = make(name)
+    assert not hasattr(model, "group_matcher")
+    depth = len(layer_groups(model))
+    assert depth >= 4
+    freeze(model, depth - 1)
+    trains = {n for n, p in model.named_parameters() if p.requires_grad}
+    assert trains == {*layer_groups(model)[-1], *classifier_names(model)}

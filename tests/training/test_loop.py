@@ -154,7 +154,30 @@ class TestOutOfMemory:
         monkeypatch.setattr(loop, "training_step", step)
         outcome = tuner.evaluate(Trial(79, space.complete({"batch_size": 8}), 1))
         assert outcome.status is Status.OUT_OF_MEMORY
-        assert outcome.reason.startswith("batch size 8 does not fit (CUDA out of memory")
+        assert outcome.reason.startswith("not even one image at a time fits (CUDA out of memory")
+
+    def test_the_same_effective_batch_goes_through_in_parts(self, tuner, examples, monkeypatch):
+        sizes, steps = [], []
+        real, model = loop.training_step, tuner.start(recipe(), 3)
+        forward = type(model).forward
+
+        def scarce(self, images):
+            sizes.append(len(images))
+            if self.training and len(images) > 3:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+            if not self.training and len(images) > 5:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+            return forward(self, images)
+
+        monkeypatch.setattr(type(model), "forward", scarce)
+        monkeypatch.setattr(
+            loop, "training_step", lambda *a, **k: (steps.append(1), real(*a, **k))[1]
+        )
+        _, trained = train(tuner, examples, batch_size=8)
+        assert trained.outcome.status is Status.OK
+        # Two tries that fail, 8 and 4 images, then 2 at a time for good: 5 steps in 2 epochs.
+        assert len(steps) == 2 + 10
+        assert sizes[:6] == [8, 4, 2, 2, 2, 2]
 
     def test_an_allocation_that_fails_on_the_cpu_is_one(self, tuner, space, monkeypatch):
         monkeypatch.setattr(loop, "training_step", lambda *_, **__: torch.empty(2**58))

@@ -221,3 +221,19 @@ def test_an_optimizer_that_timm_does_not_have(model, opt):
         with pytest.raises(SettingsError, match="list_optimizers") as caught:
             make()
         assert "\n" not in str(caught.value)
+
+
+def test_a_step_in_parts_is_the_step_of_the_whole_batch():
+    images, targets = torch.randn(10, 3, 8, 8), torch.eye(4)[torch.arange(10) % 4]
+    made = []
+    for micro in (None, 10, 4, 1):
+        torch.manual_seed(0)
+        model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 4))
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        loss, logits = training_step(
+            model, optimizer, images, targets, smoothing=0.1, l1=1e-3, micro=micro
+        )
+        made.append([loss, logits, *(p.detach() for p in model.parameters())])
+    for parts in made[1:]:
+        for whole, part in zip(made[0], parts, strict=True):
+            torch.testing.assert_close(whole, part)

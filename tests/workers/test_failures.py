@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from evoft.errors import WorkerError
+from evoft.errors import PopulationMismatchError, SettingsError, StorageError, WorkerError
 from evoft.outcome import CurvePoint, Status
 
 POINT = CurvePoint(1.0, {"loss": 0.5})
@@ -344,3 +344,24 @@ def test_a_folder_full_of_modules_named_like_pythons_own_harms_nobody(tmp_path: 
         [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=60
     )
     assert (done.returncode, done.stdout) == (0, "ok\n"), done.stderr
+
+
+class TestRunEnds:
+    """What is no single trial's fault reaches the parent instead of failing trial after trial."""
+
+    @pytest.mark.parametrize("kind", [StorageError, PopulationMismatchError])
+    def test_the_error_is_raised_where_outcomes_are_collected(self, pool, trial, kind):
+        def fitness(genome, trial):
+            raise kind("the disk is full")
+
+        with pool(fitness) as workers:
+            workers.submit(trial(0))
+            with pytest.raises(kind, match="the disk is full"):
+                workers.collect()
+
+    def test_other_errors_of_evofts_are_the_trials_own(self, pool, trial, outcomes):
+        def fitness(genome, trial):
+            raise SettingsError("no such schedule")
+
+        with pool(fitness) as workers:
+            assert outcomes(workers, [trial(0)])[0].status is Status.FAILED
