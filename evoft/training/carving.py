@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import operator
 from dataclasses import dataclass
 from typing import Any
@@ -87,7 +88,8 @@ class Part:
         root.model = model
         for name, tensor in self.constants.items():
             setattr(root, name, tensor)
-        return GraphModule(root, self.graph)
+        # A graph holds on to the module that owns it: each gets its own.
+        return GraphModule(root, copy.deepcopy(self.graph))
 
 
 def head(flow: Dataflow, cut: list[Node], root: nn.Module) -> Part:

@@ -48,7 +48,8 @@ class Dataflow:
             inputs = [n for n in node.all_input_nodes if not is_number(n)]
             # What was written into since it was made depends on who wrote.
             used = frozenset().union(*(storages(n.meta[VALUES][0]) for n in inputs))
-            self._writers[node] = [writer[s] for s in sorted(used) if s in writer]
+            writers = {writer[s] for s in used if s in writer}
+            self._writers[node] = sorted(writers, key=self._order.__getitem__)
             for storage in facts_of(node).written:
                 writer[storage] = node
             if node.op == "output" or is_number(node):
@@ -67,6 +68,11 @@ class Dataflow:
     def effects(self) -> list[Node]:
         """Return what must run: the output, and what writes into the model's state."""
         return [n for n in self.graph.nodes if n.op == "output" or facts_of(n).writes_state]
+
+    def draws_inside(self) -> bool:
+        """Whether functions, not modules, draw random numbers."""
+        drawing = (n for n in self.graph.nodes if facts_of(n).random)
+        return any(n.op != "call_module" for n in drawing)
 
     def _trains(self, node: Node) -> bool:
         """Whether a node by itself is trainable, random, or looks beyond a single image."""
@@ -178,6 +184,9 @@ class Dataflow:
         """Return a digest of how each node comes about, the same in each trace of the model."""
         keys: dict[Node, str] = {}
         for node in self.graph.nodes:
+            if (same := _passed_on(node)) is not None:
+                keys[node] = keys[same]
+                continue
             sha = hashlib.sha256(f"{node.op} {_name(node)}".encode())
             if node.op == "call_module":
                 module = self._root.get_submodule(str(node.target))
@@ -257,6 +266,17 @@ def facts_of(node: Node) -> Facts:
     """Return what running a node showed."""
     facts: Facts = node.meta.get(FACTS) or Facts(False, False, frozenset())
     return facts
+
+
+def _passed_on(node: Node) -> Node | None:
+    """Return the input that a module gives back as it is, as dropout does where nothing trains."""
+    if node.op != "call_module" or len(node.all_input_nodes) != 1 or facts_of(node).written:
+        return None
+    (given,) = node.all_input_nodes
+    pairs = list(zip(node.meta[VALUES], given.meta[VALUES], strict=True))
+    if not all(isinstance(a, Tensor) and isinstance(b, Tensor) for a, b in pairs):
+        return None
+    return given if all(a.is_set_to(b) for a, b in pairs) else None
 
 
 def is_number(node: Node) -> bool:

@@ -80,6 +80,8 @@ class Plan:
     #: Digest of how the kept values come from images and frozen weights; the weights' own values
     #: are not in it.
     key: str
+    #: Rates of dropout stand in the graph itself, not in the model's modules.
+    rates_inside: bool
     before: Part
     training: Part
     evaluation: Part
@@ -87,7 +89,8 @@ class Plan:
     def bind(self, model: nn.Module) -> Split:
         """Return the split of a model; it must be built and frozen as the one that was planned for.
 
-        The rates of dropout count as part of how it is built.
+        Its dropout and stochastic depth may have other rates, unless one of the two is zero and the
+        other is not, or ``rates_inside``.
         """
         suffix = Suffix(model, self.training.bind(model), self.evaluation.bind(model))
         return Split(self, model, self.before.bind(model), suffix)
@@ -194,6 +197,7 @@ def _plan(training: Traced, evaluation: Traced) -> Plan | Whole:
     return Plan(
         layouts=tuple(layouts),
         key=hashlib.sha256("".join(wanted).encode()).hexdigest(),
+        rates_inside=flow.draws_inside(),
         before=head(flow, cut, training.root),
         training=tail(flow, cut, layouts, training.root),
         evaluation=tail(other, [found[key] for key in wanted], layouts, evaluation.root),
