@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import operator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch.fx import Graph, GraphModule, Node
 from torch.fx.node import map_arg
 from torch.fx.proxy import TraceError
 
-from evoft.training.dataflow import Dataflow, facts_of, is_number
+from evoft.training.dataflow import Dataflow, drop_rate_of, drops_by_model, facts_of, is_number
 from evoft.training.tracing import BATCHES, VALUES, storages
 
 
@@ -39,7 +40,8 @@ class Layout:
         rows = len(value) // batch
         memory = tuple(range(value.ndim))
         if _dense(value):
-            memory = tuple(sorted(memory, key=lambda d: (-value.stride(d), d)))
+            strides = value.stride()
+            memory = tuple(sorted(memory, key=lambda d: (-strides[d], d)))
         inner = tuple(value.shape[d] for d in memory if d)
         return cls(rows, memory, inner if rows == 1 else (rows, *inner), value.dtype)
 
@@ -55,7 +57,7 @@ class Layout:
     def keep(self, value: Tensor) -> Tensor:
         """Return a value as it is kept, ``(batch, *shape)``, in memory of its own."""
         kept = value.permute(self._kept).clone(memory_format=torch.contiguous_format)
-        return kept if self.rows == 1 else kept.unflatten(0, (-1, self.rows))
+        return kept if self.rows == 1 else kept.view(-1, *self.shape)
 
     def restore(self, graph: Graph, kept: Node) -> Node:
         """Add to a graph what makes the value of what is kept."""
@@ -81,15 +83,21 @@ class Part:
     graph: Graph
     #: Tensors met while tracing that are no part of the model's state.
     constants: dict[str, Tensor]
+    #: The ``drop_rate`` of the model that was traced.
+    drop_rate: float
 
     def bind(self, model: nn.Module) -> GraphModule:
-        """Return the part with a model's own modules and parameters."""
+        """Return the part with a model's own modules, parameters and ``drop_rate``."""
         root = nn.Module()
         root.model = model
         for name, tensor in self.constants.items():
             setattr(root, name, tensor)
         # A graph holds on to the module that owns it: each gets its own.
-        return GraphModule(root, copy.deepcopy(self.graph))
+        graph = copy.deepcopy(self.graph)
+        for node in graph.nodes:
+            if drops_by_model(node, self.drop_rate):
+                node.kwargs = {**node.kwargs, "p": drop_rate_of(model)}
+        return GraphModule(root, graph)
 
 
 def head(flow: Dataflow, cut: list[Node], root: nn.Module) -> Part:
@@ -102,7 +110,7 @@ def head(flow: Dataflow, cut: list[Node], root: nn.Module) -> Part:
     return carver.part(root)
 
 
-def tail(flow: Dataflow, cut: list[Node], layouts: list[Layout], root: nn.Module) -> Part:
+def tail(flow: Dataflow, cut: list[Node], layouts: Sequence[Layout], root: nn.Module) -> Part:
     """Return the graph from the values at the cut, as they are kept, to the output.
 
     Raises:
@@ -214,7 +222,7 @@ class _Carver:
         self.new.lint()
         names = {str(n.target) for n in self.new.nodes if n.op == "get_attr"}
         constants = {n: getattr(root, n) for n in names if "." not in n}
-        return Part(self.new, constants)
+        return Part(self.new, constants, drop_rate_of(root.get_submodule("model")))
 
 
 def _inverse(order: tuple[int, ...]) -> tuple[int, ...]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections import deque
 
 import torch
 from torch import Tensor, nn
 from torch.fx import Graph, Node
 from torch.fx.proxy import TraceError
+from torch.nn import functional
 
+from evoft.training.flow import INFINITE, Network, UnlimitedError
 from evoft.training.tracing import BATCHES, FACTS, VALUES, Facts, Traced, storages, tensors
 
 #: So cheap that doing it again in each step costs less than keeping its result.
@@ -25,7 +26,6 @@ _CHEAP_NAMES = """
     square squeeze stack sub swapaxes swish t tanh to transpose truediv type type_as unbind
     unflatten unsqueeze view where
 """
-_INFINITE = 2**62
 
 
 class Dataflow:
@@ -70,9 +70,10 @@ class Dataflow:
         return [n for n in self.graph.nodes if n.op == "output" or facts_of(n).writes_state]
 
     def draws_inside(self) -> bool:
-        """Whether functions, not modules, draw random numbers."""
+        """Whether functions draw random numbers at rates other than the model's ``drop_rate``."""
+        rate = drop_rate_of(self._root.get_submodule("model"))
         drawing = (n for n in self.graph.nodes if facts_of(n).random)
-        return any(n.op != "call_module" for n in drawing)
+        return any(n.op != "call_module" and not drops_by_model(n, rate) for n in drawing)
 
     def _trains(self, node: Node) -> bool:
         """Whether a node by itself is trainable, random, or looks beyond a single image."""
@@ -118,15 +119,15 @@ class Dataflow:
         """Return what a node's value takes, for each image; infinite if it cannot be kept so."""
         first, second = node.meta[VALUES]
         if not isinstance(first, Tensor) or not isinstance(second, Tensor) or not first.ndim:
-            return _INFINITE
+            return INFINITE
         rows, left = divmod(len(first), BATCHES[0])
         if left or len(second) != rows * BATCHES[1] or first.shape[1:] != second.shape[1:]:
-            return _INFINITE
+            return INFINITE
         if self._rewritten(node):
-            return _INFINITE
+            return INFINITE
         # An image's rows must lie together, and depend on nothing but that image.
         if not torch.allclose(first, second[: len(first)], rtol=1e-3, atol=1e-5, equal_nan=True):
-            return _INFINITE
+            return INFINITE
         return first.numel() // BATCHES[0] * first.element_size()
 
     def _rewritten(self, node: Node) -> bool:
@@ -159,24 +160,27 @@ class Dataflow:
         Raises:
             TraceError: What is needed cannot be kept image by image.
         """
-        flow = _Flow()
+        flow = Network()
         todo = self.needed()
         for node in todo:
-            flow.edge((node, "out"), "sink", _INFINITE)
+            flow.edge((node, "out"), "sink", INFINITE)
         seen = set(todo)
         while todo:
             node = todo.pop()
             flow.edge((node, "in"), (node, "out"), self.bytes_per_image(node))
             if not self.cheap(node):
-                flow.edge("source", (node, "in"), _INFINITE)
+                flow.edge("source", (node, "in"), INFINITE)
                 continue
             for other in self.above(node):
                 if self.shareable(other):
-                    flow.edge((other, "out"), (node, "in"), _INFINITE)
+                    flow.edge((other, "out"), (node, "in"), INFINITE)
                     if other not in seen:
                         seen.add(other)
                         todo.append(other)
-        draining = flow.saturate()
+        try:
+            draining = flow.saturate()
+        except UnlimitedError as error:
+            raise TraceError("what is frozen cannot be kept image by image") from error
         chosen = [n for n in seen if (n, "in") not in draining and (n, "out") in draining]
         return sorted(chosen, key=self._order.__getitem__)
 
@@ -208,64 +212,20 @@ class _Key(str):
     """A digest in the place of a node."""
 
 
-class _Flow:
-    """Maximum flow by shortest augmenting paths (Edmonds and Karp 1972)."""
-
-    def __init__(self) -> None:
-        self._left: dict[object, dict[object, int]] = {"source": {}, "sink": {}}
-
-    def edge(self, start: object, end: object, capacity: int) -> None:
-        """Add an edge."""
-        self._left.setdefault(start, {})[end] = capacity
-        self._left.setdefault(end, {}).setdefault(start, 0)
-
-    def saturate(self) -> set[object]:
-        """Push all that passes; return what can still reach the sink.
-
-        Raises:
-            TraceError: A way from source to sink has no limit.
-        """
-        while path := self._path():
-            amount = min(self._left[a][b] for a, b in path)
-            if amount >= _INFINITE:
-                raise TraceError("what is frozen cannot be kept image by image")
-            for a, b in path:
-                self._left[a][b] -= amount
-                self._left[b][a] += amount
-        return self._draining()
-
-    def _path(self) -> list[tuple[object, object]]:
-        before: dict[object, object] = {"source": None}
-        queue = deque(["source"])  # type: deque[object]
-        while queue and "sink" not in before:
-            here = queue.popleft()
-            for there, left in self._left[here].items():
-                if left > 0 and there not in before:
-                    before[there] = here
-                    queue.append(there)
-        path = []
-        here = "sink"
-        while here in before and here != "source":
-            path.append((before[here], here))
-            here = before[here]
-        return path
-
-    def _draining(self) -> set[object]:
-        found: set[object] = {"sink"}
-        queue = deque(["sink"])  # type: deque[object]
-        while queue:
-            here = queue.popleft()
-            for there in self._left[here]:
-                if there not in found and self._left[there][here] > 0:
-                    found.add(there)
-                    queue.append(there)
-        return found
-
-
 def facts_of(node: Node) -> Facts:
     """Return what running a node showed."""
     facts: Facts = node.meta.get(FACTS) or Facts(False, False, frozenset())
     return facts
+
+
+def drop_rate_of(model: nn.Module) -> float:
+    """Return what timm's models hand to ``dropout`` where they call it as a function."""
+    return float(getattr(model, "drop_rate", 0.0) or 0.0)
+
+
+def drops_by_model(node: Node, rate: float) -> bool:
+    """Whether a node is such a call, in a model of this rate."""
+    return node.target is functional.dropout and bool(node.kwargs.get("p") == rate)
 
 
 def _passed_on(node: Node) -> Node | None:

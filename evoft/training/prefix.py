@@ -22,7 +22,7 @@ from torch.nn.functional import cross_entropy
 from evoft.training.carving import Layout, Part, head, tail
 from evoft.training.dataflow import Dataflow
 from evoft.training.freezing import train_mode
-from evoft.training.tracing import BATCHES, VALUES, Traced, random_images, reason_of, trace
+from evoft.training.tracing import BATCHES, VALUES, random_images, reason_of, trace
 
 #: Images in the batch that a split is checked with; unlike those that it was traced with.
 _CHECKED = 5
@@ -40,8 +40,8 @@ class Whole:
 class Suffix(nn.Module):
     """What follows the prefix: from what is kept to the logits.
 
-    Its parameters are the model's own.  ``train()`` puts the model in `train_mode`, ``eval()`` in
-    evaluation mode.
+    Its parameters are the model's own, and so is its mode: ``train()`` puts the model in
+    `train_mode`, ``eval()`` in evaluation mode, and it follows where the model is put in one.
     """
 
     def __init__(self, model: nn.Module, training: GraphModule, evaluation: GraphModule) -> None:
@@ -49,7 +49,7 @@ class Suffix(nn.Module):
         self._parts = nn.ModuleList([evaluation, training])
         # Not a submodule: the suffix has no parameters but those it uses.
         self._whole = (model,)
-        self.train(model.training)
+        self.training = model.training
 
     def train(self, mode: bool = True) -> Suffix:
         """Set the mode of the model that the suffix belongs to."""
@@ -67,7 +67,8 @@ class Suffix(nn.Module):
         Args:
             kept: For each value at the cut ``(batch, *shape)``, in the model's precision.
         """
-        logits: Tensor = self._parts[int(self.training)](*kept)
+        (model,) = self._whole
+        logits: Tensor = self._parts[int(model.training)](*kept)
         return logits
 
 
@@ -77,8 +78,8 @@ class Plan:
 
     #: What is kept for each image: the values at the cut.
     layouts: tuple[Layout, ...]
-    #: Digest of how the kept values come from images and frozen weights; the weights' own values
-    #: are not in it.
+    #: Digest of how the kept values come from images and frozen weights, the same in each process.
+    #: The weights' own values are not in it, nor the model's name.
     key: str
     #: Rates of dropout stand in the graph itself, not in the model's modules.
     rates_inside: bool
@@ -173,35 +174,35 @@ def split(model: nn.Module, depth: int, example: Tensor) -> Split | Whole:
 def make_plan(model: nn.Module, example: Tensor) -> Plan | Whole:
     """Find where to split a frozen model, without checking that the parts do as the whole."""
     try:
-        training = trace(model, example, training=True)
-        evaluation = trace(model, example, training=False)
-        return _plan(training, evaluation)
+        return _plan(model, example)
     except Exception as error:  # a model's own code meets symbols: anything may be raised
         return Whole(f"it cannot be traced ({reason_of(error)})")
 
 
-def _plan(training: Traced, evaluation: Traced) -> Plan | Whole:
-    flow = Dataflow(training)
+def _plan(model: nn.Module, example: Tensor) -> Plan | Whole:
+    traced = trace(model, example, training=True)
+    flow = Dataflow(traced)
     cut = flow.cut()
     if not cut or all(node.op == "placeholder" for node in cut):
         return Whole("nothing of an image passes through frozen layers alone")
-    layouts = [Layout.of(node.meta[VALUES][0], BATCHES[0]) for node in cut]
+    layouts = tuple(Layout.of(node.meta[VALUES][0], BATCHES[0]) for node in cut)
     keys = flow.keys()
     wanted = [keys[node] for node in cut]
-    other = Dataflow(evaluation)
+    rates_inside = flow.draws_inside()
+    before = head(flow, cut, traced.root)
+    training = tail(flow, cut, layouts, traced.root)
+    del traced, flow, cut, keys  # its values are those of every layer
+
+    traced = trace(model, example, training=False)
+    flow = Dataflow(traced)
     found: dict[str, Node] = {}
-    for node, key in other.keys().items():
+    for node, key in flow.keys().items():
         found.setdefault(key, node)
     if any(key not in found for key in wanted):
         raise TraceError("in evaluation mode its frozen part is another")
-    return Plan(
-        layouts=tuple(layouts),
-        key=hashlib.sha256("".join(wanted).encode()).hexdigest(),
-        rates_inside=flow.draws_inside(),
-        before=head(flow, cut, training.root),
-        training=tail(flow, cut, layouts, training.root),
-        evaluation=tail(other, [found[key] for key in wanted], layouts, evaluation.root),
-    )
+    evaluation = tail(flow, [found[key] for key in wanted], layouts, traced.root)
+    digest = hashlib.sha256("".join(wanted).encode()).hexdigest()
+    return Plan(layouts, digest, rates_inside, before, training, evaluation)
 
 
 def _difference(model: nn.Module, plan: Plan, example: Tensor) -> str:

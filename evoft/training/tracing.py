@@ -183,7 +183,7 @@ class _ValueTracer(Tracer):
     def to_bool(self, obj: Proxy) -> bool:
         return bool(_agreed(obj, obj.node.meta[VALUES]))
 
-    def iter(self, obj: Proxy) -> Iterator[Any]:
+    def iter(self, obj: Any) -> Iterator[Any]:
         return iter([obj[i] for i in range(len(obj))])
 
     def create_node(self, *args: Any, **kwargs: Any) -> Node:
@@ -193,7 +193,7 @@ class _ValueTracer(Tracer):
         return node
 
     def create_proxy(self, *args: Any, **kwargs: Any) -> Any:
-        made = super().create_proxy(*args, **kwargs)
+        made: Any = super().create_proxy(*args, **kwargs)
         node = made.node
         values = node.meta[VALUES]
         if isinstance(values[0], torch.Size):

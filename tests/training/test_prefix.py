@@ -171,6 +171,16 @@ def test_training_the_suffix_trains_the_model() -> None:
     assert any(not torch.equal(value, start[name]) for name, value in mine.state_dict().items())
 
 
+def test_the_suffix_follows_the_mode_of_the_model() -> None:
+    model = resnet(drop=0.5)
+    parts = parts_of(model)
+    kept = parts.prefix(images(64, 4))
+    train_mode(model)
+    assert not torch.equal(parts.suffix(kept), parts.suffix(kept))
+    model.eval()
+    assert torch.equal(parts.suffix(kept), model(images(64, 4)))
+
+
 def test_splitting_changes_neither_the_model_nor_the_random_stream() -> None:
     model = resnet()
     model.train()
@@ -226,13 +236,13 @@ def test_statistics_of_frozen_layers_stand_still_and_others_move() -> None:
     assert not {name.rpartition(".")[0] for name in moved} & frozen
 
 
-def test_a_plan_serves_another_model_of_other_rates() -> None:
-    models = [build("test_convnext", 64, drop=drop) for drop in (0.2, 0.6, 0.6)]
-    for model in models:
-        freeze(model, 5)
-    plan = parts_of(models[0], 5).plan
+@pytest.mark.parametrize(("name", "depth"), [("test_convnext", 5), ("test_resnet", 3)])
+def test_a_plan_serves_another_model_of_other_rates(name: str, depth: int) -> None:
+    first, whole, mine = (build(name, 64, drop=drop) for drop in (0.2, 0.6, 0.6))
+    for model in (first, whole, mine):
+        freeze(model, depth)
+    plan = parts_of(first, depth).plan
     assert not plan.rates_inside
-    _, whole, mine = models
     parts = plan.bind(mine)
     batch = images(64, 4)
     train_mode(whole)
@@ -242,12 +252,10 @@ def test_a_plan_serves_another_model_of_other_rates() -> None:
 
 
 def test_rates_in_code_are_told() -> None:
-    model = build("mobilenetv2_035", 32, drop=0.3)
-    freeze(model, 2)
-    assert parts_of(model, 2, 32).plan.rates_inside
-    dry = build("mobilenetv2_035", 32, drop=0.0)
-    freeze(dry, 2)
-    assert not parts_of(dry, 2, 32).plan.rates_inside
+    for rate in (0.0, 0.3):
+        model = timm.create_model("test_vit", num_classes=CLASSES, attn_drop_rate=rate)
+        freeze(model, 2)
+        assert parts_of(model, 2, 160).plan.rates_inside == (rate > 0)
 
 
 def test_the_key_is_that_of_the_frozen_part_alone() -> None:
