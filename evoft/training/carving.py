@@ -1,0 +1,240 @@
+"""Cutting a traced model into two graphs, and how what lies between them is kept."""
+
+from __future__ import annotations
+
+import copy
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.fx import Graph, GraphModule, Node
+from torch.fx.node import map_arg
+from torch.fx.proxy import TraceError
+
+from evoft.training.dataflow import Dataflow, drop_rate_of, drops_by_model, facts_of, is_number
+from evoft.training.tracing import BATCHES, VALUES, storages
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a value of the model is kept: one contiguous block an image.
+
+    The order of the dimensions in memory is kept with it: convolutions and sums may differ in the
+    last bit from one order to another.
+    """
+
+    #: Rows of the value that belong to one image.
+    rows: int
+    #: The value's dimensions as they lie in memory, outermost first.
+    memory: tuple[int, ...]
+    #: ``(side, ...)``, of one image as it is kept.
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+
+    @classmethod
+    def of(cls, value: Tensor, batch: int) -> Layout:
+        """Return the layout of a value ``(batch * rows, ...)``."""
+        rows = len(value) // batch
+        memory = tuple(range(value.ndim))
+        if _dense(value):
+            strides = value.stride()
+            memory = tuple(sorted(memory, key=lambda d: (-strides[d], d)))
+        inner = tuple(value.shape[d] for d in memory if d)
+        return cls(rows, memory, inner if rows == 1 else (rows, *inner), value.dtype)
+
+    @property
+    def bytes_per_image(self) -> int:
+        """What one image takes."""
+        return torch.Size(self.shape).numel() * self.dtype.itemsize
+
+    @property
+    def _kept(self) -> tuple[int, ...]:
+        return (0, *(d for d in self.memory if d))
+
+    def keep(self, value: Tensor) -> Tensor:
+        """Return a value as it is kept, ``(batch, *shape)``, in memory of its own."""
+        kept = value.permute(self._kept).clone(memory_format=torch.contiguous_format)
+        return kept if self.rows == 1 else kept.view(-1, *self.shape)
+
+    def restore(self, graph: Graph, kept: Node) -> Node:
+        """Add to a graph what makes the value of what is kept."""
+        if self.rows != 1:
+            kept = graph.call_method("flatten", (kept, 0, 1))
+        if self._kept == self.memory:
+            return self._permute(graph, kept, _inverse(self._kept))
+        kept = self._permute(graph, kept, tuple(self._kept.index(d) for d in self.memory))
+        kept = graph.call_method("contiguous", (kept,))
+        return self._permute(graph, kept, _inverse(self.memory))
+
+    @staticmethod
+    def _permute(graph: Graph, value: Node, order: tuple[int, ...]) -> Node:
+        if order == tuple(range(len(order))):
+            return value
+        return graph.call_method("permute", (value, *order))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a model, not bound to a model's parameters."""
+
+    graph: Graph
+    #: Tensors met while tracing that are no part of the model's state.
+    constants: dict[str, Tensor]
+    #: The ``drop_rate`` of the model that was traced.
+    drop_rate: float
+
+    def bind(self, model: nn.Module) -> GraphModule:
+        """Return the part with a model's own modules, parameters and ``drop_rate``."""
+        root = nn.Module()
+        root.model = model
+        for name, tensor in self.constants.items():
+            setattr(root, name, tensor)
+        # A graph holds on to the module that owns it: each gets its own.
+        graph = copy.deepcopy(self.graph)
+        for node in graph.nodes:
+            if drops_by_model(node, self.drop_rate):
+                node.kwargs = {**node.kwargs, "p": drop_rate_of(model)}
+        return GraphModule(root, graph)
+
+
+def head(flow: Dataflow, cut: list[Node], root: nn.Module) -> Part:
+    """Return the graph from the images to the values at the cut."""
+    carver = _Carver(flow)
+    carver.start({n: "images" for n in flow.graph.nodes if n.op == "placeholder"})
+    for node in carver.closure(cut):
+        carver.copy(node)
+    carver.new.output(tuple(carver.made[node] for node in cut))
+    return carver.part(root)
+
+
+def tail(flow: Dataflow, cut: list[Node], layouts: Sequence[Layout], root: nn.Module) -> Part:
+    """Return the graph from the values at the cut, as they are kept, to the output.
+
+    Raises:
+        TraceError: The values at the cut do not suffice.
+    """
+    carver = _Carver(flow)
+    carver.start({node: f"kept_{place}" for place, node in enumerate(cut)})
+    for node, layout in zip(cut, layouts, strict=True):
+        carver.made[node] = layout.restore(carver.new, carver.made[node])
+    closure = carver.closure(flow.effects())
+    carver.protect(cut, closure)
+    for node in closure:
+        carver.copy(node)
+    return carver.part(root)
+
+
+class _Carver:
+    """Copies nodes into a new graph."""
+
+    def __init__(self, flow: Dataflow) -> None:
+        self.new = Graph()
+        #: What stands for a node in the new graph; a plain value where it is one.
+        self.made: dict[Node, Any] = {}
+        self._flow = flow
+        self._batch: Node | None = None
+
+    def start(self, inputs: dict[Node, str]) -> None:
+        """Let inputs of the new graph stand for nodes; the first tells the length of the batch."""
+        for node, name in inputs.items():
+            self.made[node] = self.new.placeholder(name)
+        shape = self.new.call_function(getattr, (self.made[next(iter(inputs))], "shape"))
+        self._batch = self.new.call_function(operator.getitem, (shape, 0))
+
+    def closure(self, roots: list[Node]) -> list[Node]:
+        """Return what the roots need and is not there yet, in order, numbers apart."""
+        found: set[Node] = set()
+        todo = [n for n in roots if n not in self.made]
+        while todo:
+            node = todo.pop()
+            if node in found:
+                continue
+            if node.op == "placeholder":
+                raise TraceError("what lies behind the cut needs the images")
+            found.add(node)
+            todo += [n for n in self._flow.above(node) if n not in self.made]
+        return [n for n in self._flow.graph.nodes if n in found]
+
+    def protect(self, cut: list[Node], closure: list[Node]) -> None:
+        """Copy what is kept before the part writes into it.
+
+        Raises:
+            TraceError: Two of the values are one in memory.
+        """
+        for node in cut:
+            kept = storages(node.meta[VALUES][0])
+            if not any(facts_of(n).written & kept for n in closure):
+                continue
+            if any(n is not node and storages(n.meta[VALUES][0]) & kept for n in cut):
+                raise TraceError("two values at the cut are one in memory and are written into")
+            self.made[node] = self.new.call_method("clone", (self.made[node],))
+
+    def copy(self, node: Node) -> Node:
+        """Copy a node whose inputs are there."""
+        for other in node.all_input_nodes:
+            if is_number(other):
+                self._number(other)
+        args = map_arg(node.args, self.made.__getitem__)
+        kwargs = map_arg(node.kwargs, self.made.__getitem__)
+        copied = self.new.create_node(node.op, node.target, args, kwargs, node.name)
+        self.made[node] = copied
+        return copied
+
+    def _number(self, node: Node) -> None:
+        """Make a size: a constant, so many a image, or computed of such."""
+        if node in self.made:
+            return
+        first, second = node.meta[VALUES]
+        if node.op == "call_function" and any(n in self.made for n in self._above_type(node)):
+            self.copy(node)
+        elif type(first) is type(second) and first == second:
+            self.made[node] = tuple(first) if isinstance(first, torch.Size) else first
+        elif isinstance(first, int) and first * BATCHES[1] == second * BATCHES[0]:
+            each = first // BATCHES[0]
+            self.made[node] = self._per_image(each)
+        elif all(is_number(n) for n in node.all_input_nodes):
+            self.copy(node)
+        else:
+            raise TraceError(f"the size {node} does not grow with the batch")
+
+    @staticmethod
+    def _above_type(node: Node) -> list[Node]:
+        """Return the tensor whose type a node asks for: mixed precision may change it."""
+        asks = node.target is getattr and node.args[1] == "dtype"
+        return node.all_input_nodes if asks else []
+
+    def _per_image(self, each: int) -> Node:
+        assert self._batch is not None
+        if each == 1:
+            return self._batch
+        return self.new.call_function(operator.mul, (self._batch, each))
+
+    def part(self, root: nn.Module) -> Part:
+        """Return what was copied, with the constants it uses."""
+        assert self._batch is not None
+        if not self._batch.users:
+            shape = self._batch.all_input_nodes[0]
+            self.new.erase_node(self._batch)
+            self.new.erase_node(shape)
+        self.new.lint()
+        names = {str(n.target) for n in self.new.nodes if n.op == "get_attr"}
+        constants = {n: getattr(root, n) for n in names if "." not in n}
+        return Part(self.new, constants, drop_rate_of(root.get_submodule("model")))
+
+
+def _inverse(order: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(order.index(d) for d in range(len(order)))
+
+
+def _dense(value: Tensor) -> bool:
+    """Whether a tensor fills its memory without gaps, in whatever order of its dimensions."""
+    expected = 1
+    sides = zip(value.shape, value.stride(), strict=True)
+    for size, stride in sorted(sides, key=lambda side: (side[1], side[0])):
+        if size != 1 and stride != expected:
+            return False
+        expected *= size
+    return True
