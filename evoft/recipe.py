@@ -85,6 +85,11 @@ class Recipe:
         _check(recipe)
         return _canonical(recipe, layer_groups)
 
+    @property
+    def changes_images(self) -> bool:
+        """Whether training sees an image otherwise than it is: augmented or mixed with another."""
+        return any((self.augment, self.hflip, self.reprob, self.mixup, self.cutmix))
+
     def to_dict(self) -> dict[str, Any]:
         """Return the fields by name, as plain JSON data."""
         return asdict(self)

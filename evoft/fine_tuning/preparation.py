@@ -33,7 +33,13 @@ from evoft.training.fine_tuner import Expression, FineTuner, Pixels, Surveyor
 from evoft.workers.local import LocalWorkers
 
 #: What workers import before the first of them starts.
-PRELOAD = ("torch", "timm", "evoft.training.loop", "evoft.training.backbone")
+PRELOAD = (
+    "torch",
+    "timm",
+    "evoft.training.loop",
+    "evoft.training.backbone",
+    "evoft.training.features",
+)
 #: Seconds without a step after which a fine-tuning worker is taken for hung, unless set.
 _STALL = 600.0
 

@@ -23,7 +23,7 @@ from evoft.trial import Trial, TrialKey
 if TYPE_CHECKING:
     import torch
 
-    from evoft.training.loop import Examples
+    from evoft.training.examples import Examples
 
 
 @dataclass(frozen=True)
@@ -132,11 +132,12 @@ class FineTuner:
             torch.cuda.reset_peak_memory_stats(device)
         try:
             model = self.start(recipe, trial.seed).to(device)
+            train, val = self._splits(model, recipe)
             trained = fine_tune(
                 model,
                 recipe,
-                self._examples(recipe.model, "train"),
-                self._examples(recipe.model, "val"),
+                train,
+                val,
                 trial.seed,
                 report=trial.report,
                 amp=self.settings.amp,
@@ -233,6 +234,23 @@ class FineTuner:
             card=card,
         )
 
+    def _splits(self, model: torch.nn.Module, recipe: Recipe) -> tuple[Examples, Examples]:
+        """Return the images of training and validation, with the features that can be shared."""
+        from evoft.training.features import FeatureCache
+        from evoft.training.freezing import freeze
+
+        train, val = self._examples(recipe.model, "train"), self._examples(recipe.model, "val")
+        # Frozen layers that started from random weights are other layers in each trial.
+        if not recipe.freeze_depth or not self.express.facts[recipe.model].weights:
+            return train, val
+        cache: FeatureCache = self._keep(("features", ""), FeatureCache)
+        freeze(model, recipe.freeze_depth)
+        parts = cache.parts(model, recipe, val)
+        val = replace(val, features=cache.features(parts, recipe.model, "val", val))
+        if not recipe.changes_images:
+            train = replace(train, features=cache.features(parts, recipe.model, "train", train))
+        return train, val
+
     def _keep(self, key: tuple[str, str], make: Any) -> Any:
         if key not in self._kept:
             self._kept[key] = make()
@@ -244,7 +262,7 @@ class FineTuner:
     def _load(self, model: str, split: str) -> Examples:
         import torch
 
-        from evoft.training.loop import Examples
+        from evoft.training.examples import Examples
 
         device = the_device()
         places = self.pixels.splits[split]

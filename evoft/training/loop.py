@@ -8,15 +8,17 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, one_hot
 
 from evoft.outcome import CurvePoint, Outcome, Status
 from evoft.recipe import Recipe
 from evoft.seeds import derive
 from evoft.training.augmentation import Dice, augment, mix
 from evoft.training.checkpoints import trained_state
+from evoft.training.examples import Examples
 from evoft.training.freezing import freeze, train_mode
 from evoft.training.optimization import (
+    Inputs,
     Precision,
     make_optimizer,
     rate_factor,
@@ -29,33 +31,6 @@ _VAL_BATCH = 256
 
 #: Called as ``report(epoch, name=number, ...)``; without numbers it is a mere sign of life.
 Report = Callable[..., None]
-
-
-@dataclass(frozen=True, slots=True)
-class Examples:
-    """The images of one split, decoded, on the device."""
-
-    #: ``(all images, height, width, 3)``, uint8: of every split, so that splits share the memory.
-    pixels: Tensor
-    #: ``(images,)``, int64: where this split's images are.
-    places: Tensor
-    #: ``(images,)``, int64: their classes.
-    labels: Tensor
-    #: ``(3,)`` each: what normalisation subtracts and divides by, for values 0 to 1.
-    mean: Tensor
-    std: Tensor
-    classes: int
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def batch(self, chosen: Tensor) -> Tensor:
-        """Return some of the split's images as ``(batch, 3, height, width)``, values 0 to 1."""
-        return self.pixels[self.places[chosen]].permute(0, 3, 1, 2).float().div_(255.0)
-
-    def normalise(self, images: Tensor) -> Tensor:
-        """Return a batch as the backbone wants it."""
-        return (images - self.mean[:, None, None]) / self.std[:, None, None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,24 +142,32 @@ class _Trainer:
         for step in range(self._steps):
             places = order[step * self._batch : (step + 1) * self._batch]
             labels = train.labels[places]
-            images = augment(train.batch(places), recipe, self._dice)
-            images, targets = mix(images, labels, train.classes, recipe, self._dice)
+            inputs, targets = self._inputs(places, labels)
             done = (number + (step + 0.5) / self._steps) / recipe.epochs
             set_rate(self._optimizer, rate_factor(recipe, done))
-            loss, logits = self._step(train.normalise(images), targets)
+            loss, logits = self._step(inputs, targets)
             loss_sum += loss
             right += (logits.argmax(dim=1) == labels).sum()
             self._report(number + step / self._steps)
         return float(loss_sum) / self._steps, int(right) / (self._steps * self._batch)
 
-    def _step(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def _inputs(self, places: Tensor, labels: Tensor) -> tuple[Inputs, Tensor]:
+        """Return what a batch brings into the network, and its targets."""
+        train, recipe = self._train, self._recipe
+        if train.features is not None:  # of images that the recipe leaves as they are
+            return train.inputs(places), one_hot(labels, train.classes).float()
+        images = augment(train.batch(places), recipe, self._dice)
+        images, targets = mix(images, labels, train.classes, recipe, self._dice)
+        return train.normalise(images), targets
+
+    def _step(self, inputs: Inputs, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Take a step, in smaller and smaller parts until they fit in the memory."""
         while True:
             try:
                 return training_step(
-                    self._model,
+                    self._train.through(self._model),
                     self._optimizer,
-                    images,
+                    inputs,
                     targets,
                     smoothing=self._recipe.smoothing,
                     l1=self._recipe.l1,
@@ -197,7 +180,7 @@ class _Trainer:
             # Outside of the handler, which keeps what the step had allocated alive.
             self._micro = math.ceil(self._micro / 2)
             self._optimizer.zero_grad(set_to_none=True)
-            if images.device.type == "cuda":
+            if targets.device.type == "cuda":
                 torch.cuda.empty_cache()
 
 
@@ -211,15 +194,16 @@ def is_out_of_memory(error: BaseException) -> bool:
 def predict(model: nn.Module, examples: Examples) -> Tensor:
     """Return the logits ``(images, classes)`` of a split, in float32, in its own order."""
     model.eval()
+    network = examples.through(model)
     places = torch.arange(len(examples), device=examples.pixels.device)
     batches = (places[i : i + _VAL_BATCH] for i in range(0, len(examples), _VAL_BATCH))
-    return torch.cat([_logits(model, examples, batch) for batch in batches])
+    return torch.cat([_logits(network, examples, batch) for batch in batches])
 
 
 def _logits(model: nn.Module, examples: Examples, places: Tensor) -> Tensor:
     """Return the logits of some images, in smaller and smaller parts until they fit."""
     try:
-        return model(examples.normalise(examples.batch(places))).float()  # type: ignore[no-any-return]
+        return model(examples.inputs(places)).float()  # type: ignore[no-any-return]
     except RuntimeError as error:
         if not is_out_of_memory(error) or len(places) == 1:
             raise

@@ -137,6 +137,10 @@ def add_l1(parameters: Iterable[nn.Parameter], weight: float) -> None:
             parameter.grad.add_(parameter.detach().sign(), alpha=weight)
 
 
+#: What goes into a network: images, or the values at the cut behind a frozen prefix.
+Inputs = Tensor | tuple[Tensor, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Precision:
     """Mixed precision: the type of the forward pass, and gradient scaling where it needs that."""
@@ -157,7 +161,7 @@ class Precision:
 def training_step(
     model: nn.Module,
     optimizer: Optimizer,
-    images: Tensor,
+    inputs: Inputs,
     targets: Tensor,
     *,
     smoothing: float,
@@ -170,7 +174,7 @@ def training_step(
     Args:
         model: In training mode.
         optimizer: Over the model's trainable parameters, its rates set.
-        images: ``(batch, 3, height, width)``, normalised.
+        inputs: ``(batch, 3, height, width)``, normalised; or what a frozen prefix made of them.
         targets: ``(batch, classes)``, rows that sum to one.
         smoothing: Label smoothing, ``[0, 1)``.
         l1: Weight of the L1 penalty.
@@ -183,18 +187,21 @@ def training_step(
     """
     optimizer.zero_grad(set_to_none=True)
     losses, parts = [], []
-    size = micro or len(images)
+    count = len(targets)
+    size = micro or count
     scaler = precision.scaler if precision else None
-    for first in range(0, len(images), size):
-        some, wanted = images[first : first + size], targets[first : first + size]
+    for first in range(0, count, size):
+        part = slice(first, first + size)
+        wanted = targets[part]
+        some = inputs[part] if isinstance(inputs, Tensor) else tuple(i[part] for i in inputs)
         with torch.autocast(
-            images.device.type,
+            targets.device.type,
             dtype=precision.dtype if precision else None,
             enabled=precision is not None,
         ):
             logits = model(some)
             loss = cross_entropy(logits.float(), wanted, label_smoothing=smoothing)
-            loss = loss * (len(some) / len(images))
+            loss = loss * (len(wanted) / count)
         scaled = loss if scaler is None else scaler.scale(loss)
         scaled.backward()  # type: ignore[no-untyped-call]
         losses.append(loss.detach())

@@ -96,9 +96,14 @@ def trace(model: nn.Module, example: Tensor, *, training: bool) -> Traced:
 
 
 def random_images(example: Tensor, count: int) -> Tensor:
-    """Return ``count`` images of noise like the example, the same ones each time."""
+    """Return ``count`` images of noise like the example, the same ones each time.
+
+    They lie in memory as the example does: kernels may round otherwise in another order.
+    """
     generator = torch.Generator().manual_seed(0)
     drawn = torch.randn((count, *example.shape[1:]), generator=generator)
+    if not example.is_contiguous() and example.is_contiguous(memory_format=torch.channels_last):
+        drawn = drawn.contiguous(memory_format=torch.channels_last)
     return drawn.to(example.device, example.dtype)
 
 

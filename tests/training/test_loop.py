@@ -12,8 +12,9 @@ from evoft.outcome import Status
 from evoft.recipe import Recipe
 from evoft.settings import TrainingSettings
 from evoft.training import loop
+from evoft.training.examples import Examples
 from evoft.training.fine_tuner import checkpoint_path
-from evoft.training.loop import Examples, evaluate, fine_tune
+from evoft.training.loop import evaluate, fine_tune
 from evoft.trial import Trial
 
 

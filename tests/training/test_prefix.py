@@ -385,3 +385,15 @@ def test_a_trace_knows_sizes() -> None:
     graph = trace(resnet(), images(64, 1), training=False).graph
     assert all(node.op != "call_function" or node.target is not getattr for node in graph.nodes)
     assert torch.equal(random_images(images(64, 1), 2), random_images(images(64, 1), 3)[:2])
+
+
+@pytest.mark.parametrize("batch", [5, 30])
+def test_images_that_lie_in_memory_channel_by_channel_are_split_as_they_are(batch):
+    torch.manual_seed(0)
+    model = timm.create_model("test_byobnet", num_classes=5)
+    freeze(model, 4)
+    images = torch.rand(batch, 64, 64, 3).permute(0, 3, 1, 2)
+    parts = split(model, 4, images[:2])
+    model.eval()
+    with torch.inference_mode():
+        assert torch.equal(parts.suffix(parts.prefix(images)), model(images))
