@@ -18,8 +18,8 @@ class Individual:
     generation: int
     #: Ids of the parents: none for a founder, one after mutation alone, two after crossover.
     parents: tuple[int, ...]
-    #: What made it: ``default``, ``linear probe``, ``founder``, ``sample``, ``crossover``,
-    #: ``mutation``, ``crossover+mutation`` or ``immigrant``.
+    #: What made it: ``default``, a founder's own name such as ``linear probe``, ``sample``,
+    #: ``crossover``, ``mutation``, ``crossover+mutation`` or ``immigrant``.
     operator: str
     genome: Genome
     #: Seed of its evaluation in the search.

@@ -41,7 +41,12 @@ def require(values: Mapping[str, object], rules: Mapping[str, tuple[str, ...]]) 
     """
     for rule, names in rules.items():
         for name in names:
-            if values[name] is not None and not obeys(values[name], rule):
+            value = values[name]
+            if value is not None and (
+                isinstance(value, bool) or not isinstance(value, int | float)
+            ):
+                raise SettingsError(f"`{name}` must be a number, but is {value!r}")
+            if value is not None and not obeys(value, rule):
                 raise SettingsError(f"`{name}` must be {rule}, but is {values[name]!r}")
 
 

@@ -26,7 +26,7 @@ def _unheard(epoch: float, **metrics: float) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """An individual's genome with a budget and a seed."""
+    """An individual's genome with a seed."""
 
     #: Id of the individual under trial.
     individual: int

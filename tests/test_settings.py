@@ -67,7 +67,7 @@ def test_whole_numbers(value: object) -> None:
         (SearchSettings, {"generations": 0}, "`generations` must be >= 1, but is 0"),
         (SearchSettings, {"cxpb": 1.5}, "`cxpb` must be in [0, 1], but is 1.5"),
         (SearchSettings, {"mutpb": -0.1}, "`mutpb` must be in [0, 1], but is -0.1"),
-        (SearchSettings, {"indpb": "much"}, "`indpb` must be in [0, 1], but is 'much'"),
+        (SearchSettings, {"indpb": "much"}, "`indpb` must be a number, but is 'much'"),
         (SearchSettings, {"sigma": 0}, "`sigma` must be > 0, but is 0"),
         (SearchSettings, {"eta": float("inf")}, "`eta` must be > 0, but is inf"),
         (SearchSettings, {"tournsize": 0}, "`tournsize` must be >= 1, but is 0"),

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from evoft.analysis.report import Report, comparison_rows, gain_sentence, optimism_sentence
-from evoft.header import Header
-from evoft.individual import Individual
+from typing import Any
+
+from evoft.analysis.report import (
+    Report,
+    bounds,
+    comparison_rows,
+    gain_sentence,
+    metrics_of,
+    optimism_sentence,
+    percent,
+    readings_sentence,
+    report_of,
+)
+from evoft.lineage import Population
+from evoft.trial import Stage, TrialKey
 
 _LOADING = """```python
 import timm
@@ -16,14 +28,15 @@ labels = model.pretrained_cfg.get("label_names")
 ```"""
 
 
-def model_card(header: Header, individual: Individual, report: Report | None) -> str:
+def model_card(population: Population, key: TrialKey, again: float | None = None) -> str:
     """Return the text of the folder's README.md.
 
     Args:
-        header: Facts of the run.
-        individual: Whose model it is.
-        report: What the run found, when the model is that of its winner.
+        population: Where the model is from.
+        key: The run whose weights the folder holds.
+        again: Validation accuracy, when the weights were lost and the run was made again.
     """
+    header, individual = population.header, population[key[1]]
     data = header.data
     splits = ", ".join(f"{count} {split}" for split, count in data["splits"].items())
     classes = [str(name) for name in data["classes"]]
@@ -41,7 +54,7 @@ def model_card(header: Header, individual: Individual, report: Report | None) ->
         f"- evoft {header.environment.get('evoft')}, timm {header.environment.get('timm')}, "
         f"torch {header.environment.get('torch')}\n",
         "## How good it is\n",
-        *(_results(report) if report else [_unjudged(individual)]),
+        *_results(population, key, again),
         "## How to load it\n",
         _LOADING + "\n",
         "Or without writing code: `evoft predict FOLDER IMAGE...`. `recipe.json` holds how it was "
@@ -50,19 +63,68 @@ def model_card(header: Header, individual: Individual, report: Report | None) ->
     return "\n".join(parts)
 
 
-def _unjudged(individual: Individual) -> str:
-    return (
-        f"Validation accuracy {100 * individual.fitness:.1f} % in the search, where it was one of "
-        "many that were compared: an optimistic number. The test split was not read for it.\n"
-    )
+def model_metrics(
+    population: Population, key: TrialKey, again: float | None = None
+) -> dict[str, Any]:
+    """Return what ``metrics.json`` says; the arguments are those of ``model_card``."""
+    fitness = population.records[key].outcome.fitness
+    stage, individual, repeat = key
+    run = {"individual": individual, "stage": str(stage), "repeat": repeat}
+    if again is not None and again != fitness:
+        return {**run, "validation_accuracy": again, "validation_accuracy_recorded": fitness}
+    report = report_of(population)
+    if report is not None and key == judged(population, "winner"):
+        return metrics_of(report)
+    accuracies: dict[str, Any] = {**run, "validation_accuracy": fitness}
+    if report is not None and report.default and key == judged(population, "default"):
+        accuracies["test_accuracy"] = bounds(report.default.test)
+    return accuracies
 
 
-def _results(report: Report) -> list[str]:
+def judged(population: Population, role: str) -> TrialKey | None:
+    """Return the run that the test split was last read for, as ``winner`` or ``default``."""
+    if not population.verdicts:
+        return None
+    verdict = population.verdicts[-1]
+    if role == "winner":
+        return (Stage.FINAL, verdict.winner, verdict.winner_repeat)
+    return (Stage.FINAL, verdict.default, verdict.default_repeat)
+
+
+def _results(population: Population, key: TrialKey, again: float | None) -> list[str]:
+    fitness = population.records[key].outcome.fitness
+    if again is not None and again != fitness:
+        return [
+            f"Its weights had not been kept, so it was trained again: validation accuracy "
+            f"{100 * again:.1f} % now, where the record says {100 * fitness:.1f} %. The test split "
+            "was not read for these weights.\n"
+        ]
+    report = report_of(population)
+    if report is not None and key == judged(population, "winner"):
+        return _comparison(report)
+    lines = [_run_sentence(key, fitness)]
+    if report is not None and report.default and key == judged(population, "default"):
+        lines.append(
+            f"Test accuracy {percent(report.default.test)}: it was read for this model as the "
+            "default recipe that the winner was compared with."
+        )
+    else:
+        lines.append("The test split was not read for it.")
+    return ["\n".join(lines) + "\n"]
+
+
+def _run_sentence(key: TrialKey, fitness: float) -> str:
+    accuracy = f"Validation accuracy {100 * fitness:.1f} %"
+    if key[0] is Stage.FINAL:
+        return f"{accuracy} in a final run with a fresh seed."
+    return f"{accuracy} in the search, as one of many that were compared: an optimistic number."
+
+
+def _comparison(report: Report) -> list[str]:
     lines = ["| | this model | default recipe |", "|---|---|---|"]
     lines += [f"| {name} | {mine} | {other} |" for name, mine, other in comparison_rows(report)]
     return [
         "\n".join(lines) + "\n",
         gain_sentence(report) + "\n",
-        f"The test split was read {report.readings} time{'s' if report.readings > 1 else ''}. "
-        f"{optimism_sentence(report)}\n",
+        f"{readings_sentence(report)} {optimism_sentence(report)}\n",
     ]

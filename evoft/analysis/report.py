@@ -88,7 +88,7 @@ def metrics_of(report: Report) -> dict[str, Any]:
     return {
         "winner": _numbers(report.winner),
         "default": _numbers(report.default) if report.default else None,
-        "test_gain": _bounds(report.gain),
+        "test_gain": bounds(report.gain),
         "significant_gain": report.significant,
         "selection_optimism": report.optimism,
         "test_split_readings": report.readings,
@@ -98,14 +98,15 @@ def metrics_of(report: Report) -> dict[str, Any]:
 def _numbers(standing: Standing) -> dict[str, Any]:
     return {
         "individual": standing.id,
-        "validation_accuracy": _bounds(standing.validation),
+        "validation_accuracy": bounds(standing.validation),
         "validation_accuracy_runs": list(standing.validation_runs),
-        "test_accuracy": _bounds(standing.test),
+        "test_accuracy": bounds(standing.test),
         "recipe": dict(standing.recipe),
     }
 
 
-def _bounds(interval: Interval | None) -> dict[str, float] | None:
+def bounds(interval: Interval | None) -> dict[str, float] | None:
+    """Return an interval as plain JSON data."""
     if interval is None:
         return None
     return {"estimate": interval.estimate, "low": interval.low, "high": interval.high}
@@ -164,10 +165,20 @@ def gain_sentence(report: Report) -> str:
 
 def optimism_sentence(report: Report) -> str:
     """Return how far the search misjudged the winner, by its final runs."""
-    points = 100 * report.optimism
+    points = round(100 * report.optimism, 1)
+    if not points:
+        return "In the search it looked as good as in its final runs."
+    better = "better" if points > 0 else "worse"
+    return f"In the search it looked {abs(points):.1f} points {better} than in its final runs."
+
+
+def readings_sentence(report: Report) -> str:
+    """Return how often the test split was read, which makes its numbers less honest each time."""
+    if report.readings == 1:
+        return "The test split was read once."
     return (
-        f"In the search it looked {abs(points):.1f} points "
-        f"{'better' if points > 0 else 'worse'} than in its final runs."
+        f"The test split was read {report.readings} times over the life of this population, each "
+        "time for another winner: its numbers are a little optimistic."
     )
 
 

@@ -77,6 +77,11 @@ def evolve_command(
     settings = overlaid(base, flags)
     if warmup_epochs is not None:
         warmup = warmup_epochs / settings.training.epochs
+        if not 0 <= warmup < 1:
+            raise SettingsError(
+                f"`--warmup-epochs` must be in [0, {settings.training.epochs}), the epochs of a "
+                f"trial, but is {warmup_epochs:g}"
+            )
         settings = replace(settings, fixed={**settings.fixed, "warmup": warmup})
     file = file or Path("populations") / f"{_name(settings.training.data)}.h5"
     require_output(file, output)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
-from evoft.analysis.card import model_card
-from evoft.analysis.report import metrics_of, report_of
+from evoft.analysis.card import model_card, model_metrics
 from evoft.errors import NoResultError, SettingsError
 from evoft.lineage import Population
+from evoft.trial import TrialKey
 
 
 @click.command("export")
@@ -26,22 +28,22 @@ def export_command(file: Path, rest: tuple[str, ...], data: str | None) -> None:
     population = Population.open(file)
     require_fine_tuned(population)
     id, folder = _id_and_folder(rest, population)
-    individual = population[id]
-    report = report_of(population)
-    judged = report is not None and report.winner.id == id
-    card = model_card(population.header, individual, report if judged else None)
-    if report is not None and judged:
-        metrics = metrics_of(report)
-    else:
-        metrics = {"individual": id, "validation_accuracy_in_search": individual.fitness}
-    trained_again = export_individual(population, id, folder, card, metrics, data)
-    if trained_again:
+
+    def describe(key: TrialKey, again: float | None) -> tuple[str, Mapping[str, Any]]:
+        return model_card(population, key, again), model_metrics(population, key, again)
+
+    if export_individual(population, id, folder, describe, data):
         click.echo(f"individual {id} was trained again: its weights had not been kept")
     click.echo(f"model {folder}")
 
 
 def _id_and_folder(rest: tuple[str, ...], population: Population) -> tuple[int, Path]:
     match rest:
+        case (folder,) if folder.isdecimal():
+            raise SettingsError(
+                f"`evoft export FILE [ID] DIR` needs a folder after the ID {folder}; a folder of "
+                f"that name is written ./{folder}"
+            )
         case (folder,):
             if population.winner is None:
                 raise NoResultError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,12 +11,12 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from evoft.analysis.card import model_card
+from evoft.analysis.card import model_card, model_metrics
 from evoft.analysis.report import (
     comparison_rows,
     gain_sentence,
-    metrics_of,
     optimism_sentence,
+    readings_sentence,
     report_of,
 )
 from evoft.cli.output import duration, table
@@ -112,7 +111,7 @@ def plan_text(plan: Plan) -> str:
         ("genes", f"{len(plan.space)}: {', '.join(plan.space)}"),
         ("fixed", ", ".join(f"{k} = {v}" for k, v in plan.settings.fixed.items())),
         ("individuals", f"{births}, each for at most {plan.settings.training.epochs} epochs"),
-        ("already done", f"{plan.born} trials" if plan.born else ""),
+        ("already done", _done(plan)),
         ("finals", _finals(plan)),
         ("workers", f"{len(plan.devices)} on {where}"),
         ("estimate", estimate),
@@ -135,13 +134,15 @@ def _backbone(plan: Plan, index: int) -> str:
     )
 
 
+def _done(plan: Plan) -> str:
+    return f"{plan.judged} individuals, {plan.finals} final runs" if plan.judged else ""
+
+
 def _finals(plan: Plan) -> str:
     search = plan.settings.search
-    if not search.finalists:
-        return "none"
     return (
         f"the {search.finalists} best and the default recipe again with {search.repeats} fresh "
-        "seeds each, then the test split, once"
+        "seeds each, then the test split, once for each winner"
     )
 
 
@@ -153,7 +154,7 @@ def _search(run: FineTuning) -> None:
     """Run search and finals under a progress bar, a line for each generation."""
     births = run.plan.settings.search.births
     total = None if births is None else births + run.plan.final_runs
-    with tqdm(total=total, initial=run.plan.born, unit="trial", desc="trials") as bar:
+    with tqdm(total=total, initial=run.plan.judged, unit="trial", desc="trials") as bar:
 
         def observe(trial: Trial, outcome: Outcome) -> None:
             best = run.evolution.best
@@ -166,11 +167,9 @@ def _search(run: FineTuning) -> None:
         for generation in run.generations(observe):
             scores = generation.scores
             mean = f"mean {sum(scores) / len(scores):.4f}" if scores else "all failed"
-            best = generation.best
-            tqdm.write(
-                f"generation {generation.index}: best so far {best.fitness:.4f} (#{best.id}), "
-                f"{mean}"
-            )
+            best = generation.best_so_far
+            told = f"best so far {best.fitness:.4f} (#{best.id})" if best else "no best yet"
+            tqdm.write(f"generation {generation.index}: {told}, {mean}")
         bar.total = bar.n + run.final_runs()
         bar.refresh()
         run.finals(observe)
@@ -178,13 +177,9 @@ def _search(run: FineTuning) -> None:
 
 def _export(run: FineTuning, verdict: Verdict, folder: Path) -> None:
     population = run.evolution.population
-    report = report_of(population)
-    assert report is not None
-    card = model_card(population.header, population[verdict.winner], report)
-    if folder == _beside(run.plan.file) and is_export(folder):
-        shutil.rmtree(folder)  # an earlier best of this population
     key = (Stage.FINAL, verdict.winner, verdict.winner_repeat)
-    run.export(folder, key, card, metrics_of(report))
+    card, metrics = model_card(population, key), model_metrics(population, key)
+    run.export(folder, key, card, metrics, replace=folder == _beside(run.plan.file))
 
 
 def end_text(run: FineTuning, folder: Path) -> str:
@@ -202,6 +197,8 @@ def end_text(run: FineTuning, folder: Path) -> str:
             "",
             gain_sentence(report),
             optimism_sentence(report),
+            *([readings_sentence(report)] if report.readings > 1 else []),
+            *_why_it_ended(run),
             "",
             f"model        {folder}",
             f"population   {file}",
@@ -210,10 +207,22 @@ def end_text(run: FineTuning, folder: Path) -> str:
             f"  evoft predict {shlex.quote(str(folder))} IMAGE...",
             f"  evoft lineage {quoted}",
             f"  evoft show {quoted}",
-            f"  evoft resume {quoted} --generations {_more(run.plan)}",
+            f"  evoft resume {quoted} {_more(run)}",
         ]
     )
 
 
-def _more(plan: Plan) -> int:
-    return 2 * (plan.settings.search.generations or 5)
+def _why_it_ended(run: FineTuning) -> list[str]:
+    search, budget = run.evolution.search, run.plan.settings.run.budget
+    if search.exhausted:
+        return ["Every recipe of the space has been tried."]
+    if not search.ended and budget is not None:
+        return [f"The budget of {duration(budget)} over the life of the population is spent."]
+    return []
+
+
+def _more(run: FineTuning) -> str:
+    settings = run.plan.settings
+    if run.evolution.search.ended and settings.search.generations is not None:
+        return f"--generations {2 * settings.search.generations}"
+    return f"--budget {2 * round(settings.run.budget or 0)}s"

@@ -7,10 +7,17 @@ from typing import Any
 
 import click
 
-from evoft.analysis.report import comparison_rows, gain_sentence, metrics_of, report_of
+from evoft.analysis.report import (
+    comparison_rows,
+    gain_sentence,
+    metrics_of,
+    readings_sentence,
+    report_of,
+)
 from evoft.cli.output import duration, emit, emit_json, format_option, short, table
+from evoft.errors import SettingsError
 from evoft.individual import Individual
-from evoft.lineage import Population, Record, changes_between
+from evoft.lineage import Population, Record, changes_between, expressed
 from evoft.trial import Stage
 
 
@@ -22,6 +29,8 @@ from evoft.trial import Stage
 @format_option
 def show_command(file: Path, id: int | None, top: int | None, generations: bool, form: str) -> None:
     """Show the population in FILE, or its individual ID with its learning curve."""
+    if (id is not None and (top or generations)) or (top and generations):
+        raise SettingsError("`evoft show` takes one of ID, --top and --generations")
     population = Population.open(file)
     if id is not None:
         _show_individual(population, id, form)
@@ -53,6 +62,8 @@ def _summary(population: Population) -> str:
         rows = [row for row in comparison_rows(report) if "accuracy" in row[0]]
         lines += ["", table(("", f"best (#{report.winner.id})", "default"), rows)]
         lines += [gain_sentence(report)]
+        if report.readings > 1:
+            lines.append(readings_sentence(report))
     return "\n".join(lines)
 
 
@@ -87,7 +98,9 @@ def _individuals(population: Population, top: int | None, form: str) -> list[dic
 
 
 def _differences(population: Population, individual: Individual) -> str | None:
-    changes = changes_between(next(iter(population)).genome, individual.genome)
+    changes = changes_between(
+        expressed(population, next(iter(population))), expressed(population, individual)
+    )
     shown = ", ".join(f"{change.gene} {short(change.after)}" for change in changes[:4])
     more = f" and {len(changes) - 4} more" if len(changes) > 4 else ""
     return shown + more or None
@@ -96,14 +109,14 @@ def _differences(population: Population, individual: Individual) -> str | None:
 def _generations(population: Population) -> list[dict[str, Any]]:
     rows = []
     for generation in population.generations:
-        scores = generation.scores
+        scores, best = generation.scores, generation.best_so_far
         rows.append(
             {
                 "generation": generation.index,
                 "births": len(generation.individuals),
                 "ended_well": len(scores),
-                "best_so_far": generation.best.fitness,
-                "best_id": generation.best.id,
+                "best_so_far": best.fitness if best else None,
+                "best_id": best.id if best else None,
                 "best": max(scores, default=None),
                 "mean": sum(scores) / len(scores) if scores else None,
             }
@@ -146,7 +159,13 @@ def _show_individual(population: Population, id: int, form: str) -> None:
 
 
 def _curve(record: Record) -> list[dict[str, Any]]:
-    return [{"epoch": point.epoch, **point.metrics} for point in record.outcome.curve]
+    """Return the curve's points as rows of equal columns, None where one was not reported."""
+    curve = record.outcome.curve
+    names = dict.fromkeys(name for point in curve for name in point.metrics)
+    return [
+        {"epoch": point.epoch, **{name: point.metrics.get(name) for name in names}}
+        for point in curve
+    ]
 
 
 def _final(record: Record) -> dict[str, Any]:

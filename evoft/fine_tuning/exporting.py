@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from evoft.analysis.card import judged
 from evoft.errors import NoResultError, PopulationMismatchError, StorageError
 from evoft.fine_tuning.plan import checkpoints_of
 from evoft.fine_tuning.preparation import PRELOAD, Preparation, check_same, expression_of
@@ -24,13 +25,15 @@ from evoft.training.fine_tuner import FineTuner, Pixels, checkpoint_path
 from evoft.trial import Stage, Trial, TrialKey
 from evoft.workers.local import LocalWorkers
 
+#: Gives the model card and the metrics of a run, and of its repetition by its validation accuracy.
+Describe = Callable[[TrialKey, float | None], tuple[str, Mapping[str, Any]]]
+
 
 def export_individual(
     population: Population,
     id: int,
     folder: Path,
-    card: str,
-    metrics: Mapping[str, Any],
+    describe: Describe,
     data: str | None = None,
 ) -> bool:
     """Write an individual's model to a folder that plain timm loads.
@@ -39,8 +42,8 @@ def export_individual(
         population: Read from its file.
         id: Whose model.
         folder: Where to; it must not be there, or be empty.
-        card: Text of the model card.
-        metrics: What ``metrics.json`` gets.
+        describe: Gives the model card and the metrics of a run; it is also told the validation
+            accuracy when the run was made again.
         data: Where the images are now; None: where they were.
 
     Returns:
@@ -59,18 +62,20 @@ def export_individual(
         reason = f" ({outcome.status}: {outcome.reason})" if outcome else ""
         raise NoResultError(f"individual {id} has no model: its trial did not end well{reason}")
     require_free(folder)
-    key = kept_run(population, id)
-    genome, classes = population[id].genome, tuple(header.data["classes"])
-    arguments = (genome, key, folder.absolute(), classes, card, dict(metrics))
-    if key is not None:
-        workers = LocalWorkers(_tuner(header, path), devices=["cpu"], preload=PRELOAD)
-        try:
-            workers.call("export", *arguments)
-        finally:
-            workers.close()
-        return False
-    _train_again(population, Trial(id, genome, population[id].seed), data, arguments)
-    return True
+    keys = runs_of(population, id)
+    kept = (key for key in keys if checkpoint_path(checkpoints_of(path), key).is_file())
+    key = next(kept, None)
+    if key is None:
+        _train_again(population, keys[0], folder, describe, data)
+        return True
+    workers = LocalWorkers(_tuner(header, path), devices=["cpu"], preload=PRELOAD)
+    try:
+        classes = tuple(header.data["classes"])
+        genome, (card, metrics) = population[id].genome, describe(key, None)
+        workers.call("export", genome, key, folder.absolute(), classes, card, dict(metrics))
+    finally:
+        workers.close()
+    return False
 
 
 def require_fine_tuned(population: Population) -> None:
@@ -104,18 +109,14 @@ def require_free(folder: Path) -> None:
         raise StorageError(f"{folder} is there already and not empty: name another folder")
 
 
-def kept_run(population: Population, id: int) -> TrialKey | None:
-    """Return the run of an individual whose weights are there: its best final run, else the search.
+def runs_of(population: Population, id: int) -> list[TrialKey]:
+    """Return the runs of an individual that ended well, the one to export first.
 
-    The winner's is the one that was tested.
+    That is the one that was tested, else the best final run, else the one of the search.
     """
-    assert population.path is not None
-    runs = [best_run(population, [id]), (Stage.SEARCH, id, 0)]
-    if population.verdicts and population.verdicts[-1].winner == id:
-        runs.insert(0, (Stage.FINAL, id, population.verdicts[-1].winner_repeat))
-    folder = checkpoints_of(population.path)
-    there = (run for run in runs if run is not None and checkpoint_path(folder, run).is_file())
-    return next(there, None)
+    runs = [judged(population, role) for role in ("winner", "default")]
+    runs = [run for run in runs if run is not None and run[1] == id]
+    return [run for run in (*runs, best_run(population, [id])) if run] + [(Stage.SEARCH, id, 0)]
 
 
 def _tuner(header: Header, path: Path) -> FineTuner:
@@ -127,17 +128,18 @@ def _tuner(header: Header, path: Path) -> FineTuner:
 
 
 def _train_again(
-    population: Population, trial: Trial, data: str | None, arguments: tuple[Any, ...]
+    population: Population, key: TrialKey, folder: Path, describe: Describe, data: str | None
 ) -> None:
-    """Repeat a trial of the search, to the bit on a CPU, and export what it gives."""
+    """Repeat a run, to the bit on a CPU, and export what it gives."""
     assert population.path is not None
-    settings = Settings.from_dict(population.header.settings)
+    header, recorded = population.header, population.records[key].trial
+    settings = Settings.from_dict(header.settings)
     if data is not None:
         settings = replace(settings, training=replace(settings.training, data=data))
-    space = SearchSpace.from_dict(population.header.space)
+    space = SearchSpace.from_dict(header.space)
     with Preparation(settings) as preparation:
         plan = preparation.plan(population.path, space)
-        check_same(population.header, plan)
+        check_same(header, plan)
         tuner = FineTuner(
             settings.training,
             expression_of(settings, plan.backbones, space),
@@ -146,16 +148,21 @@ def _train_again(
         )
         workers = preparation.workers
         workers.retarget(tuner, plan.devices[:1])
-        workers.submit(trial)
-        done: list[tuple[Trial, Outcome]] = []
-        while not done:
-            done = workers.collect()
-        outcome = done[0][1]
+        outcome = _outcome(workers, recorded)
         if outcome.score == -math.inf:
             raise NoResultError(
-                f"individual {trial.individual} could not be trained again "
+                f"individual {key[1]} could not be trained again "
                 f"({outcome.status}: {outcome.reason})"
             )
-        genome, _, *rest = arguments
-        workers.call("export", genome, trial.key, *rest)
-        checkpoint_path(checkpoints_of(population.path), trial.key).unlink(missing_ok=True)
+        card, metrics = describe(key, outcome.fitness)
+        classes = tuple(header.data["classes"])
+        arguments = (recorded.genome, key, folder.absolute(), classes, card, dict(metrics))
+        workers.call("export", *arguments)
+        checkpoint_path(checkpoints_of(population.path), key).unlink(missing_ok=True)
+
+
+def _outcome(workers: LocalWorkers, trial: Trial) -> Outcome:
+    workers.submit(trial)
+    while True:
+        for _, outcome in workers.collect():
+            return outcome

@@ -24,8 +24,9 @@ class Plan:
     gpus: tuple[str, ...]
     #: The device of each worker: ``cpu`` or a GPU's number.
     devices: tuple[str, ...]
-    #: Individuals and final runs that are recorded already.
-    born: int = 0
+    #: Individuals that are judged, and final runs that are made, already.
+    judged: int = 0
+    finals: int = 0
 
     @property
     def seconds(self) -> float | None:
@@ -33,7 +34,9 @@ class Plan:
         births = self.settings.search.births
         if births is None:
             return None
-        trials = max(0, births - self.born) + self.final_runs
+        left = max(0, births - self.judged)
+        # Further births may bring other finalists; without them the final runs stand.
+        trials = left + (self.final_runs if left else max(0, self.final_runs - self.finals))
         mean = sum(self.trial_seconds(facts) for facts in self.backbones) / len(self.backbones)
         return mean * trials / len(self.devices)
 
@@ -41,7 +44,7 @@ class Plan:
     def final_runs(self) -> int:
         """How many runs the finalists and the default recipe make at the end."""
         search = self.settings.search
-        return (search.finalists + 1) * search.repeats if search.finalists else 0
+        return (search.finalists + 1) * search.repeats
 
     def trial_seconds(self, facts: BackboneFacts) -> float:
         """Estimated seconds of a trial that freezes nothing and runs to the last epoch."""

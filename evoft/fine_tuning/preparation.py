@@ -30,6 +30,7 @@ from evoft.training.data import decode, limit, read_images
 from evoft.training.default_space import default_genes
 from evoft.training.facts import BackboneFacts, Survey
 from evoft.training.fine_tuner import Expression, FineTuner, Pixels, Surveyor
+from evoft.trial import Stage
 from evoft.workers.local import LocalWorkers
 
 #: What workers import before the first of them starts.
@@ -109,14 +110,15 @@ def resume(
             f"{file} was made with a fitness function of its own: go on with it in Python by "
             "`evoft.resume(fitness, file)`"
         )
-    settings = change(Settings.from_dict(header.settings))
+    settings = _absolute(change(Settings.from_dict(header.settings)))
     space = SearchSpace.from_dict(header.space)
     with Preparation(settings) as preparation:
         plan = preparation.plan(file, space)
         check_same(header, plan)
         store = Store.open(file)
         try:
-            plan = replace(plan, born=len(store.records))
+            judged = sum(stage is Stage.SEARCH for stage, _, _ in store.records)
+            plan = replace(plan, judged=judged, finals=len(store.records) - judged)
             if settings.to_dict() != Settings.from_dict(header.settings).to_dict():
                 store.amend_settings(settings.to_dict())
             pixels = preparation.decode(plan, progress)

@@ -96,11 +96,14 @@ class FineTuning:
         self._store.fold()
         return verdict
 
-    def export(self, folder: Path, key: TrialKey, card: str, metrics: Mapping[str, Any]) -> None:
-        """Write the model of a trial as a folder that plain timm loads."""
+    def export(
+        self, folder: Path, key: TrialKey, card: str, metrics: Mapping[str, Any], *, replace: bool
+    ) -> None:
+        """Write the model of a trial as a folder that plain timm loads, in place of an earlier."""
         genome = self.evolution.population[key[1]].genome
         classes = self.plan.images.classes
-        self._workers.call("export", genome, key, folder.absolute(), classes, card, metrics)
+        place = folder.absolute()
+        self._workers.call("export", genome, key, place, classes, card, metrics, replace)
 
     @property
     def _store(self) -> Store:
@@ -115,7 +118,7 @@ class FineTuning:
 
     def _prune(self) -> None:
         """Remove the checkpoints that no finalist, present or past, needs."""
-        count = max(1, self.plan.settings.search.finalists)
+        count = self.plan.settings.search.finalists
         keep = {
             checkpoint_path(self.checkpoints, (Stage.SEARCH, i.id, 0))
             for i in finalists(self.evolution, count)
@@ -123,7 +126,7 @@ class FineTuning:
         open_trials = {i.id for i in self.evolution.search.born if i.outcome is None}
         for path in self.checkpoints.glob("*.safetensors"):
             id = path.stem
-            if "-final-" not in id and path not in keep and int(id) not in open_trials:
+            if id.isdecimal() and path not in keep and int(id) not in open_trials:
                 path.unlink(missing_ok=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,8 @@ def _final_scores(population: Population, id: int) -> list[tuple[float, int]]:
 def final_mean(population: Population, id: int) -> float:
     """Return the mean fitness of an individual's final runs; NaN if none did well."""
     scores = [score for score, _ in _final_scores(population, id)]
-    return sum(scores) / len(scores) if scores else math.nan
+    # Sorted, so that the mean does not depend on the order in which the runs ended.
+    return statistics.fmean(sorted(scores)) if scores else math.nan
 
 
 def best_run(population: Population, ids: list[int]) -> TrialKey | None:

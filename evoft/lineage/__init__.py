@@ -1,6 +1,6 @@
 """The population file: its journal, its readers, its one writer, and who came from whom."""
 
-from evoft.lineage.ancestry import Change, Step, ancestors, changes_between
+from evoft.lineage.ancestry import Change, Step, ancestors, changes_between, expressed
 from evoft.lineage.disk import Paths
 from evoft.lineage.fsck import Finding, check
 from evoft.lineage.mending import repair
@@ -19,5 +19,6 @@ __all__ = [
     "ancestors",
     "changes_between",
     "check",
+    "expressed",
     "repair",
 ]

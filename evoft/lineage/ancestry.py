@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from evoft.genome import Genome, Value
 from evoft.individual import Individual
@@ -15,9 +17,9 @@ class Change:
     """A gene in which a child differs from a parent."""
 
     gene: str
-    #: The parent's value; None when it has no such gene.
+    #: The parent's value; None when it has no such gene, or one that does not count in it.
     before: Value | None
-    #: The child's value; None when it has no such gene.
+    #: The child's value; None when it has no such gene, or one that does not count in it.
     after: Value | None
 
 
@@ -55,6 +57,22 @@ def ancestors(population: Population, id: int) -> tuple[Step, ...]:
     return tuple(_step(population, individual) for individual in born)
 
 
+def expressed(population: Population, individual: Individual) -> Genome:
+    """Return the genes that count in an individual, by the conditions of the space."""
+    space, genome = population.header.space, individual.genome
+    return Genome({name: genome[name] for name in genome if _counts(space, genome, name)})
+
+
+def _counts(space: Mapping[str, Any], genome: Genome, name: str) -> bool:
+    conditions = space.get(name, {}).get("when") or {}
+    return all(
+        other in genome
+        and _counts(space, genome, other)
+        and any(_same(genome[other], value) for value in values)
+        for other, values in conditions.items()
+    )
+
+
 def changes_between(before: Genome, after: Genome) -> tuple[Change, ...]:
     """Return the genes that differ, in the order of ``after`` and then of ``before``."""
     genes = [*after, *(gene for gene in before if gene not in after)]
@@ -73,7 +91,8 @@ def _step(population: Population, individual: Individual) -> Step:
     parents = _parents(population, individual)
     if not parents:
         return Step(individual, (), None, (), math.nan)
-    changes = {p.id: changes_between(p.genome, individual.genome) for p in parents}
+    own = expressed(population, individual)
+    changes = {p.id: changes_between(expressed(population, p), own) for p in parents}
     near = min(parents, key=lambda p: (len(changes[p.id]), -p.score, p.id))
     gain = individual.fitness - near.fitness
     return Step(individual, parents, near.id, changes[near.id], gain)

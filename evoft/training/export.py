@@ -25,6 +25,7 @@ def export(
     recipe: Mapping[str, Any],
     metrics: Mapping[str, Any],
     card: str,
+    replace: bool = False,
 ) -> None:
     """Write a model as a folder, whole or not at all.
 
@@ -32,10 +33,12 @@ def export(
     what ``timm.create_model("local-dir:FOLDER", pretrained=True)`` reads; ``recipe.json``,
     ``metrics.json`` and ``README.md`` are for people.
 
+    With ``replace`` it takes the place of what is there, which stays until it is whole.
+
     Raises:
         StorageError: The folder is there already and not empty, or cannot be written.
     """
-    if folder.exists() and any(folder.iterdir()):
+    if not replace and folder.exists() and any(folder.iterdir()):
         raise StorageError(f"{folder} is there already and not empty: name another folder")
     unfinished = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
@@ -60,9 +63,12 @@ def export(
         weights.chmod(other.stat().st_mode)
         _write_json(unfinished / "metrics.json", metrics)
         (unfinished / "README.md").write_text(card)
+        earlier = folder.with_name(f".{folder.name}.earlier")
+        shutil.rmtree(earlier, ignore_errors=True)
         if folder.exists():
-            folder.rmdir()
+            folder.rename(earlier)
         unfinished.rename(folder)
+        shutil.rmtree(earlier, ignore_errors=True)
     except OSError as error:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise StorageError(f"{folder} cannot be written ({error})") from error

@@ -215,6 +215,7 @@ class FineTuner:
         classes: Sequence[str],
         card: str,
         metrics: Mapping[str, Any],
+        replace: bool = False,
     ) -> None:
         """Write the model that a trial left behind as a folder that plain timm loads."""
         from evoft.training.backbone import build
@@ -232,6 +233,7 @@ class FineTuner:
             recipe=recipe.to_dict(),
             metrics=metrics,
             card=card,
+            replace=replace,
         )
 
     def _splits(self, model: torch.nn.Module, recipe: Recipe) -> tuple[Examples, Examples]:

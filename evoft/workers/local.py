@@ -160,18 +160,22 @@ class LocalWorkers:
 
         Raises:
             ValueError: No slot is idle.
-            WorkerError: The worker died.
+            WorkerError: The worker died, and so did the next.
             Exception: Whatever the method raised.
         """
         if self.idle < 1:
             raise ValueError("no worker is idle")
-        worker = self._worker()
-        worker.connection.send(self._job(worker, Job(None, None, method, args)))
-        try:
-            while not isinstance(message := worker.connection.recv(), Answer):
-                pass
-        except (EOFError, ConnectionResetError):
-            raise WorkerError(f"a worker process died: {self._bury(worker)}") from None
+        for chance in range(1 + _SECOND_CHANCES):
+            worker = self._worker()
+            try:
+                worker.connection.send(self._job(worker, Job(None, None, method, args)))
+                while not isinstance(message := worker.connection.recv(), Answer):
+                    pass
+                break
+            except (EOFError, OSError):
+                death = self._bury(worker)
+                if chance == _SECOND_CHANCES:
+                    raise WorkerError(f"a worker process died again: {death}") from None
         if message.error is not None:
             raise message.error
         return message.result

@@ -137,7 +137,7 @@ class TestSettings:
             ("epochs = = 2", ["mine.toml is not valid TOML"]),
             ("epochs = 2", ["the configuration has no `epochs`"]),
             ("[training]\nepoch = 2", ["[training] has no `epoch`"]),
-            ("[training]\nepochs = 'two'", ["`epochs` must be >= 1, but is 'two'"]),
+            ("[training]\nepochs = 'two'", ["`epochs` must be a number, but is 'two'"]),
             ("[training]\nmodels = 'embedded'", ["`models` must be a list of names"]),
             ("[training]\nmodels = [3]", ["`models` must be a list of names, but holds 3"]),
             ("[training]\ndata = 3", ["`data` must be a path"]),

@@ -86,7 +86,16 @@ class TestGoingOn:
     def test_more_generations_on_data_that_moved(self, cli, copy, pets, lineage_of, tmp_path):
         before = lineage_of(copy)
         moved = shutil.copytree(pets, tmp_path / "moved here")
-        arguments = ("resume", copy, "--data", moved, "--generations", 3, "--output", "new best")
+        arguments = (
+            "resume",
+            copy,
+            "--data",
+            moved.name,
+            "--generations",
+            3,
+            "--output",
+            "new best",
+        )
         done = cli(*arguments, cwd=tmp_path)
         assert done.code == 0, done.err
         assert "12 in 3 generations" in done.out
@@ -100,6 +109,15 @@ class TestGoingOn:
         assert settings["search"]["generations"] == 3
 
         cli("resume", copy, "--output", "new best", cwd=tmp_path).refused(6, "not empty")
+        # Where the data is was given from one folder, and is known in every other.
+        assert evoft.Population.open(copy).header.settings["training"]["data"] == str(moved)
+
+    def test_a_foreign_file_among_the_checkpoints_is_let_alone(self, cli, copy, tmp_path):
+        mine = copy.with_suffix(".checkpoints") / "mine.safetensors"
+        mine.write_text("precious")
+        done = cli("resume", copy, "--generations", 3, cwd=tmp_path)
+        assert done.code == 0, done.err
+        assert mine.read_text() == "precious"
 
     def test_data_that_changed_are_refused(self, cli, copy, pets, lineage_of, tmp_path):
         before = lineage_of(copy)

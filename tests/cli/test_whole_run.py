@@ -13,6 +13,7 @@ import h5py
 import pytest
 
 import evoft
+from evoft.outcome import CurvePoint
 from evoft.recipe import Recipe
 from evoft.search.space import SearchSpace
 from evoft.training.default_space import DEFAULT_GENES
@@ -309,7 +310,9 @@ class TestExport:
         assert done.modules == ""
         assert f"individual {other.id} was trained again" in done.out
         metrics = json.loads((tmp_path / "other" / "metrics.json").read_text())
-        assert metrics["validation_accuracy_in_search"] == other.fitness
+        assert metrics["validation_accuracy"] == other.fitness
+        assert metrics["stage"] == "search"
+        assert "The test split was not read for it." in (tmp_path / "other/README.md").read_text()
         pets = population.header.data["source"]
         alone = subprocess.run(
             [sys.executable, "-c", ALONE, str(tmp_path / "other"), f"{pets}/val"],
@@ -320,6 +323,30 @@ class TestExport:
         assert right / len(said) == pytest.approx(other.fitness)
         checkpoints = finished.file.with_suffix(".checkpoints")
         assert not (checkpoints / f"{other.id}.safetensors").exists()
+
+    def test_the_default_says_what_was_read_for_it(self, cli, finished, tmp_path):
+        verdict = evoft.Population.open(finished.file).verdicts[-1]
+        done = cli("export", finished.file, verdict.default, "default", cwd=tmp_path)
+        assert done.code == 0, done.err
+        metrics = json.loads((tmp_path / "default" / "metrics.json").read_text())
+        assert metrics["stage"] == "final"
+        assert metrics["repeat"] == verdict.default_repeat
+        if verdict.winner != verdict.default:
+            assert metrics["test_accuracy"]["estimate"] == verdict.default_accuracy
+
+    def test_a_winner_whose_weights_are_lost_is_the_very_run_that_was_judged(
+        self, cli, finished, tmp_path
+    ):
+        copied = shutil.copy(finished.file, tmp_path / "alone.h5")
+        done = cli("export", copied, "winner", cwd=tmp_path)
+        assert done.code == 0, done.err
+        assert "trained again" in done.out
+        best = finished.file.with_suffix(".best")
+        for name in ("model.safetensors", "recipe.json", "metrics.json"):
+            assert (tmp_path / "winner" / name).read_bytes() == (best / name).read_bytes()
+
+    def test_a_forgotten_folder_is_not_taken_for_the_id(self, cli, finished, tmp_path):
+        cli("export", finished.file, "2", cwd=tmp_path).refused(2, "needs a folder", "./2")
 
     def test_refusals(self, cli, finished, tmp_path):
         (tmp_path / "full").mkdir()
@@ -365,6 +392,27 @@ class TestDamage:
         cli("export", "mine.h5", "x", cwd=tmp_path).refused(5, "no fine-tuned models")
         assert cli("show", "mine.h5", cwd=tmp_path).code == 0
         assert not (tmp_path / "x").exists()
+
+
+def test_a_curve_of_uneven_metrics_is_shown(cli, tmp_path):
+    space = evoft.SearchSpace(x=evoft.Float(0.0, 1.0))
+    with evoft.new(space, population_size=2, file=tmp_path / "mine.h5") as evolution:
+        trial = evolution.ask()
+        points = (CurvePoint(1.0, {"loss": 1.0}), CurvePoint(2.0, {"acc": 0.5}))
+        evolution.tell(trial, evoft.Outcome(evoft.Status.OK, 0.5, curve=points))
+    done = cli("show", "mine.h5", 0, "--format", "csv", cwd=tmp_path)
+    assert done.out == "epoch,loss,acc\n1.0,1.0,\n2.0,,0.5\n"
+    assert cli("show", "mine.h5", 0, cwd=tmp_path).code == 0
+    cli("show", "mine.h5", 0, "--top", 3, cwd=tmp_path).refused(2, "one of")
+
+
+def test_a_spent_budget_is_told_and_the_way_on_works(cli, pets, tmp_path):
+    flags = ("--budget", "1s", "--population-size", 3, "--epochs", 1, "--finalists", 1,
+             "--repeats", 1, "--img-size", 24, "--devices", "cpu", "-j", 1)  # fmt: skip
+    done = cli("evolve", pets, *flags, cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert "The budget of 1 s over the life of the population is spent." in done.out
+    assert "evoft resume populations/pets.h5 --budget 2s" in done.out
 
 
 def test_an_existing_file_is_refused_and_resume_named(cli, finished, pets, tmp_path):

@@ -11,8 +11,10 @@ import pytest
 from evoft.errors import PopulationFileError
 from evoft.genome import Genome
 from evoft.header import Header
-from evoft.lineage import Change, Population, ancestors, changes_between
-from evoft.outcome import Status
+from evoft.individual import Individual
+from evoft.lineage import Change, Population, Record, ancestors, changes_between
+from evoft.outcome import Outcome, Status
+from evoft.trial import Stage, Trial
 
 
 @pytest.fixture
@@ -90,3 +92,29 @@ def test_changes_tell_types_and_missing_genes_apart() -> None:
 def test_the_default_ancestry_of_a_file(population_path: Path) -> None:
     steps = ancestors(Population.open(population_path), 9)
     assert [step.individual.id for step in steps] == list(range(10))
+
+
+def test_a_gene_that_does_not_count_is_no_change() -> None:
+    space = {
+        "opt": {"type": "choice", "values": ["sgd", "adam"]},
+        "momentum": {"type": "float", "low": 0.0, "high": 1.0, "when": {"opt": ["sgd"]}},
+    }
+    genomes = [
+        Genome(opt="adam", momentum=0.9),
+        Genome(opt="adam", momentum=0.1),
+        Genome(opt="sgd", momentum=0.1),
+    ]
+    header = Header("run", "now", 0, space=space)
+    births = [
+        Individual(i, i, (i - 1,) if i else (), "mutation", genome, i)
+        for i, genome in enumerate(genomes)
+    ]
+    records = {
+        (Stage.SEARCH, b.id, 0): Record(
+            Trial(b.id, b.genome, b.seed), Outcome(Status.OK, 0.5), b, None, 0.0
+        )
+        for b in births
+    }
+    steps = ancestors(Population.of(header, records), 2)
+    assert steps[1].changes == ()
+    assert steps[2].changes == (Change("opt", "adam", "sgd"), Change("momentum", None, 0.1))

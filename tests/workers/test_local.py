@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from typing import Any
@@ -191,7 +192,7 @@ def test_methods_of_the_target_are_called(pool: Any, trial: Any, outcomes: Any) 
             workers.call("fail")
         with pytest.raises(RuntimeError, match="cannot pickle"):
             workers.call("lock")
-        with pytest.raises(WorkerError, match="a worker process died: it exited with code 5"):
+        with pytest.raises(WorkerError, match="a worker process died again: it exited with code 5"):
             workers.call("die")
         assert outcomes(workers, [trial(0)])[0].status is Status.OK
 
@@ -271,3 +272,17 @@ def test_memory_returns_to_its_baseline_over_many_trials(
     assert before.keys() == after.keys()
     growth = {pid: (after[pid] - before[pid]) / 2**20 for pid in before}
     assert max(growth.values()) < 8, growth
+
+
+def test_a_worker_that_died_while_idle_is_replaced_for_a_call(pool):
+    class Target:
+        def evaluate(self, trial):
+            return 0.0
+
+        def name(self):
+            return os.getpid()
+
+    with pool(Target()) as workers:
+        first = workers.call("name")
+        os.kill(first, signal.SIGKILL)
+        assert workers.call("name") not in (first, os.getpid())
