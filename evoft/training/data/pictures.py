@@ -84,9 +84,7 @@ def to_picture(data: bytes, where: str) -> Image.Image:
     except Exception as error:
         # Pillow's decoders raise whatever a damaged file leads them to: OSError, SyntaxError,
         # ValueError, struct.error, zlib.error and more.
-        raise DataError(
-            f"{where} cannot be decoded ({error}): mend it or leave it out"
-        ) from error
+        raise DataError(f"{where} cannot be decoded ({error}): mend it or leave it out") from error
 
 
 def load_picture(path: str | os.PathLike[str]) -> Image.Image:
