@@ -62,6 +62,8 @@ class Recipe:
     hflip: float = 0.0
     #: Probability of erasing a random rectangle, ``[0, 1]``.
     reprob: float = 0.0
+    #: Decay of the moving average of the weights that is judged and kept, ``[0, 1)``; 0 is none.
+    model_ema: float = 0.0
 
     @staticmethod
     def of(values: Mapping[str, Any], *, layer_groups: int) -> Recipe:
@@ -114,7 +116,7 @@ _RULES = {
     "> 0": ("lr", "head_lr_factor", "layer_decay"),
     ">= 0": ("weight_decay", "l1", "mixup", "cutmix", "freeze_depth", "patience", "momentum"),
     ">= 1": ("batch_size", "epochs"),
-    "in [0, 1)": ("drop", "drop_path", "warmup", "smoothing"),
+    "in [0, 1)": ("drop", "drop_path", "warmup", "smoothing", "model_ema"),
     "in [0, 1]": ("augment", "hflip", "reprob"),
 }
 

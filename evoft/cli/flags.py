@@ -6,6 +6,7 @@ takes it out of the search.  Flags win over the configuration file, which wins o
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -46,6 +47,17 @@ def _value(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+
+
+def _strength(text: str) -> float:
+    """Return the strength of augmentation, given as such or as timm's RandAugment, ``rand-m9``."""
+    magnitude = re.fullmatch(r"rand(?:-.+)?-m(\d+(?:\.\d+)?)(?:-.+)?", text)
+    try:
+        return float(magnitude[1]) / 10 if magnitude else float(text)
+    except ValueError:
+        raise SettingsError(
+            f"the strength is a number from 0 to 1, or rand-m0 to rand-m10, but is {text!r}"
+        ) from None
 
 
 #: What can be changed over the life of a population.
@@ -103,12 +115,16 @@ _RECIPE_TYPES: Mapping[str, Any] = {
     "lr": float, "head_lr_factor": float, "weight_decay": float, "l1": float, "batch_size": int,
     "drop": float, "drop_path": float, "freeze_depth": _value, "opt": str, "momentum": float,
     "layer_decay": float, "sched": str, "warmup": float, "smoothing": float, "mixup": float,
-    "cutmix": float, "augment": float, "hflip": float, "reprob": float,
+    "cutmix": float, "augment": _strength, "hflip": float, "reprob": float,
+    "model_ema": float,
 }  # fmt: skip
+
+#: Names beside those that follow from the field's.
+_MORE_NAMES = {"batch_size": ("-b",), "augment": ("--aa",)}
 
 RECIPE_FLAGS = tuple(
     Flag(
-        ("-b", "--batch-size") if name == "batch_size" else (f"--{name.replace('_', '-')}",),
+        (*_MORE_NAMES.get(name, ()), f"--{name.replace('_', '-')}"),
         "fixed",
         name,
         kind,
@@ -133,7 +149,7 @@ class _Parsed(click.ParamType[Any]):
             self.fail(str(error), param, ctx)
 
 
-_NAMES = {seconds: "time", _models: "names", _value: "value"}
+_NAMES = {seconds: "time", _models: "names", _value: "value", _strength: "strength"}
 
 
 def with_flags(*groups: tuple[Flag, ...]) -> Callable[[Any], Any]:

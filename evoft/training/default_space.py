@@ -70,6 +70,7 @@ MEANINGS: Mapping[str, str] = {
     "augment": "strength of rotation, scale, shear, shift and colour changes",
     "hflip": "probability of a horizontal flip",
     "reprob": "probability of erasing a random rectangle",
+    "model_ema": "decay of the weights' moving average that is judged and kept; 0 is none",
     "epochs": "epochs of a trial, when it is a gene rather than a setting",
     "patience": "epochs without a better validation accuracy before a trial ends early",
 }

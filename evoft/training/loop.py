@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +15,7 @@ from evoft.outcome import CurvePoint, Outcome, Status
 from evoft.recipe import Recipe
 from evoft.seeds import derive
 from evoft.training.augmentation import Dice, augment, mix
+from evoft.training.averaging import Average
 from evoft.training.checkpoints import trained_state
 from evoft.training.examples import Examples
 from evoft.training.freezing import freeze, train_mode
@@ -81,7 +83,9 @@ def fine_tune(
     best, curve = _Best(), []
     for epoch in range(recipe.epochs):
         train_loss, train_accuracy = trainer.epoch(epoch)
-        val_loss, val_accuracy = evaluate(model, val)
+        with trainer.averaged():
+            val_loss, val_accuracy = evaluate(model, val)
+            state = trained_state(model) if _wanted(recipe, epoch) else {}
         metrics = {
             "train_loss": train_loss,
             "train_accuracy": train_accuracy,
@@ -95,12 +99,17 @@ def fine_tune(
             return Trained(Outcome(Status.DIVERGED, reason=reason, curve=tuple(curve)), {})
         if recipe.patience:
             if val_accuracy > best.accuracy:
-                best = _Best(val_accuracy, epoch, trained_state(model))
+                best = _Best(val_accuracy, epoch, state)
             elif epoch - best.epoch >= recipe.patience:
                 break
-    state = trained_state(model) if best.state is None else best.state
+    state = state if best.state is None else best.state
     fitness = val_accuracy if best.state is None else best.accuracy
     return Trained(Outcome.of_fitness(fitness, curve=tuple(curve)), state)
+
+
+def _wanted(recipe: Recipe, epoch: int) -> bool:
+    """Tell whether the weights after an epoch may be those that are kept."""
+    return bool(recipe.patience) or epoch == recipe.epochs - 1
 
 
 class _Trainer:
@@ -130,6 +139,11 @@ class _Trainer:
         #: Images that pass through the model at a time: fewer than a batch once memory ran out.
         self._micro = self._batch
         self._precision = Precision.of(device) if amp else None
+        self._average = Average(model, recipe.model_ema) if recipe.model_ema else None
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Return a context in which the model has the weights that are judged and kept."""
+        return nullcontext() if self._average is None else self._average.applied()
 
     def epoch(self, number: int) -> tuple[float, float]:
         """Train for one epoch; return the mean loss and the share of images classified rightly."""
@@ -146,6 +160,8 @@ class _Trainer:
             done = (number + (step + 0.5) / self._steps) / recipe.epochs
             set_rate(self._optimizer, rate_factor(recipe, done))
             loss, logits = self._step(inputs, targets)
+            if self._average is not None:
+                self._average.update()
             loss_sum += loss
             right += (logits.argmax(dim=1) == labels).sum()
             self._report(number + step / self._steps)

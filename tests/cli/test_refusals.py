@@ -111,6 +111,8 @@ class TestSettings:
             (["--model", "a,b", "--checkpoint", "x"], ["`model` names several"]),
             (["--file", "pets.hdf"], ["named *.h5"]),
             (["--model-kwargs", "x"], ["NAME=VALUE"]),
+            (["--warmup-epochs", 5, "--epochs", 2], ["`--warmup-epochs` must be in [0, 2)"]),
+            (["--aa", "rand-m11"], ["`augment` must be in [0, 1], but is 1.1"]),
             (["-c", "nowhere.toml"], ["nowhere.toml cannot be read"]),
             (["--space", "nowhere.toml"], ["nowhere.toml cannot be read"]),
         ],
@@ -120,7 +122,8 @@ class TestSettings:
 
     @pytest.mark.parametrize(
         ("flag", "value"),
-        [("--epochs", "two"), ("--budget", "soon"), ("--lr", "fast"), ("--nosuch", "1"),
+        [("--epochs", "two"), ("--budget", "soon"), ("--aa", "augmix"),
+         ("--lr", "fast"), ("--nosuch", "1"),
          ("--trial-timeout", "-3s"), ("--mean", "0.5")],
     )  # fmt: skip
     def test_a_value_of_the_wrong_kind_shows_the_usage(self, cli, tmp_path, flag, value):

@@ -275,7 +275,9 @@ class TestReading:
         for flag in ("--model", "--img-size", "-b, --batch-size", "--opt", "--lr",
                      "--weight-decay", "--drop", "--drop-path", "--layer-decay", "--sched",
                      "--epochs", "--mixup", "--cutmix", "--reprob", "--smoothing", "--seed",
-                     "--workers", "--output", "--config", "--budget"):  # fmt: skip
+                     "--workers", "--output", "--config", "--budget", "--aa", "--model-ema",
+                     "--warmup-epochs", "--checkpoint", "--amp", "--device",
+                     "--pretrained"):  # fmt: skip
             assert flag in flags
         assert "evoft" in self.read(cli, finished, "--version")
 

@@ -24,6 +24,7 @@ GENES: Mapping[str, Mapping[str, Any]] = {
     "model": {"type": "choice", "values": ["embedded", "test_byobnet"]},
     "epochs": {"type": "integer", "low": 1, "high": 9, "default": 2},
     "patience": {"type": "integer", "low": 0, "high": 3, "default": 0},
+    "model_ema": {"type": "float", "low": 0.0, "high": 0.99, "default": 0.0},
     **DEFAULT_GENES,
 }
 

@@ -40,6 +40,7 @@ CHANGES = {
     "augment": ({}, 0.2, 0.3),
     "hflip": ({}, 0.0, 0.5),
     "reprob": ({}, 0.0, 0.5),
+    "model_ema": ({}, 0.0, 0.9),
 }
 
 
@@ -72,7 +73,7 @@ def same_weights(a, b):
 
 
 def test_every_gene_is_tried_here():
-    assert set(CHANGES) == {*DEFAULT_GENES, "model", "epochs", "patience"}
+    assert set(CHANGES) == {*DEFAULT_GENES, "model", "epochs", "patience", "model_ema"}
     assert set(CHANGES) == set(Recipe.__dataclass_fields__) == set(MEANINGS)
 
 
