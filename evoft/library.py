@@ -18,8 +18,9 @@ from evoft.errors import PopulationExistsError, PopulationMismatchError, Setting
 from evoft.genome import Genome
 from evoft.header import Header
 from evoft.individual import Generation
+from evoft.ledger import Memory
 from evoft.lineage import Population, Store
-from evoft.run import Evolution, Memory, Workers, drive, final_trials, run_all
+from evoft.run import Evolution, Workers, drive, final_trials, run_all
 from evoft.search.evolution import Search
 from evoft.search.founders import Founders
 from evoft.search.space import SearchSpace

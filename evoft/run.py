@@ -14,14 +14,13 @@ from typing import Any, Protocol
 
 from evoft.errors import EvoftError, PopulationMismatchError
 from evoft.genome import Genome
-from evoft.header import Header
 from evoft.individual import Generation, Individual, best_of
+from evoft.ledger import Ledger
 from evoft.lineage import Population, Record
 from evoft.outcome import Outcome
 from evoft.search.evolution import Search
 from evoft.seeds import derive
-from evoft.trial import Stage, Trial, TrialKey
-from evoft.verdict import Verdict
+from evoft.trial import Stage, Trial
 
 #: A genome's recipe as plain data, for the population file.
 Describe = Callable[[Genome], Mapping[str, Any]]
@@ -48,59 +47,6 @@ class Workers(Protocol):
 
     def close(self) -> None:
         """Give everything back."""
-
-
-class Ledger(Protocol):
-    """Where records are kept: a population file's ``Store``, or ``Memory``."""
-
-    @property
-    def header(self) -> Header:
-        """The facts of the run."""
-
-    @property
-    def records(self) -> Mapping[TrialKey, Record]:
-        """All finished trials."""
-
-    @property
-    def verdicts(self) -> tuple[Verdict, ...]:
-        """All readings of the test split."""
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds of running over the life of the population."""
-
-    def append(self, record: Record) -> None:
-        """Keep a finished trial; it is safe when this returns."""
-
-    def fold(self) -> None:
-        """Bring the population file up to date."""
-
-    def close(self) -> None:
-        """Bring the population file up to date and let others write it."""
-
-
-class Memory:
-    """A ledger that is gone when the process is."""
-
-    def __init__(self, header: Header) -> None:
-        self.header = header
-        self.records: dict[TrialKey, Record] = {}
-        self.verdicts: tuple[Verdict, ...] = ()
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds of running so far."""
-        return max((record.elapsed for record in self.records.values()), default=0.0)
-
-    def append(self, record: Record) -> None:
-        """Keep a finished trial."""
-        self.records[record.trial.key] = record
-
-    def fold(self) -> None:
-        """Do nothing: there is no file."""
-
-    def close(self) -> None:
-        """Do nothing: there is no file."""
 
 
 class Evolution:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from evoft.trial import Stage, TrialKey
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -12,7 +14,8 @@ class Verdict:
     #: Id of the winning individual, and which of its final runs was read.
     winner: int
     winner_repeat: int
-    #: Id of the default recipe's individual, and which of its final runs was read.
+    #: Id of the default recipe's individual, and which of its final runs was read; -1 when none
+    #: of them ended well, so that there is nothing to compare with.
     default: int
     default_repeat: int
     #: Test images that both, only the winner, only the default, or neither classified rightly.
@@ -20,6 +23,18 @@ class Verdict:
     only_winner: int
     only_default: int
     neither: int
+
+    @property
+    def winner_run(self) -> TrialKey:
+        """The winner's final run that was read."""
+        return (Stage.FINAL, self.winner, self.winner_repeat)
+
+    @property
+    def default_run(self) -> TrialKey | None:
+        """The default recipe's final run that was read; None when none of them ended well."""
+        if self.default < 0:
+            return None
+        return (Stage.FINAL, self.default, self.default_repeat)
 
     @property
     def images(self) -> int:

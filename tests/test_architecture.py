@@ -21,7 +21,7 @@ PACKAGE = Path(evoft.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = {"search", "training", "lineage", "workers", "analysis", "cli", "fine_tuning"}
 #: Modules at the top that are no part of the contract.
-ABOVE = {"run", "library", "environment", "__init__"}
+ABOVE = {"run", "ledger", "library", "environment", "__init__"}
 
 #: What each room may import of evoft, beside the contract and itself.
 KNOWS = {
@@ -32,8 +32,9 @@ KNOWS = {
     "workers": set[str](),
     "analysis": {"lineage"},
     "environment": set[str](),
-    "run": {"search", "lineage"},
-    "library": {"search", "lineage", "workers", "run", "environment"},
+    "run": {"search", "lineage", "ledger"},
+    "ledger": {"lineage"},
+    "library": {"search", "lineage", "workers", "run", "ledger", "environment"},
     "fine_tuning": {"search", "lineage", "workers", "training", "run", "environment"},
 }
 #: Other people's packages that each room may never import.
@@ -54,6 +55,7 @@ NEVER = {
     "lineage": {"deap", "torch", "timm", "torchvision", "click"},
     "workers": {"deap", "h5py", "click", "torch", "timm", "torchvision"},
     "run": {"torch", "timm", "torchvision", "click"},
+    "ledger": {"torch", "timm", "torchvision", "click", "deap"},
     "library": {"torch", "timm", "torchvision", "click"},
     "analysis": {"torch", "timm", "torchvision", "deap", "click"},
 }

@@ -73,22 +73,21 @@ def model_metrics(
     if again is not None and again != fitness:
         return {**run, "validation_accuracy": again, "validation_accuracy_recorded": fitness}
     report = report_of(population)
-    if report is not None and key == judged(population, "winner"):
+    role = _judged_as(population, key)
+    if report is not None and role == "winner":
         return metrics_of(report)
     accuracies: dict[str, Any] = {**run, "validation_accuracy": fitness}
-    if report is not None and report.default and key == judged(population, "default"):
+    if report is not None and report.default and role == "default":
         accuracies["test_accuracy"] = bounds(report.default.test)
     return accuracies
 
 
-def judged(population: Population, role: str) -> TrialKey | None:
-    """Return the run that the test split was last read for, as ``winner`` or ``default``."""
-    if not population.verdicts:
+def _judged_as(population: Population, key: TrialKey) -> str | None:
+    """Return what the test split was last read for this run as; None if it was not."""
+    verdict = population.verdicts[-1] if population.verdicts else None
+    if verdict is None:
         return None
-    verdict = population.verdicts[-1]
-    if role == "winner":
-        return (Stage.FINAL, verdict.winner, verdict.winner_repeat)
-    return (Stage.FINAL, verdict.default, verdict.default_repeat)
+    return {verdict.default_run: "default", verdict.winner_run: "winner"}.get(key)
 
 
 def _results(population: Population, key: TrialKey, again: float | None) -> list[str]:
@@ -100,10 +99,11 @@ def _results(population: Population, key: TrialKey, again: float | None) -> list
             "was not read for these weights.\n"
         ]
     report = report_of(population)
-    if report is not None and key == judged(population, "winner"):
+    role = _judged_as(population, key)
+    if report is not None and role == "winner":
         return _comparison(report)
     lines = [_run_sentence(key, fitness)]
-    if report is not None and report.default and key == judged(population, "default"):
+    if report is not None and report.default and role == "default":
         lines.append(
             f"Test accuracy {percent(report.default.test)}: it was read for this model as the "
             "default recipe that the winner was compared with."

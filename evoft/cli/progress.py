@@ -177,7 +177,7 @@ def _search(run: FineTuning) -> None:
 
 def _export(run: FineTuning, verdict: Verdict, folder: Path) -> None:
     population = run.evolution.population
-    key = (Stage.FINAL, verdict.winner, verdict.winner_repeat)
+    key = verdict.winner_run
     card, metrics = model_card(population, key), model_metrics(population, key)
     run.export(folder, key, card, metrics, replace=folder == _beside(run.plan.file))
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from evoft.analysis.card import judged
 from evoft.errors import NoResultError, PopulationMismatchError, StorageError
+from evoft.fine_tuning.checks import check_same
 from evoft.fine_tuning.plan import checkpoints_of
-from evoft.fine_tuning.preparation import PRELOAD, Preparation, check_same, expression_of
+from evoft.fine_tuning.preparation import PRELOAD, Preparation, expression_of
 from evoft.fine_tuning.standing import best_run
 from evoft.header import Header
 from evoft.lineage import Population
@@ -114,9 +114,10 @@ def runs_of(population: Population, id: int) -> list[TrialKey]:
 
     That is the one that was tested, else the best final run, else the one of the search.
     """
-    runs = [judged(population, role) for role in ("winner", "default")]
-    runs = [run for run in runs if run is not None and run[1] == id]
-    return [run for run in (*runs, best_run(population, [id])) if run] + [(Stage.SEARCH, id, 0)]
+    verdict = population.verdicts[-1] if population.verdicts else None
+    judged = [verdict.winner_run, verdict.default_run] if verdict else []
+    runs = [*(run for run in judged if run and run[1] == id), best_run(population, [id])]
+    return [*(run for run in runs if run), (Stage.SEARCH, id, 0)]
 
 
 def _tuner(header: Header, path: Path) -> FineTuner:

@@ -88,7 +88,7 @@ class FineTuning:
             raise NoResultError(_nothing(population))
         default = best_run(population, [0])
         for verdict in population.verdicts:
-            if (verdict.winner, verdict.winner_repeat) == (winner[1], winner[2]):
+            if verdict.winner_run == winner:
                 return verdict
         right = [self._right(key) for key in (winner, default) if key is not None]
         verdict = verdict_of(winner, default, right)

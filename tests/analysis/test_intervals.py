@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import binomtest
 
 from evoft.analysis.intervals import gain_interval, share_interval
+from evoft.trial import Stage
 from evoft.verdict import Verdict
 
 
@@ -43,3 +44,10 @@ def test_it_holds_the_truth_as_often_as_it_says(shares):
         interval = gain_interval(verdict(*map(int, counts)))
         held += interval.low <= truth <= interval.high
     assert held / 2000 > 0.93
+
+
+def test_a_verdict_names_the_runs_that_were_read():
+    one = Verdict(7, 1, 0, 0, 5, 3, 1, 1)
+    assert one.winner_run == (Stage.FINAL, 7, 1)
+    assert one.default_run == (Stage.FINAL, 0, 0)
+    assert Verdict(7, 1, -1, -1, 5, 3, 0, 1).default_run is None

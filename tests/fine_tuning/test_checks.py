@@ -3,7 +3,8 @@
 import pytest
 
 from evoft.errors import SettingsError
-from evoft.fine_tuning.preparation import _check_recipes, _searched, expression_of
+from evoft.fine_tuning.checks import check_recipes, searched_space
+from evoft.fine_tuning.preparation import expression_of
 from evoft.search.genes import Choice, Float, Ordinal
 from evoft.search.space import SearchSpace
 from evoft.settings import Settings, TrainingSettings
@@ -16,8 +17,8 @@ LOOK = Preprocessing((8, 8), (0.5,) * 3, (0.5,) * 3, "bicubic", 1.0, "center")
 def check(space=None, models=("embedded",), founders=None, **fixed):
     facts = tuple(BackboneFacts(m, 4, 10, LOOK, True, True, "", 1.0, 1.0) for m in models)
     settings = Settings(training=TrainingSettings(models=models), fixed=fixed)
-    searched = _searched(space, settings)
-    return _check_recipes(expression_of(settings, facts, searched), searched, founders or {})
+    searched = searched_space(space, settings)
+    return check_recipes(expression_of(settings, facts, searched), searched, founders or {})
 
 
 def refused(*words, **what):
@@ -60,6 +61,6 @@ def test_founders():
 
 def test_several_models_are_a_gene_in_a_space_of_ones_own():
     settings = Settings(training=TrainingSettings(models=("a", "b")))
-    searched = _searched(SearchSpace(lr=Float(0.1, 0.2)), settings)
+    searched = searched_space(SearchSpace(lr=Float(0.1, 0.2)), settings)
     assert searched["model"].values == ("a", "b")
     assert {recipe.model for recipe in check(models=("embedded", "b"))} == {"embedded", "b"}

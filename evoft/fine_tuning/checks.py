@@ -1,0 +1,88 @@
+"""What is refused before anything is trained: recipes that cannot be, data that are others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from evoft.errors import PopulationMismatchError, SettingsError
+from evoft.fine_tuning.plan import Plan
+from evoft.genome import Value
+from evoft.header import Header
+from evoft.recipe import Recipe
+from evoft.search.genes import Choice, Gene, Ordinal
+from evoft.search.space import SearchSpace
+from evoft.settings import Settings
+from evoft.training.default_space import default_genes
+from evoft.training.fine_tuner import Expression
+
+
+def searched_space(space: SearchSpace | None, settings: Settings) -> SearchSpace:
+    """Return the space less what is fixed; several models are a gene in any space."""
+    models = settings.training.models
+    if space is None:
+        space = SearchSpace.from_dict(default_genes(models))
+    elif len(models) > 1 and "model" not in space:
+        space = SearchSpace({"model": Choice(models), **space})
+    return space.pin(**settings.fixed)
+
+
+def check_recipes(
+    express: Expression, space: SearchSpace, named: Mapping[str, Mapping[str, Value]]
+) -> list[Recipe]:
+    """Return the recipes at each gene's bounds and values, and those of the named founders.
+
+    Raises:
+        SettingsError: A gene, bound or founder that no recipe has, and what is wrong with it.
+    """
+    names = set(Recipe.__dataclass_fields__)
+    for name in space:
+        if name not in names:
+            raise SettingsError(
+                f"the gene `{name}` has no meaning to the trainer, which knows "
+                f"{', '.join(sorted(names))}"
+            )
+    parts: list[tuple[str, Mapping[str, Value]]] = [
+        (f"the gene `{name}`", {name: value})
+        for name, gene in space.items()
+        for value in _samples(gene)
+    ]
+    parts += [(f"the founder `{name}`", part) for name, part in named.items()]
+    # The default by itself comes first: what is wrong with a fixed value is no gene's fault.
+    default = express(space.default())
+    return [default, *(_expressed(express, space, part, whose) for whose, part in parts)]
+
+
+def _samples(gene: Gene) -> list[Value]:
+    """Return all values of a list, or the bounds and a few between them of a range."""
+    if isinstance(gene, Ordinal | Choice):
+        return list(gene.values)
+    return [gene.at(unit) for unit in (0.0, 0.25, 0.5, 0.75, 1.0)]
+
+
+def _expressed(
+    express: Expression, space: SearchSpace, part: Mapping[str, Value], whose: str
+) -> Recipe:
+    """Return the recipe of the default genome with some genes set, where all of them count."""
+    try:
+        genome = space.complete(part)
+        for name in part:
+            for other, wanted in (space[name].when or {}).items():
+                genome = genome.replace(**{other: wanted[0]})
+        return express(genome)
+    except SettingsError as error:
+        raise type(error)(f"{whose}: {error}") from None
+
+
+def check_same(header: Header, plan: Plan) -> None:
+    """Refuse to go on with other data or other weights than the population was made with."""
+    if plan.images.fingerprint != header.data["fingerprint"]:
+        raise PopulationMismatchError(
+            f"{plan.file} was made with other data than {plan.images.source} holds now: bring the "
+            "same images and splits back, give their place with --data, or start a new population"
+        )
+    for facts, before in zip(plan.backbones, header.backbones, strict=True):
+        if facts.weights != before["weights"] or facts.layer_groups != before["layer_groups"]:
+            raise PopulationMismatchError(
+                f"{plan.file} was made with other weights of {facts.model} than there are now: "
+                "bring the same weights back, or start a new population"
+            )
