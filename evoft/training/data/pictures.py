@@ -43,11 +43,11 @@ def read_bytes(path: str) -> bytes:
     except FileNotFoundError:
         raise DataError(
             f"{path} does not exist (a link to a missing file looks the same): "
-            "restore it or leave it out"
+            "restore it or take it out"
         ) from None
     except OSError as error:
         raise DataError(
-            f"{path} cannot be read ({error.strerror}): make it readable or leave it out"
+            f"{path} cannot be read ({error.strerror}): make it readable or take it out"
         ) from None
 
 
@@ -74,7 +74,7 @@ def to_picture(data: bytes, where: str) -> Image.Image:
     except UnidentifiedImageError:
         raise DataError(
             f"{where} is not an image that can be decoded (empty, damaged, or of another format "
-            f"than {', '.join(EXTENSIONS)}): mend it or leave it out"
+            f"than {', '.join(EXTENSIONS)}): mend it or take it out"
         ) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(
@@ -84,7 +84,7 @@ def to_picture(data: bytes, where: str) -> Image.Image:
     except Exception as error:
         # Pillow's decoders raise whatever a damaged file leads them to: OSError, SyntaxError,
         # ValueError, struct.error, zlib.error and more.
-        raise DataError(f"{where} cannot be decoded ({error}): mend it or leave it out") from error
+        raise DataError(f"{where} cannot be decoded ({error}): mend it or take it out") from error
 
 
 def load_picture(path: str | os.PathLike[str]) -> Image.Image:

@@ -95,7 +95,7 @@ def fit(
     if Image.MAX_IMAGE_PIXELS is not None and size[0] * size[1] > Image.MAX_IMAGE_PIXELS:
         raise DataError(
             f"{where} is too long and thin: resized it has {size[0]}x{size[1]} pixels; crop it "
-            "or leave it out"
+            "or take it out"
         )
     if size != picture.size:
         picture = picture.resize(size, _INTERPOLATIONS[preprocessing.interpolation])
