@@ -273,12 +273,14 @@ def report(found: dict[str, Any]) -> str:
     runs = found["runs"]
     first = runs["evoft"][0]
     wall = {way: statistics.median(r["wall"] for r in done) for way, done in runs.items()}
+    count = len(runs["evoft"])
+    rounds = f"medians of {count} alternating rounds" if count > 1 else "one round"
     lines = [
         f"# Throughput on {found['task']}",
         "",
         f"{len(first['recipes'])} recipes of the default space, {found['epochs']} epochs each, on "
         f"{found['cores']} CPU cores ({platform.machine()}); torch {found['versions']['torch']}, "
-        f"timm {found['versions']['timm']}; medians of {len(runs['evoft'])} alternating rounds.",
+        f"timm {found['versions']['timm']}; {rounds}.",
         "",
         "| | evoft | one process a trial | warm processes |",
         "|---|---|---|---|",
