@@ -11,9 +11,10 @@ The same recipes, drawn from the default space with a fixed seed, are evaluated 
 - ``warm``: the same plain loop in as many warm processes as there are cores, each taking the next
   trial when it is done, so that no trial pays for interpreter and imports.
 
-All three use one torch thread a process, which was faster here than one process with more.  They
-alternate, and medians are reported.  ``sign_digits`` needs the data folder that ``EVOFT_DATA``
-names (default ``../shared/data``).
+All three use one torch thread a process, which was faster here than one process with more.  How
+many scripts run at a time, and with how many loader processes each, is the fastest of a few ways,
+measured first on some of the recipes.  The three alternate, and medians are reported.
+``sign_digits`` needs the data folder that ``EVOFT_DATA`` names (default ``../shared/data``).
 """
 
 import json
@@ -27,7 +28,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,10 @@ from evoft.trial import Trial
 HERE = Path(__file__).parent
 DATA = Path(os.environ.get("EVOFT_DATA", HERE.parent.parent / "shared/data"))
 CORES = len(os.sched_getaffinity(0))
+#: Ways to keep the cores busy with scripts: how many at a time, loader processes of each.
+WAYS = ((CORES, 0), (CORES, 1), (max(1, CORES // 2), 1), (1, CORES))
+#: Recipes, of one epoch each, that the ways are tried on.
+TRIED = 6
 
 
 def settings_of(task: str, epochs: int) -> Settings:
@@ -153,8 +158,8 @@ def jobs(settings: Settings, recipes: list[dict[str, Any]], folder: Path) -> lis
     ]
 
 
-def in_threads(work: Callable[[int], None], count: int) -> None:
-    """Do ``work`` for each number below ``count``, as many at a time as there are cores."""
+def in_threads(work: Callable[[int], None], count: int, at_a_time: int) -> None:
+    """Do ``work`` for each number below ``count``, ``at_a_time``."""
     numbers: queue.SimpleQueue[int] = queue.SimpleQueue()
     for number in range(count):
         numbers.put(number)
@@ -166,14 +171,14 @@ def in_threads(work: Callable[[int], None], count: int) -> None:
             except queue.Empty:
                 return
 
-    threads = [threading.Thread(target=serve) for _ in range(CORES)]
+    threads = [threading.Thread(target=serve) for _ in range(at_a_time)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
 
 
-def run_scripts(made: list[Job], folder: Path) -> dict[str, Any]:
+def run_scripts(made: list[Job], folder: Path, at_a_time: int) -> dict[str, Any]:
     """Evaluate each job in a process of its own."""
     results: dict[int, Any] = {}
 
@@ -188,12 +193,12 @@ def run_scripts(made: list[Job], folder: Path) -> dict[str, Any]:
         result = json.loads(done.stdout.splitlines()[-1])
         results[number] = result | {"seconds": time.perf_counter() - start}
 
-    in_threads(work, len(made))
+    in_threads(work, len(made), at_a_time)
     return gathered(results)
 
 
-def run_warm(made: list[Job], folder: Path) -> dict[str, Any]:
-    """Evaluate the jobs in warm processes, each at a job at a time."""
+def run_warm(made: list[Job], folder: Path, at_a_time: int) -> dict[str, Any]:
+    """Evaluate the jobs in ``at_a_time`` warm processes."""
     results: dict[int, Any] = {}
     local = threading.local()
 
@@ -210,7 +215,7 @@ def run_warm(made: list[Job], folder: Path) -> dict[str, Any]:
         result = json.loads(local.process.stdout.readline())
         results[number] = result | {"seconds": time.perf_counter() - start}
 
-    in_threads(work, len(made))
+    in_threads(work, len(made), at_a_time)
     return gathered(results)
 
 
@@ -233,6 +238,23 @@ def gathered(results: dict[int, Any]) -> dict[str, Any]:
     }
 
 
+def fastest_way(made: list[Job], folder: Path) -> tuple[tuple[int, int], list[dict[str, Any]]]:
+    """Return how scripts are run fastest, and the seconds of each way that was tried."""
+    tried = []
+    for at_a_time, loaders in dict.fromkeys(WAYS):
+        some = [
+            replace(job, loader_workers=loaders, recipe={**job.recipe, "epochs": 1})
+            for job in made[:TRIED]
+        ]
+        start = time.perf_counter()
+        run_scripts(some, folder, at_a_time)
+        seconds = time.perf_counter() - start
+        tried.append({"at_a_time": at_a_time, "loader_workers": loaders, "seconds": seconds})
+        click.echo(f"scripts: {tried[-1]}", err=True)
+    best = min(tried, key=lambda way: way["seconds"])
+    return (best["at_a_time"], best["loader_workers"]), tried
+
+
 def measure(task: str, count: int, epochs: int, rounds: int) -> dict[str, Any]:
     """Run the three in turn, some rounds; return all of what was seen."""
     settings = settings_of(task, epochs)
@@ -240,6 +262,7 @@ def measure(task: str, count: int, epochs: int, rounds: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         made: list[Job] = []
+        at_a_time, tried = CORES, []
         for _ in range(rounds):
             for way, results in runs.items():
                 start = time.perf_counter()
@@ -249,12 +272,20 @@ def measure(task: str, count: int, epochs: int, rounds: int) -> dict[str, Any]:
                     done = subprocess.run(command, check=True, capture_output=True, text=True)
                     result = json.loads(done.stdout.splitlines()[-1])
                 else:
-                    result = (run_scripts if way == "scripts" else run_warm)(made, folder)
+                    result = (run_scripts if way == "scripts" else run_warm)(
+                        made, folder, at_a_time
+                    )
                 result["wall"] = time.perf_counter() - start
-                made = made or jobs(settings, result["recipes"], folder)
+                if not made:
+                    made = jobs(settings, result["recipes"], folder)
+                    (at_a_time, loaders), tried = fastest_way(made, folder)
+                    made = [replace(job, loader_workers=loaders) for job in made]
                 results.append(result)
                 click.echo(f"{way}: {result['wall']:.1f} s", err=True)
-    return {"task": task, "epochs": epochs, "cores": CORES, "versions": versions(), "runs": runs}
+    return {
+        "task": task, "epochs": epochs, "cores": CORES, "versions": versions(),
+        "ways": tried, "runs": runs,
+    }  # fmt: skip
 
 
 def groups_of(first: dict[str, Any]) -> dict[str, list[int]]:
@@ -281,6 +312,14 @@ def report(found: dict[str, Any]) -> str:
         f"{len(first['recipes'])} recipes of the default space, {found['epochs']} epochs each, on "
         f"{found['cores']} CPU cores ({platform.machine()}); torch {found['versions']['torch']}, "
         f"timm {found['versions']['timm']}; {rounds}.",
+        "",
+        "Scripts were run in the fastest of these ways (seconds for some of the recipes): "
+        + "; ".join(
+            f"{way['at_a_time']} at a time with {way['loader_workers']} loader processes each "
+            f"{way['seconds']:.1f}"
+            for way in found["ways"]
+        )
+        + ".",
         "",
         "| | evoft | one process a trial | warm processes |",
         "|---|---|---|---|",
