@@ -1,29 +1,31 @@
 """Features: what a frozen prefix gives for a split's images, computed once for all trials.
 
 Images that are the same in every epoch (those of validation, and those of training where a recipe
-changes none) pass through the frozen layers once in a worker's life, not once an epoch and trial.
+changes none) pass through the frozen layers once in a run, not once an epoch and trial.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
-from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import timm
 import torch
 from torch import Tensor, nn
 
 from evoft.recipe import Recipe
 from evoft.training.examples import Examples
 from evoft.training.prefix import Plan, Split, Suffix, Whole, split
+from evoft.training.store import FeatureStore, address
 
 _logger = logging.getLogger(__name__)
 
 #: Images that pass through the prefix at a time.  Kernels choose their blocks by the batch, so
 #: that only one size gives every worker the same bits.
 _BATCH = 256
-#: Most bytes of features that a worker keeps; the least recently used go first.
-_MOST = 512 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +42,18 @@ class Features:
 
 
 class FeatureCache:
-    """The plans and features of one worker, for one data set and one set of start weights."""
+    """The plans of one worker, and the features that it shares with the others.
 
-    def __init__(self, most: int = _MOST) -> None:
-        self._most = most
+    Args:
+        store: Where the features are.
+        sources: For each backbone, as plain JSON data, what features follow from beside the cut:
+            the images, how they are prepared, and the weights.
+    """
+
+    def __init__(self, store: FeatureStore, sources: Mapping[str, Mapping[str, Any]]) -> None:
+        self._store = store
+        self._sources = sources
         self._plans: dict[tuple[object, ...], Plan | Whole] = {}
-        self._kept: OrderedDict[tuple[str, str, str], tuple[Tensor, ...]] = OrderedDict()
 
     def parts(self, model: nn.Module, recipe: Recipe, examples: Examples) -> Split | None:
         """Return a frozen model in two parts; None where it trains whole.
@@ -74,39 +82,43 @@ class FeatureCache:
         return None if isinstance(plan, Whole) else plan.bind(model)
 
     def features(
-        self, parts: Split | None, model: str, name: str, examples: Examples
+        self,
+        parts: Split | None,
+        model: str,
+        examples: Examples,
+        alive: Callable[[], None] = lambda: None,
     ) -> Features | None:
         """Return the features of a split; None where they are too large to keep.
 
         Args:
             parts: The model in two parts.
-            model: The backbone's name, which stands for its weights.
-            name: The split's name.
-            examples: Its images.
+            model: The backbone's name, one of ``sources``.
+            examples: The split's images.
+            alive: Called as a sign of life while they are computed, here or elsewhere.
         """
-        if parts is None or parts.bytes_per_image * len(examples) > self._most:
+        if parts is None or not self._store.fits(parts.bytes_per_image * len(examples)):
             return None
-        key = (model, parts.plan.key, name)
-        if key not in self._kept:
-            self._make_room(parts.bytes_per_image * len(examples))
-            self._kept[key] = _compute(parts, examples)
-        self._kept.move_to_end(key)
-        return Features(parts.suffix, self._kept[key])
-
-    def _make_room(self, needed: int) -> None:
-        sizes = {key: sum(v.nbytes for v in values) for key, values in self._kept.items()}
-        total = sum(sizes.values())
-        for key, size in sizes.items():
-            if total + needed <= self._most:
-                return
-            del self._kept[key]
-            total -= size
+        facts = {
+            **self._sources[model],
+            **_environment(examples.pixels.device),
+            "cut": parts.plan.key,
+            "places": hashlib.sha256(examples.places.cpu().numpy().tobytes()).hexdigest(),
+        }
+        values = self._store.get(
+            address(facts), len(examples), lambda: _compute(parts, examples), alive
+        )
+        return Features(parts.suffix, tuple(value.to(examples.pixels.device) for value in values))
 
 
-def _compute(parts: Split, examples: Examples) -> tuple[Tensor, ...]:
+def _compute(parts: Split, examples: Examples) -> Iterator[tuple[Tensor, ...]]:
     places = torch.arange(len(examples), device=examples.pixels.device)
-    batches = [
-        parts.prefix(examples.normalise(examples.batch(places[first : first + _BATCH])))
-        for first in range(0, len(examples), _BATCH)
-    ]
-    return tuple(torch.cat(values) for values in zip(*batches, strict=True))
+    for first in range(0, len(examples), _BATCH):
+        images = examples.batch(places[first : first + _BATCH])
+        yield parts.prefix(examples.normalise(images))
+
+
+def _environment(device: torch.device) -> dict[str, str]:
+    """Return whose kernels make the values: others may round otherwise."""
+    cuda = device.type == "cuda"
+    name = torch.cuda.get_device_name(device) if cuda else torch.backends.cpu.get_cpu_capability()
+    return {"device": name, "torch": torch.__version__, "timm": timm.__version__}

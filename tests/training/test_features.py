@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from evoft.settings import TrainingSettings
+from evoft.training.backbone import digest
 from evoft.training.features import FeatureCache
-from evoft.training.freezing import freeze
+from evoft.training.fine_tuner import FineTuner
 from evoft.training.prefix import Split
 from evoft.trial import Trial
 
@@ -30,11 +31,8 @@ def prefixed(monkeypatch):
     return counts
 
 
-def tuner_with(make_tuner, folder, most=None, **settings):
-    tuner = make_tuner(TrainingSettings(epochs=3, **settings), folder)
-    if most is not None:
-        tuner._kept[("features", "")] = FeatureCache(most)
-    return tuner
+def tuner_with(make_tuner, folder, cache=None, **settings):
+    return make_tuner(TrainingSettings(epochs=3, **settings), folder, cache=cache)
 
 
 def trial(space, number=1, **genes):
@@ -53,7 +51,7 @@ def weights(tuner, asked):
 def test_validation_gives_the_same_bits_with_and_without(make_tuner, space, tmp_path, depth):
     asked = trial(space, freeze_depth=depth, augment=0.5, mixup=0.2, drop=0.2, drop_path=0.1)
     shared = tuner_with(make_tuner, tmp_path / "a")
-    alone = tuner_with(make_tuner, tmp_path / "b", most=0)
+    alone = tuner_with(make_tuner, tmp_path / "b", cache_size=0)
     assert same_but_for_cost(shared.evaluate(asked), alone.evaluate(asked))
     first, second = weights(shared, asked), weights(alone, asked)
     assert all(torch.equal(first[name], second[name]) for name in first)
@@ -81,7 +79,7 @@ def test_images_that_a_recipe_leaves_alone_do_so_in_training_too(
     shared = tuner.evaluate(asked)
     tuner.evaluate(trial(space, 2, lr=1e-2, **CLEAN))
     assert sum(prefixed) == images
-    alone = tuner_with(make_tuner, tmp_path / "b", most=0).evaluate(asked)
+    alone = tuner_with(make_tuner, tmp_path / "b", cache_size=0).evaluate(asked)
     # Another batch through the prefix may round otherwise, so this is not to the bit.
     for one, other in zip(shared.curve, alone.curve, strict=True):
         assert one.metrics == pytest.approx(other.metrics, rel=1e-3, abs=1e-3)
@@ -98,20 +96,87 @@ def test_frozen_layers_from_random_weights_are_not_shared(make_tuner, space, tmp
     assert prefixed == []
 
 
-def test_no_more_is_kept_than_allowed(make_tuner, space, tmp_path):
-    tuner = tuner_with(make_tuner, tmp_path)
-    val = tuner._examples("embedded", "val")
-    cache = FeatureCache(most=10**9)
-    parts = []
-    for depth in (0.5, 0.75, 1.0):
-        recipe = tuner.express(trial(space, freeze_depth=depth).genome)
-        model = tuner.start(recipe, 0)
-        freeze(model, recipe.freeze_depth)
-        parts.append(cache.parts(model, recipe, val))
-    sizes = [len(val) * part.bytes_per_image for part in parts]
-    cache = FeatureCache(most=sizes[0] + sizes[1])
-    for part in parts:
-        assert cache.features(part, "embedded", "val", val) is not None
-    kept = sum(v.nbytes for values in cache._kept.values() for v in values)
-    assert kept <= sizes[0] + sizes[1]
-    assert FeatureCache(most=sizes[0] - 1).features(parts[0], "embedded", "val", val) is None
+def test_workers_share_what_one_of_them_computed(make_tuner, space, tmp_path, prefixed):
+    (cache := tmp_path / "cache").mkdir()
+    asked = trial(space, 1, **CLEAN)
+    outcomes = []
+    for name in ("a", "b"):
+        tuner = tuner_with(make_tuner, tmp_path / name, cache)
+        outcomes.append(tuner.evaluate(asked))
+    images = sum(len(tuner.pixels.splits[split]) for split in ("train", "val"))
+    assert sum(prefixed) == images
+    assert len(list(cache.iterdir())) == 3  # train's, validation's and the lock
+    alone = tuner_with(make_tuner, tmp_path / "c").evaluate(asked)
+    assert sum(prefixed) == 2 * images
+    assert same_but_for_cost(outcomes[0], alone)
+    assert same_but_for_cost(outcomes[1], alone)
+
+
+def test_what_is_evicted_is_computed_again_with_the_same_bits(
+    make_tuner, space, tmp_path, prefixed
+):
+    trials = [
+        trial(space, n, freeze_depth=depth, **CLEAN) for n, depth in enumerate((0.5, 0.75, 0.5))
+    ]
+    results, passed = [], []
+    for number, room in enumerate((2**30, 340_000)):  # all of it; a trial's, not two trials'
+        (cache := tmp_path / f"cache {number}").mkdir()
+        tuner = tuner_with(make_tuner, tmp_path / str(number), cache, cache_size=room)
+        results.append([tuner.evaluate(asked) for asked in trials])
+        passed.append(sum(prefixed))
+        assert 0 < sum(path.stat().st_size for path in cache.iterdir()) <= room
+    assert passed[1] - passed[0] > passed[0]
+    for one, other in zip(*results, strict=True):
+        assert same_but_for_cost(one, other)
+
+
+def test_another_image_weight_size_or_split_is_another_entry(make_tuner, space, tmp_path):
+    (cache := tmp_path / "cache").mkdir()
+
+    def entries(tuner, express=None, **pixels):
+        tuner = replace(tuner, pixels=replace(tuner.pixels, **pixels), _kept={})
+        if express is not None:
+            tuner = replace(tuner, express=express)
+        recipe = tuner.express(trial(space).genome)
+        tuner._splits(tuner.start(recipe, 0), recipe, lambda: None)
+        return {path.name for path in cache.glob("*.features")}
+
+    tuner = tuner_with(make_tuner, tmp_path, cache)
+    seen = entries(tuner)
+    assert entries(tuner) == seen  # of validation alone
+    assert len(seen) == 1
+    val = tuner.pixels.splits["val"]
+    larger = tuner_with(make_tuner, tmp_path, cache, img_size=40)
+    darker = tuner_with(make_tuner, tmp_path, cache, mean=(0.1, 0.1, 0.1))
+    for changed in (
+        {"tuner": tuner, "fingerprint": "another"},
+        {"tuner": tuner, "splits": {**tuner.pixels.splits, "val": val[::-1].copy()}},
+        {"tuner": larger},
+        {"tuner": darker},
+    ):
+        now = entries(**changed)
+        assert len(now) == len(seen) + 1
+        seen = now
+    facts = tuner.express.facts["embedded"]
+    start = FineTuner._start_weights
+
+    def shifted(self, model):
+        return {name: value + 1e-3 for name, value in start(tuner, model).items()}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FineTuner, "_start_weights", shifted)
+        other = replace(facts, weights=digest(shifted(tuner, "embedded")))
+        now = entries(tuner, replace(tuner.express, facts={"embedded": other}))
+    assert len(now) == len(seen) + 1
+
+
+def test_what_is_too_large_is_not_kept_and_said_once(make_tuner, space, tmp_path, prefixed, caplog):
+    (cache := tmp_path / "cache").mkdir()
+    for number in range(2):
+        tuner = tuner_with(make_tuner, tmp_path, cache, cache_size=1000)
+        tuner.evaluate(trial(space, number))
+        tuner.evaluate(trial(space, number, **CLEAN))
+    assert prefixed == []
+    (message,) = caplog.messages
+    assert message.startswith("a cache of 1000 is too small for ")
+    assert "--cache-size" in message
