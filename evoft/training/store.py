@@ -60,13 +60,14 @@ class FeatureStore:
         self._own: OrderedDict[str, tuple[Tensor, ...]] = OrderedDict()
         self._said: set[str] = set()
 
-    def fits(self, needed: int) -> bool:
+    def fits(self, needed: int, what: str = "an entry") -> bool:
         """Tell whether so many bytes may be kept at all; says so, once, where they may not."""
         if needed > self.limit > 0:
             self._say(
                 "limit",
-                f"a cache of {size_text(self.limit)} is too small for {size_text(needed)} of "
-                "features: they are not kept; a larger --cache-size would keep them",
+                f"the cache of {size_text(self.limit)} is too small for {what} "
+                f"({size_text(needed)}), which is computed whenever it is needed, as is all that "
+                "does not fit: a larger --cache-size would keep it",
             )
         return needed <= self.limit
 
@@ -102,8 +103,8 @@ class FeatureStore:
                 )
             if values is not None:
                 return values
-        parts = zip(*_living(compute(), alive), strict=True)
-        values = tuple(torch.cat(part) for part in parts)
+        batches = ([value.cpu() for value in batch] for batch in _living(compute(), alive))
+        values = tuple(torch.cat(parts) for parts in zip(*batches, strict=True))
         self._keep(name, values)
         return values
 

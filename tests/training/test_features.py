@@ -6,9 +6,7 @@ import pytest
 import torch
 
 from evoft.settings import TrainingSettings
-from evoft.training.backbone import digest
 from evoft.training.features import FeatureCache
-from evoft.training.fine_tuner import FineTuner
 from evoft.training.prefix import Split
 from evoft.trial import Trial
 
@@ -94,89 +92,3 @@ def test_frozen_layers_from_random_weights_are_not_shared(make_tuner, space, tmp
     tuner = tuner_with(make_tuner, tmp_path, pretrained=False)
     tuner.evaluate(trial(space, **CLEAN))
     assert prefixed == []
-
-
-def test_workers_share_what_one_of_them_computed(make_tuner, space, tmp_path, prefixed):
-    (cache := tmp_path / "cache").mkdir()
-    asked = trial(space, 1, **CLEAN)
-    outcomes = []
-    for name in ("a", "b"):
-        tuner = tuner_with(make_tuner, tmp_path / name, cache)
-        outcomes.append(tuner.evaluate(asked))
-    images = sum(len(tuner.pixels.splits[split]) for split in ("train", "val"))
-    assert sum(prefixed) == images
-    assert len(list(cache.iterdir())) == 3  # train's, validation's and the lock
-    alone = tuner_with(make_tuner, tmp_path / "c").evaluate(asked)
-    assert sum(prefixed) == 2 * images
-    assert same_but_for_cost(outcomes[0], alone)
-    assert same_but_for_cost(outcomes[1], alone)
-
-
-def test_what_is_evicted_is_computed_again_with_the_same_bits(
-    make_tuner, space, tmp_path, prefixed
-):
-    trials = [
-        trial(space, n, freeze_depth=depth, **CLEAN) for n, depth in enumerate((0.5, 0.75, 0.5))
-    ]
-    results, passed = [], []
-    for number, room in enumerate((2**30, 340_000)):  # all of it; a trial's, not two trials'
-        (cache := tmp_path / f"cache {number}").mkdir()
-        tuner = tuner_with(make_tuner, tmp_path / str(number), cache, cache_size=room)
-        results.append([tuner.evaluate(asked) for asked in trials])
-        passed.append(sum(prefixed))
-        assert 0 < sum(path.stat().st_size for path in cache.iterdir()) <= room
-    assert passed[1] - passed[0] > passed[0]
-    for one, other in zip(*results, strict=True):
-        assert same_but_for_cost(one, other)
-
-
-def test_another_image_weight_size_or_split_is_another_entry(make_tuner, space, tmp_path):
-    (cache := tmp_path / "cache").mkdir()
-
-    def entries(tuner, express=None, **pixels):
-        tuner = replace(tuner, pixels=replace(tuner.pixels, **pixels), _kept={})
-        if express is not None:
-            tuner = replace(tuner, express=express)
-        recipe = tuner.express(trial(space).genome)
-        tuner._splits(tuner.start(recipe, 0), recipe, lambda: None)
-        return {path.name for path in cache.glob("*.features")}
-
-    tuner = tuner_with(make_tuner, tmp_path, cache)
-    seen = entries(tuner)
-    assert entries(tuner) == seen  # of validation alone
-    assert len(seen) == 1
-    val = tuner.pixels.splits["val"]
-    larger = tuner_with(make_tuner, tmp_path, cache, img_size=40)
-    darker = tuner_with(make_tuner, tmp_path, cache, mean=(0.1, 0.1, 0.1))
-    for changed in (
-        {"tuner": tuner, "fingerprint": "another"},
-        {"tuner": tuner, "splits": {**tuner.pixels.splits, "val": val[::-1].copy()}},
-        {"tuner": larger},
-        {"tuner": darker},
-    ):
-        now = entries(**changed)
-        assert len(now) == len(seen) + 1
-        seen = now
-    facts = tuner.express.facts["embedded"]
-    start = FineTuner._start_weights
-
-    def shifted(self, model):
-        return {name: value + 1e-3 for name, value in start(tuner, model).items()}
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(FineTuner, "_start_weights", shifted)
-        other = replace(facts, weights=digest(shifted(tuner, "embedded")))
-        now = entries(tuner, replace(tuner.express, facts={"embedded": other}))
-    assert len(now) == len(seen) + 1
-
-
-def test_what_is_too_large_is_not_kept_and_said_once(make_tuner, space, tmp_path, prefixed, caplog):
-    (cache := tmp_path / "cache").mkdir()
-    for number in range(2):
-        tuner = tuner_with(make_tuner, tmp_path, cache, cache_size=1000)
-        tuner.evaluate(trial(space, number))
-        tuner.evaluate(trial(space, number, **CLEAN))
-    assert prefixed == []
-    (message,) = caplog.messages
-    assert message.startswith("a cache of 1000 is too small for ")
-    assert "--cache-size" in message
