@@ -13,6 +13,7 @@ from evoft.training.augmentation import Dice, augment
 from evoft.training.examples import Examples
 from evoft.training.mixing import mix
 from evoft.training.optimization import Inputs
+from evoft.training.views import choose
 
 
 class Feed:
@@ -32,6 +33,7 @@ class Feed:
         self._recipe = recipe
         self._order = Dice(derive(seed, "order"), torch.device("cpu"))
         self._dice = Dice(derive(seed, "augment"), train.pixels.device)
+        self._drawn = Dice(derive(seed, "views"), torch.device("cpu"))
         #: Images in a batch.
         self.batch = min(recipe.batch_size, len(train))
         #: Batches in an epoch; what is left over waits for another epoch's order.
@@ -54,7 +56,9 @@ class Feed:
     def _inputs(self, places: Tensor, labels: Tensor) -> tuple[Inputs, Tensor]:
         train, recipe = self._train, self._recipe
         if train.features is not None:
-            return mix(train.inputs(places), labels, train.classes, recipe, self._dice)
+            drawn = choose(recipe, train.features.views, len(places), self._drawn)
+            kept = train.features.batch(places, drawn)
+            return mix(kept, labels, train.classes, recipe, self._dice)
         images = augment(train.batch(places), recipe, self._dice)
         mixed, targets = mix(images, labels, train.classes, recipe, self._dice)
         assert isinstance(mixed, Tensor)
