@@ -246,6 +246,7 @@ class FineTuner:
     ) -> tuple[Examples, Examples]:
         """Return the images of training and validation, with the features that can be shared."""
         from evoft.training.freezing import freeze
+        from evoft.training.optimization import Precision
 
         train, val = self._examples(recipe.model, "train"), self._examples(recipe.model, "val")
         # Frozen layers that started from random weights are other layers in each trial.
@@ -254,10 +255,11 @@ class FineTuner:
         cache = self._feature_cache()
         freeze(model, recipe.freeze_depth)
         parts = cache.parts(model, recipe, val)
-        val = replace(val, features=cache.features(parts, recipe.model, val, alive))
-        if not recipe.changes_images:
-            train = replace(train, features=cache.features(parts, recipe.model, train, alive))
-        return train, val
+        precision = Precision.of(the_device()) if self.settings.amp else None
+        views = self.settings.views
+        drawn = cache.drawn(parts, recipe, train, views, precision, alive)
+        unchanged = cache.unchanged(parts, recipe.model, val, alive)
+        return replace(train, features=drawn), replace(val, features=unchanged)
 
     def _feature_cache(self) -> FeatureCache:
         from evoft.training.features import FeatureCache

@@ -17,14 +17,14 @@ CLEAN = {"augment": 0.0, "hflip": 0.0, "reprob": 0.0, "mixup": 0.0, "cutmix": 0.
 def prefixed(monkeypatch):
     """Return how many images passed through a prefix, a number a batch, checks left aside."""
     counts = []
-    real = features._compute
+    real = features.compute
 
     def counted(*arguments):
         for values in real(*arguments):
             counts.append(len(values[0]))
             yield values
 
-    monkeypatch.setattr(features, "_compute", counted)
+    monkeypatch.setattr(features, "compute", counted)
     return counts
 
 
