@@ -10,6 +10,7 @@ from evoft.settings import TrainingSettings
 from evoft.training.features import FeatureCache, compute
 from evoft.training.feed import Feed
 from evoft.training.freezing import freeze
+from evoft.training.store import FeatureStore
 from evoft.training.views import possible
 
 CHANGED = {"augment": 0.6, "hflip": 0.5, "reprob": 0.5}
@@ -19,6 +20,10 @@ def recipe(**values):
     return Recipe(
         **{"model": "embedded", "epochs": 2, "batch_size": 12, "freeze_depth": 2, **values}
     )
+
+
+def cache():
+    return FeatureCache(FeatureStore(None, 2**30), {"embedded": {}})
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +40,11 @@ def train(tuner):
 def parts(tuner, train):
     model = tuner.start(recipe(), 0)
     freeze(model, 2)
-    return FeatureCache().parts(model, recipe(), train)
+    return cache().parts(model, recipe(), train)
 
 
 def with_views(train, parts, asked, views=3):
-    return replace(train, features=FeatureCache().drawn(parts, asked, "train", train, views, None))
+    return replace(train, features=cache().drawn(parts, asked, train, views, None))
 
 
 def test_an_epoch_shows_each_image_once_but_for_what_is_left_over(train):
