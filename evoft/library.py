@@ -20,11 +20,12 @@ from evoft.header import Header
 from evoft.individual import Generation
 from evoft.ledger import Memory
 from evoft.lineage import Population, Store
+from evoft.quantities import seconds
 from evoft.run import Evolution, Workers, drive, final_trials, run_all
 from evoft.search.evolution import Search
 from evoft.search.founders import Founders
 from evoft.search.space import SearchSpace
-from evoft.settings import RunSettings, SearchSettings, Settings, seconds
+from evoft.settings import RunSettings, SearchSettings, Settings
 from evoft.trial import Trial
 from evoft.workers.evaluation import FitnessTarget
 from evoft.workers.inline import InlineWorkers

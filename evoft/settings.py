@@ -7,13 +7,13 @@ the budgets can.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypeVar
 
 from evoft.errors import SettingsError
+from evoft.quantities import seconds, size
 from evoft.rules import require, require_whole
 
 #: The name of the backbone that evoft ships.
@@ -128,14 +128,22 @@ class TrainingSettings:
     test_share: float = 0.2
     #: Most images of the training split that are used; None: all.
     max_train_images: int | None = None
+    #: Strengths of augmentation of which each image has fixed versions, the image itself among
+    #: them, where frozen layers come first; 0: augmented anew in each epoch there, too.
+    views: int = 4
     #: Automatic mixed precision on a GPU.
     amp: bool = True
+    #: Most bytes of features, what frozen layers make of images, that a run keeps; 0: none.  Where
+    #: those of a recipe do not fit it is trained in another way, so that this is no run setting.
+    cache_size: int = 4 * 2**30
 
     def __post_init__(self) -> None:
         values = asdict(self)
         _require_kinds(values, _TRAINING_KINDS)
         require(values, _TRAINING_RULES)
-        require_whole(values, ("epochs", "patience", "img_size", "max_train_images"))
+        require_whole(
+            values, ("epochs", "patience", "img_size", "max_train_images", "views", "cache_size")
+        )
         if wrong := [name for name in self.models if not isinstance(name, str)]:
             raise SettingsError(f"`models` must be a list of names, but holds {wrong[0]!r}")
         if not self.models:
@@ -172,7 +180,7 @@ _TRAINING_KINDS: dict[str, tuple[type, str]] = {
 
 _TRAINING_RULES = {
     ">= 1": ("epochs", "img_size", "max_train_images"),
-    ">= 0": ("patience",),
+    ">= 0": ("patience", "views", "cache_size"),
     "in (0, 1)": ("val_share", "test_share"),
 }
 
@@ -284,26 +292,9 @@ def record_of(kind: type[_R], data: object, table: str) -> _R:
             values[name] = tuple(value)
         elif isinstance(value, str) and name in ("budget", "trial_timeout", "stall_timeout"):
             values[name] = seconds(value)
+        elif isinstance(value, str) and name == "cache_size":
+            values[name] = size(value)
     try:
         return kind(**values)
     except TypeError as error:
         raise SettingsError(f"[{table}]: {error}") from None
-
-
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-def seconds(text: str) -> float:
-    """Return the seconds of a length of time as in ``90s``, ``30m``, ``1h30m``, ``2d`` or ``45``.
-
-    Raises:
-        SettingsError: Not a length of time, or not above zero.
-    """
-    parts = re.fullmatch(r"\s*((?:\d+(?:\.\d+)?\s*[smhd]\s*)+|\d+(?:\.\d+)?)\s*", text.lower())
-    total = 0.0
-    if parts:
-        for number, unit in re.findall(r"(\d+(?:\.\d+)?)\s*([smhd]?)", parts[1]):
-            total += float(number) * _UNITS[unit or "s"]
-    if not (parts and 0 < total < math.inf):
-        raise SettingsError(f"a length of time is written as 90s, 30m, 1h30m or 2d, not {text!r}")
-    return total

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from evoft import errors
 from evoft.errors import EvoftError, SettingsError
+from evoft.quantities import seconds, size, size_text
 from evoft.rules import obeys, require, require_whole
 from evoft.settings import (
     RunSettings,
@@ -19,7 +20,6 @@ from evoft.settings import (
     Settings,
     TrainingSettings,
     record_of,
-    seconds,
 )
 
 
@@ -103,7 +103,12 @@ def test_whole_numbers(value: object) -> None:
         (TrainingSettings, {"epochs": 0}, "`epochs` must be >= 1, but is 0"),
         (TrainingSettings, {"epochs": 2.5}, "`epochs` must be a whole number, but is 2.5"),
         (TrainingSettings, {"img_size": 0}, "`img_size` must be >= 1, but is 0"),
+        (TrainingSettings, {"cache_size": -1}, "`cache_size` must be >= 0, but is -1"),
+        (TrainingSettings, {"cache_size": 0.5}, "`cache_size` must be a whole number, but is 0.5"),
+        (TrainingSettings, {"cache_size": True}, "`cache_size` must be a number, but is True"),
         (TrainingSettings, {"patience": -1}, "`patience` must be >= 0, but is -1"),
+        (TrainingSettings, {"views": -1}, "`views` must be >= 0, but is -1"),
+        (TrainingSettings, {"views": 2.5}, "`views` must be a whole number, but is 2.5"),
         (TrainingSettings, {"val_share": 1.0}, "`val_share` must be in (0, 1), but is 1.0"),
         (
             TrainingSettings,
@@ -194,6 +199,29 @@ def test_any_other_text_is_no_length_of_time(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "0", "-5", "5x", "m", "1h 30", "9" * 400, "5 m m"])
 def test_what_is_no_length_of_time_is_refused(text: str) -> None:
     assert refused(lambda: seconds(text)).startswith("a length of time is written as 90s, 30m")
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("0", 0), ("4096", 4096), ("512M", 2**29), ("4G", 2**32), ("1.5 GiB", 3 * 2**29),
+     ("1t", 2**40), ("8kB", 8192), (str(2**53 + 1), 2**53 + 1)],
+)  # fmt: skip
+def test_sizes(text: str, count: int) -> None:
+    assert size(text) == count
+    assert record_of(TrainingSettings, {"cache_size": text}, "training").cache_size == count
+
+
+@pytest.mark.parametrize("text", ["", "G", "-1", "4X", "4 GG", "1e9", "4,5G", "9" * 400, "nan"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    message = refused(lambda: size(text))
+    assert message == f"a size is written as 512M, 4G, 1T or in bytes, not {text!r}"
+
+
+def test_a_size_is_shown_as_it_is_read() -> None:
+    assert [size_text(n) for n in (0, 512, 2**29, 3 * 2**29, 2**32)] == [
+        "0", "512", "512M", "1.5G", "4G",
+    ]  # fmt: skip
+    assert all(size(size_text(2**n)) == 2**n for n in range(50))
 
 
 def test_the_tree_of_errors_is_as_it_is_drawn() -> None:

@@ -16,7 +16,8 @@ from typing import Any
 import click
 
 from evoft.errors import SettingsError
-from evoft.settings import Settings, seconds
+from evoft.quantities import seconds, size
+from evoft.settings import Settings
 from evoft.training.default_space import MEANINGS
 
 
@@ -83,12 +84,17 @@ EVOLVE_FLAGS = (
     Flag(("--pretrained/--no-pretrained",), "training", "pretrained", bool,
          "Start from pretrained or from random weights."),
     Flag(("--amp/--no-amp",), "training", "amp", bool, "Mixed precision on a GPU."),
+    Flag(("--cache-size",), "training", "cache_size", size,
+         "Most room for what frozen layers make of images: 512M, 4G; 0 keeps none."),
     Flag(("--mean",), "training", "mean", float, "Mean of the channels.", 3),
     Flag(("--std",), "training", "std", float, "Standard deviation of the channels.", 3),
     Flag(("--img-size",), "training", "img_size", int, "Side of the image in pixels."),
     Flag(("--epochs",), "training", "epochs", int, "Most epochs of a trial."),
     Flag(("--patience",), "training", "patience", int,
          "Epochs without a better validation accuracy before a trial ends early; 0: never."),
+    Flag(("--views",), "training", "views", int,
+         "Fixed strengths of augmentation before frozen layers, shared by all trials; "
+         "0: augment anew in each epoch."),
     Flag(("--val-share",), "training", "val_share", float,
          "Share split off for validation where the data has no such split."),
     Flag(("--test-share",), "training", "test_share", float,
@@ -149,7 +155,7 @@ class _Parsed(click.ParamType[Any]):
             self.fail(str(error), param, ctx)
 
 
-_NAMES = {seconds: "time", _models: "names", _value: "value", _strength: "strength"}
+_NAMES = {seconds: "time", size: "size", _models: "names", _value: "value", _strength: "strength"}
 
 
 def with_flags(*groups: tuple[Flag, ...]) -> Callable[[Any], Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from evoft.genome import Value
 from evoft.header import Header
 from evoft.lineage import Population, Store
 from evoft.run import Evolution
+from evoft.scratch import Scratch
 from evoft.search.evolution import Search
 from evoft.search.space import SearchSpace
 from evoft.settings import RunSettings, Settings
@@ -30,6 +32,8 @@ from evoft.training.facts import BackboneFacts, Survey
 from evoft.training.fine_tuner import Expression, FineTuner, Pixels, Surveyor
 from evoft.trial import Stage
 from evoft.workers.local import LocalWorkers
+
+_logger = logging.getLogger(__name__)
 
 #: What workers import before the first of them starts.
 PRELOAD = (
@@ -140,6 +144,7 @@ class Preparation:
             trial_timeout=run.trial_timeout,
             stall_timeout=run.stall_timeout or _STALL,
         )
+        self._scratch: Scratch | None = None
         self._handed_on = False
 
     def __enter__(self) -> Preparation:
@@ -148,6 +153,8 @@ class Preparation:
     def __exit__(self, *_: object) -> None:
         if not self._handed_on:
             self.workers.close()
+            if self._scratch is not None:
+                self._scratch.close()
 
     def plan(self, file: Path, space: SearchSpace) -> Plan:
         """Read the data while the workers' imports go on, then look at the backbones."""
@@ -184,12 +191,14 @@ class Preparation:
             labels=images.labels,
             splits={split: images.indices(split) for split in images.counts()},
             classes=len(images.classes),
+            fingerprint=images.fingerprint,
         )
 
     def run(self, plan: Plan, express: Expression, pixels: Pixels, store: Store) -> FineTuning:
         """Return the run, ready to go on."""
         settings = plan.settings
-        tuner = FineTuner(settings.training, express, pixels, checkpoints_of(plan.file))
+        cache = self._make_cache() if settings.training.cache_size else None
+        tuner = FineTuner(settings.training, express, pixels, checkpoints_of(plan.file), cache)
         self.workers.retarget(tuner, plan.devices)
         search = Search(
             plan.space,
@@ -200,7 +209,21 @@ class Preparation:
         )
         evolution = Evolution(search, store, lambda genome: express(genome).to_dict())
         self._handed_on = True
-        return FineTuning(plan, evolution, self.workers)
+        return FineTuning(plan, evolution, self.workers, self._scratch)
+
+    def _make_cache(self) -> Path | None:
+        """Return the folder in which workers share features; None where it cannot be made."""
+        try:
+            self._scratch = Scratch()
+        except OSError as error:
+            _logger.warning(
+                "features are not shared (%s): each worker keeps its own in memory; name a folder "
+                "that can be written to by TMPDIR",
+                error,
+            )
+            return None
+        self.workers.bequeath(self._scratch.path)
+        return self._scratch.path
 
 
 def _telling(progress: Progress, total: int) -> Callable[[int], None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from evoft.fine_tuning.standing import best_run, candidates, verdict_of
 from evoft.individual import Generation
 from evoft.lineage import Population, Store
 from evoft.run import Evolution, Observe, drive, final_trials, finalists, run_all
+from evoft.scratch import Scratch
 from evoft.training.fine_tuner import checkpoint_path
 from evoft.trial import Stage, TrialKey
 from evoft.verdict import Verdict
@@ -24,22 +26,27 @@ from evoft.workers.local import LocalWorkers
 class FineTuning:
     """A run in its stages: ``plan``, then ``generations``, ``finals``, ``judge`` and ``export``.
 
-    Use it as a context manager: leaving it ends the workers and brings the file up to date.
+    Use it as a context manager: leaving it ends the workers, removes the features that
+    they shared, and brings the file up to date.
     """
 
-    def __init__(self, plan: Plan, evolution: Evolution, workers: LocalWorkers) -> None:
+    def __init__(
+        self, plan: Plan, evolution: Evolution, workers: LocalWorkers, scratch: Scratch | None
+    ) -> None:
         self.plan = plan
         self.evolution = evolution
         self._workers = workers
+        self._scratch = scratch
 
     def __enter__(self) -> FineTuning:
         return self
 
     def __exit__(self, *_: object) -> None:
-        try:
+        with contextlib.ExitStack() as stack:
+            stack.callback(self.evolution.close)
+            if self._scratch is not None:
+                stack.callback(self._scratch.close)
             self._workers.close()
-        finally:
-            self.evolution.close()
 
     @property
     def checkpoints(self) -> Path:

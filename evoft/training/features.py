@@ -1,29 +1,38 @@
 """Features: what a frozen prefix gives for a split's images, computed once for all trials.
 
-Images that are the same in every epoch (those of validation, and those of training where a recipe
-changes none) pass through the frozen layers once in a worker's life, not once an epoch and trial.
+Images of which there is a fixed number of versions (those of validation have one, those of training
+as many as a recipe may draw views) pass through the frozen layers once in a run, not once an epoch
+and trial.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
-from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import timm
 import torch
 from torch import Tensor, nn
 
 from evoft.recipe import Recipe
 from evoft.training.examples import Examples
+from evoft.training.optimization import Precision
 from evoft.training.prefix import Plan, Split, Suffix, Whole, split
+from evoft.training.store import FeatureStore, address
+from evoft.training.views import KINDS, UNCHANGED, View, possible, render
 
 _logger = logging.getLogger(__name__)
 
 #: Images that pass through the prefix at a time.  Kernels choose their blocks by the batch, so
 #: that only one size gives every worker the same bits.
 _BATCH = 256
-#: Most bytes of features that a worker keeps; the least recently used go first.
-_MOST = 512 * 2**20
+#: Share of a GPU's memory that a trial's features of one split may take; else they stay with the
+#: processor, and batches of them are moved.  They go with the trial: how much memory the next one
+#: finds must not depend on those before it.
+_SHARE = 1 / 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +40,44 @@ class Features:
     """A split's images as the frozen prefix leaves them, and the model from there on."""
 
     suffix: Suffix
-    #: ``(images, ...)``, one tensor for each value at the cut, in the order of the split.
-    values: tuple[Tensor, ...]
+    #: For each view that may be drawn, ``(images, ...)`` tensors, one for each value at the cut, in
+    #: the order of the split.
+    values: tuple[tuple[Tensor, ...], ...]
+    #: How many numbers of views there are to draw from; see ``views.choose``.
+    views: int = 1
 
-    def batch(self, chosen: Tensor) -> tuple[Tensor, ...]:
-        """Return what is kept of some images, ``(batch, ...)`` each."""
-        return tuple(value[chosen] for value in self.values)
+    def batch(self, chosen: Tensor, drawn: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Return what is kept of some images, ``(batch, ...)`` each.
+
+        Args:
+            chosen: ``(batch,)``: which images.
+            drawn: ``(batch,)``: which of ``values`` for each; None: the first.
+        """
+        if drawn is None or len(self.values) == 1:
+            return tuple(
+                value[chosen.to(value.device)].to(chosen.device) for value in self.values[0]
+            )
+        # An image at a time: a batch has about as many views as images, and this copies once.
+        rows = list(zip(drawn.tolist(), chosen.tolist(), strict=True))
+        return tuple(
+            torch.stack([self.values[view][at][image] for view, image in rows]).to(chosen.device)
+            for at in range(len(self.values[0]))
+        )
 
 
 class FeatureCache:
-    """The plans and features of one worker, for one data set and one set of start weights."""
+    """The plans of one worker, and the features that it shares with the others.
 
-    def __init__(self, most: int = _MOST) -> None:
-        self._most = most
+    Args:
+        store: Where the features are.
+        sources: For each backbone, as plain JSON data, what features follow from beside the cut:
+            the images, how they are prepared, and the weights.
+    """
+
+    def __init__(self, store: FeatureStore, sources: Mapping[str, Mapping[str, Any]]) -> None:
+        self._store = store
+        self._sources = sources
         self._plans: dict[tuple[object, ...], Plan | Whole] = {}
-        self._kept: OrderedDict[tuple[str, str, str], tuple[Tensor, ...]] = OrderedDict()
 
     def parts(self, model: nn.Module, recipe: Recipe, examples: Examples) -> Split | None:
         """Return a frozen model in two parts; None where it trains whole.
@@ -73,40 +105,144 @@ class FeatureCache:
                 _logger.info("%s trains whole: %s", recipe.model, found.reason)
         return None if isinstance(plan, Whole) else plan.bind(model)
 
-    def features(
-        self, parts: Split | None, model: str, name: str, examples: Examples
+    def unchanged(
+        self,
+        parts: Split | None,
+        model: str,
+        examples: Examples,
+        alive: Callable[[], None] = lambda: None,
     ) -> Features | None:
-        """Return the features of a split; None where they are too large to keep.
+        """Return the features of a split's images as they are; None where they are not kept.
 
         Args:
             parts: The model in two parts.
-            model: The backbone's name, which stands for its weights.
-            name: The split's name.
-            examples: Its images.
+            model: The backbone's name, one of ``sources``.
+            examples: The split's images.
+            alive: Called as a sign of life while they are computed, here or elsewhere.
         """
-        if parts is None or parts.bytes_per_image * len(examples) > self._most:
+        if parts is None or not self._fits(parts, model, len(examples)):
             return None
-        key = (model, parts.plan.key, name)
-        if key not in self._kept:
-            self._make_room(parts.bytes_per_image * len(examples))
-            self._kept[key] = _compute(parts, examples)
-        self._kept.move_to_end(key)
-        return Features(parts.suffix, self._kept[key])
+        values = self._values(parts, model, examples, _Rendered(UNCHANGED, 1, None), alive)
+        return Features(parts.suffix, _placed((values,), examples.pixels.device))
 
-    def _make_room(self, needed: int) -> None:
-        sizes = {key: sum(v.nbytes for v in values) for key, values in self._kept.items()}
-        total = sum(sizes.values())
-        for key, size in sizes.items():
-            if total + needed <= self._most:
-                return
-            del self._kept[key]
-            total -= size
+    def drawn(
+        self,
+        parts: Split | None,
+        recipe: Recipe,
+        examples: Examples,
+        views: int,
+        precision: Precision | None,
+        alive: Callable[[], None] = lambda: None,
+    ) -> Features | None:
+        """Return the features of each view that a recipe may draw; None where it trains whole.
+
+        Whether they are kept depends on how many views there are for any recipe, not on what is
+        kept already, so that a trial is the same whatever the worker did before.
+
+        Args:
+            parts: The model in two parts.
+            recipe: What the model is trained by.
+            examples: The split's images.
+            views: How many numbers of views there are; with 0, only images that the recipe leaves
+                as they are have features.
+            precision: That the model trains in.
+            alive: Called as a sign of life while they are computed, here or elsewhere.
+        """
+        if parts is None or (recipe.changes_images and not views):
+            return None
+        if (recipe.mixup or recipe.cutmix) and not all(d.is_floating_point for d in parts.dtypes):
+            return None
+        wanted = possible(recipe, max(1, views))
+        versions = len(examples) if wanted == (UNCHANGED,) else KINDS * views * len(examples)
+        if not self._fits(parts, recipe.model, versions):
+            return None
+        values = tuple(
+            self._values(parts, recipe.model, examples, _Rendered(view, views, precision), alive)
+            for view in wanted
+        )
+        return Features(parts.suffix, _placed(values, examples.pixels.device), views)
+
+    def _fits(self, parts: Split, model: str, images: int) -> bool:
+        what = f"what frozen layers of {model} make of {images} images"
+        return self._store.fits(parts.bytes_per_image * images, what)
+
+    def _values(
+        self,
+        parts: Split,
+        model: str,
+        examples: Examples,
+        rendered: _Rendered,
+        alive: Callable[[], None],
+    ) -> tuple[Tensor, ...]:
+        facts = {
+            **self._sources[model],
+            **_kernels(examples.pixels.device),
+            "cut": parts.plan.key,
+            "places": hashlib.sha256(examples.places.cpu().numpy().tobytes()).hexdigest(),
+            "view": rendered.view.key(rendered.views),
+            "precision": str(rendered.precision and rendered.precision.dtype),
+        }
+        return self._store.get(
+            address(facts),
+            len(examples),
+            lambda: compute(parts, examples, rendered.view, rendered.views, rendered.precision),
+            alive,
+        )
 
 
-def _compute(parts: Split, examples: Examples) -> tuple[Tensor, ...]:
-    places = torch.arange(len(examples), device=examples.pixels.device)
-    batches = [
-        parts.prefix(examples.normalise(examples.batch(places[first : first + _BATCH])))
-        for first in range(0, len(examples), _BATCH)
-    ]
-    return tuple(torch.cat(values) for values in zip(*batches, strict=True))
+@dataclass(frozen=True, slots=True)
+class _Rendered:
+    """How images come to the prefix."""
+
+    view: View
+    views: int
+    precision: Precision | None
+
+
+def _kernels(device: torch.device) -> dict[str, str]:
+    """Return whose kernels compute: others may round otherwise."""
+    cuda = device.type == "cuda"
+    name = torch.cuda.get_device_name(device) if cuda else torch.backends.cpu.get_cpu_capability()
+    return {"device": name, "torch": torch.__version__, "timm": timm.__version__}
+
+
+def _placed(
+    values: tuple[tuple[Tensor, ...], ...], device: torch.device
+) -> tuple[tuple[Tensor, ...], ...]:
+    """Return the values of all views on the device, or where they are if they are too large."""
+    if device.type != "cuda":
+        return values
+    size = sum(value.nbytes for view in values for value in view)
+    if size > _SHARE * torch.cuda.get_device_properties(device).total_memory:
+        return values
+    return tuple(tuple(value.to(device) for value in view) for view in values)
+
+
+def compute(
+    parts: Split, examples: Examples, view: View, views: int, precision: Precision | None
+) -> Iterator[tuple[Tensor, ...]]:
+    """Yield what the prefix gives for a view of a split, in its order and in batches of one size.
+
+    Args:
+        parts: The model in two parts.
+        examples: The split's images.
+        view: Which view of them.
+        views: How many numbers of views there are.
+        precision: Of mixed precision, whose types the values have; None: float32.
+
+    Yields:
+        ``(batch, ...)`` for each value at the cut.
+    """
+    device = examples.pixels.device
+    places = torch.arange(len(examples), device=device)
+    for first in range(0, len(examples), _BATCH):
+        images = render(examples.batch(places[first : first + _BATCH]), view, views, first)
+        # As images lie that are not changed, which is what the model was split for.
+        images = images.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(
+            device.type,
+            dtype=precision.dtype if precision else None,
+            enabled=precision is not None,
+        ):
+            values = parts.prefix(examples.normalise(images))
+        yield values

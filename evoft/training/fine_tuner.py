@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import torch
 
     from evoft.training.examples import Examples
+    from evoft.training.features import FeatureCache
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,8 @@ class Pixels:
     #: Places of each split's images, by the split's name.
     splits: Mapping[str, NDArray[np.int64]]
     classes: int
+    #: Digest of the images and of how they are split.
+    fingerprint: str = ""
 
 
 @dataclass
@@ -116,6 +119,8 @@ class FineTuner:
     pixels: Pixels
     #: Where checkpoints go; None keeps none.
     checkpoints: Path | None
+    #: Folder of the features that a run's workers share; None: each keeps its own.
+    cache: Path | None = None
     _kept: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     def evaluate(self, trial: Trial) -> Outcome:
@@ -132,7 +137,7 @@ class FineTuner:
             torch.cuda.reset_peak_memory_stats(device)
         try:
             model = self.start(recipe, trial.seed).to(device)
-            train, val = self._splits(model, recipe)
+            train, val = self._splits(model, recipe, lambda: trial.report(0))
             trained = fine_tune(
                 model,
                 recipe,
@@ -236,22 +241,42 @@ class FineTuner:
             replace=replace,
         )
 
-    def _splits(self, model: torch.nn.Module, recipe: Recipe) -> tuple[Examples, Examples]:
+    def _splits(
+        self, model: torch.nn.Module, recipe: Recipe, alive: Callable[[], None]
+    ) -> tuple[Examples, Examples]:
         """Return the images of training and validation, with the features that can be shared."""
-        from evoft.training.features import FeatureCache
         from evoft.training.freezing import freeze
+        from evoft.training.optimization import Precision
 
         train, val = self._examples(recipe.model, "train"), self._examples(recipe.model, "val")
         # Frozen layers that started from random weights are other layers in each trial.
         if not recipe.freeze_depth or not self.express.facts[recipe.model].weights:
             return train, val
-        cache: FeatureCache = self._keep(("features", ""), FeatureCache)
+        cache = self._feature_cache()
         freeze(model, recipe.freeze_depth)
         parts = cache.parts(model, recipe, val)
-        val = replace(val, features=cache.features(parts, recipe.model, "val", val))
-        if not recipe.changes_images:
-            train = replace(train, features=cache.features(parts, recipe.model, "train", train))
-        return train, val
+        precision = Precision.of(the_device()) if self.settings.amp else None
+        views = self.settings.views
+        drawn = cache.drawn(parts, recipe, train, views, precision, alive)
+        unchanged = cache.unchanged(parts, recipe.model, val, alive)
+        return replace(train, features=drawn), replace(val, features=unchanged)
+
+    def _feature_cache(self) -> FeatureCache:
+        from evoft.training.features import FeatureCache
+        from evoft.training.store import FeatureStore
+
+        def make() -> FeatureCache:
+            sources = {
+                name: {
+                    "images": self.pixels.fingerprint,
+                    "preprocessing": asdict(facts.preprocessing),
+                    "weights": facts.weights,
+                }
+                for name, facts in self.express.facts.items()
+            }
+            return FeatureCache(FeatureStore(self.cache, self.settings.cache_size), sources)
+
+        return self._keep(("features", ""), make)  # type: ignore[no-any-return]
 
     def _keep(self, key: tuple[str, str], make: Any) -> Any:
         if key not in self._kept:

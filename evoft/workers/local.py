@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any
 
 import cloudpickle
@@ -123,6 +124,10 @@ class LocalWorkers:
         for worker in list(self._workers.values()):  # they were forked before it was there
             self._kill(worker)
         return shared, here
+
+    def bequeath(self, folder: Path) -> None:
+        """Have a `Scratch` folder removed after the last worker, even if this process is killed."""
+        self._nursery.ask({"do": "bequeath", "folder": str(folder)})
 
     def submit(self, trial: Trial) -> None:
         """Start a trial on an idle slot.

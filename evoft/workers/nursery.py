@@ -5,7 +5,7 @@ the modules it is told to, once (torch and timm take five seconds), then forks a
 which takes a tenth of one.  It is not multiprocessing's fork server because that imports the
 user's ``__main__`` again, which runs a script without a ``__main__`` guard a second time.
 
-It dies with its parent, and its workers die with it.
+It dies with its parent, and its workers die with it; then it removes what the parent bequeathed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ import socket
 import sys
 import time
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
+
+from evoft.scratch import remove
 
 _MESSAGE = 1 << 20
 _PR_SET_PDEATHSIG = 1
@@ -34,8 +37,9 @@ def main() -> None:
     control = socket.socket(fileno=int(sys.argv[1]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     children: set[int] = set()
+    legacy: list[Path] = []
     try:
-        _serve(control, children)
+        _serve(control, children, legacy)
     finally:
         for pid in children:
             with contextlib.suppress(ProcessLookupError):
@@ -43,19 +47,21 @@ def main() -> None:
         for pid in children:  # or they would stay as zombies where nobody else waits for them
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, 0)
+        for folder in legacy:
+            remove(folder)
         # Not by way of the interpreter's end, where libraries tell of what they leak.
         sys.stderr.flush()
         os._exit(0)
 
 
-def _serve(control: socket.socket, children: set[int]) -> None:
+def _serve(control: socket.socket, children: set[int], legacy: list[Path]) -> None:
     while True:
         data, fds, _, _ = socket.recv_fds(control, _MESSAGE, 1)
         if not data:
             return
         request: dict[str, Any] = json.loads(data)
         try:
-            answer = _answer(request, fds, children, control)
+            answer = _answer(request, fds, children, legacy, control)
         except Exception as error:
             answer = {"error": f"{type(error).__name__}: {error}"}
         with contextlib.suppress(BrokenPipeError):
@@ -63,7 +69,11 @@ def _serve(control: socket.socket, children: set[int]) -> None:
 
 
 def _answer(
-    request: dict[str, Any], fds: list[int], children: set[int], control: socket.socket
+    request: dict[str, Any],
+    fds: list[int],
+    children: set[int],
+    legacy: list[Path],
+    control: socket.socket,
 ) -> dict[str, Any]:
     match request["do"]:
         case "prepare":
@@ -74,6 +84,9 @@ def _answer(
             return {}
         case "share":
             return {"fd": fds[0]}
+        case "bequeath":
+            legacy.append(Path(request["folder"]))
+            return {}
         case "fork":
             pid = os.fork()
             if pid == 0:

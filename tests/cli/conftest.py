@@ -60,10 +60,16 @@ class Commands:
 
     def __init__(self, folder: Path) -> None:
         self._tell = folder / "modules.txt"
+        #: Where temporary files go.
+        self.temporary = folder / "tmp"
+        self.temporary.mkdir()
         (folder / "sitecustomize.py").write_text(TELL)
+        # What is tested is the evoft that was imported here, wherever that is.
+        path = os.pathsep.join([str(folder), str(Path(evoft.__file__).parents[1])])
         self.environment = {
-            **os.environ, "PYTHONPATH": str(folder), "TELL_MODULES": str(self._tell),
-            "HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "hub"), "PYTHONWARNINGS": "default",
+            **os.environ, "PYTHONPATH": path, "TELL_MODULES": str(self._tell),
+            "TMPDIR": str(self.temporary), "HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "hub"),
+            "PYTHONWARNINGS": "default",
         }  # fmt: skip
 
     def start(self, *arguments: Any, cwd: Path) -> subprocess.Popen[str]:

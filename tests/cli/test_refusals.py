@@ -124,7 +124,7 @@ class TestSettings:
         ("flag", "value"),
         [("--epochs", "two"), ("--budget", "soon"), ("--aa", "augmix"),
          ("--lr", "fast"), ("--nosuch", "1"),
-         ("--trial-timeout", "-3s"), ("--mean", "0.5")],
+         ("--trial-timeout", "-3s"), ("--mean", "0.5"), ("--cache-size", "4X")],
     )  # fmt: skip
     def test_a_value_of_the_wrong_kind_shows_the_usage(self, cli, tmp_path, flag, value):
         done = cli("evolve", "digits", flag, value, cwd=tmp_path)

@@ -38,6 +38,7 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_happened(
     assert done.code == code, done.err
     assert len(children) >= 2  # the nursery and a worker
     assert gone(children)
+    assert list(cli.temporary.glob("evoft-*")) == []
     assert done.out.count("model  ") == 0
     if number != signal.SIGKILL:
         assert "Traceback" not in done.err
@@ -51,10 +52,31 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_happened(
     assert again.code == 0, again.err
     assert again.modules == ""
     assert lineage_of(file) == lineage_of(finished.file)
+    assert list(cli.temporary.glob("evoft-*")) == []
     names = {path.name for path in file.with_suffix(".checkpoints").iterdir()}
     assert names == {path.name for path in finished.file.with_suffix(".checkpoints").iterdir()}
     model = "pets.best/model.safetensors"
     assert (file.parent / model).read_bytes() == (finished.file.parent / model).read_bytes()
+
+
+def test_features_of_a_run_whose_processes_are_all_killed_go_with_the_next(
+    cli, finished, pets, lineage_of, tmp_path
+):
+    process = cli.start("evolve", pets, *SHORT, "--workers", 2, cwd=tmp_path)
+    while not list(cli.temporary.glob("evoft-*/*.features")):
+        assert process.poll() is None
+    family = psutil.Process(process.pid).children(recursive=True)
+    for one in [*family, process]:  # the nursery first, so that it removes nothing
+        one.kill()
+    cli.end(process)
+    assert gone(family)
+    (left,) = cli.temporary.glob("evoft-*")
+    file = tmp_path / "populations" / "pets.h5"
+    again = cli("resume", file, cwd=tmp_path)
+    assert again.code == 0, again.err
+    assert not left.exists()
+    assert list(cli.temporary.glob("evoft-*")) == []
+    assert lineage_of(file) == lineage_of(finished.file)
 
 
 def test_three_workers_give_what_one_gives(cli, finished, pets, lineage_of, tmp_path):

@@ -14,6 +14,7 @@ from evoft.cli.output import short
 from evoft.cli.space import space_toml
 from evoft.errors import EvoftError
 from evoft.fine_tuning.preparation import expression_of
+from evoft.quantities import size_text
 from evoft.recipe import Recipe
 from evoft.search.space import SearchSpace
 from evoft.settings import RunSettings, SearchSettings, Settings, TrainingSettings
@@ -50,7 +51,9 @@ def test_every_setting_is_documented_with_its_default_and_its_flag(name, record)
         for flag in flags.get(field.name, ()):
             assert flag in row or flag == "--device"
         if isinstance(field.default, int | float) and not isinstance(field.default, bool):
-            assert f"| {field.default:g} |" in row
+            is_size = field.name == "cache_size"
+            shown = size_text(field.default) if is_size else f"{field.default:g}"
+            assert f"| {shown} |" in row
 
 
 def test_the_exit_codes_are_documented():

@@ -54,6 +54,7 @@ def make_tuner() -> MakeTuner:
         checkpoints: Path | None = None,
         genes: Mapping[str, Any] = GENES,
         fixed: Mapping[str, Any] | None = None,
+        cache: Path | None = None,
     ) -> FineTuner:
         facts = {}
         for model in settings.models:
@@ -79,8 +80,10 @@ def make_tuner() -> MakeTuner:
                 {split: images.indices(split)[:40 if split == "train" else 30]
                  for split in images.counts()},
                 len(images.classes),
+                images.fingerprint,
             ),
             checkpoints,
+            cache,
         )  # fmt: skip
 
     return make

@@ -1,0 +1,48 @@
+"""Lengths of time and sizes as people write them."""
+
+from __future__ import annotations
+
+import math
+import re
+from fractions import Fraction
+
+from evoft.errors import SettingsError
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+
+
+def seconds(text: str) -> float:
+    """Return the seconds of a length of time as in ``90s``, ``30m``, ``1h30m``, ``2d`` or ``45``.
+
+    Raises:
+        SettingsError: Not a length of time, or not above zero.
+    """
+    parts = re.fullmatch(r"\s*((?:\d+(?:\.\d+)?\s*[smhd]\s*)+|\d+(?:\.\d+)?)\s*", text.lower())
+    total = 0.0
+    if parts:
+        for number, unit in re.findall(r"(\d+(?:\.\d+)?)\s*([smhd]?)", parts[1]):
+            total += float(number) * _UNITS[unit or "s"]
+    if not (parts and 0 < total < math.inf):
+        raise SettingsError(f"a length of time is written as 90s, 30m, 1h30m or 2d, not {text!r}")
+    return total
+
+
+def size(text: str) -> int:
+    """Return the bytes of a size as in ``512M``, ``4G``, ``1.5 GiB``, ``1T`` or ``4096``.
+
+    A unit stands for a power of 1024.
+
+    Raises:
+        SettingsError: Not a size.
+    """
+    parts = re.fullmatch(r"\s*([0-9]{1,18}(?:\.[0-9]{1,9})?)\s*([kmgt]?)(?:i?b)?\s*", text.lower())
+    if not parts:
+        raise SettingsError(f"a size is written as 512M, 4G, 1T or in bytes, not {text!r}")
+    return int(Fraction(parts[1]) * 1024 ** _POWERS[parts[2]])
+
+
+def size_text(count: int) -> str:
+    """Return a number of bytes for people, as `size` reads it: ``4G``, ``1.5M``, ``512``."""
+    power = max((p for p in range(5) if count >= 1024**p), default=0)
+    return f"{count / 1024**power:.4g}{' KMGT'[power].strip()}"

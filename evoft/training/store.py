@@ -1,0 +1,273 @@
+"""The store of features: computed once, by whichever worker needs them first, mapped by all.
+
+Entries are files in a folder of the run, so that the system's page cache is the memory that workers
+share and the disk takes what does not fit.  An entry's name is the digest of all that its values
+follow from: another image, weight, size or precision is another entry.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from evoft.quantities import size_text
+from evoft.training.entries import DamagedEntryError, Layout, mapped, open_entry, use, write
+
+_logger = logging.getLogger(__name__)
+
+#: Yields the values of all images in their order, batch after batch: ``(batch, ...)`` each.
+Compute = Callable[[], Iterator[tuple[Tensor, ...]]]
+
+#: Suffixes of finished entries, and of those that a process is writing or died writing.
+_DONE, _PART = ".features", ".part"
+#: Seconds between two looks at what another worker is computing.
+_LOOK = 0.02
+#: Where the file system cannot reserve room.
+_CANNOT = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
+
+
+def address(facts: Mapping[str, Any]) -> str:
+    """Return the name of an entry: the SHA-256 of plain JSON data that its values follow from."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+class FeatureStore:
+    """Values by their address, as one worker finds them.
+
+    Args:
+        folder: Where the run's entries are; None: each process keeps its own in memory.
+        limit: Most bytes of entries; the least recently used go first.  0 keeps nothing.
+    """
+
+    def __init__(self, folder: Path | None, limit: int) -> None:
+        self.limit = limit
+        self._folder = folder
+        #: What could not be shared.
+        self._own: OrderedDict[str, tuple[Tensor, ...]] = OrderedDict()
+        self._said: set[str] = set()
+
+    def fits(self, needed: int, what: str = "an entry") -> bool:
+        """Tell whether so many bytes may be kept at all; says so, once, where they may not."""
+        if needed > self.limit > 0:
+            self._say(
+                "limit",
+                f"the cache of {size_text(self.limit)} is too small for {what} "
+                f"({size_text(needed)}), which is computed whenever it is needed, as is all that "
+                "does not fit: a larger --cache-size would keep it",
+            )
+        return needed <= self.limit
+
+    def get(
+        self, name: str, images: int, compute: Compute, alive: Callable[[], None] = lambda: None
+    ) -> tuple[Tensor, ...]:
+        """Return the values of all images, ``(images, ...)`` each, computing them if need be.
+
+        What cannot be shared (the disk is full, or the limit too small) is kept in this process's
+        memory, under the same limit, and said once.
+
+        Args:
+            name: The entry's `address`.
+            images: How many there are.
+            compute: Makes the values; called again if sharing them fails half-way.
+            alive: Called as a sign of life between batches and while another worker computes.
+        """
+        if name in self._own:
+            self._own.move_to_end(name)
+            return self._own[name]
+        if self._folder is not None and self.limit and images:
+            try:
+                values = self._shared(self._folder / name, images, compute, alive)
+            except ConnectionError:  # nobody is there to hear that we live
+                raise
+            except OSError as error:
+                values = None
+                self._say(
+                    "disk",
+                    f"features cannot be shared in {self._folder} ({error.strerror or error}); "
+                    "each worker keeps its own in memory: make room there, or name another folder "
+                    "by TMPDIR",
+                )
+            if values is not None:
+                return values
+        batches = ([value.cpu() for value in batch] for batch in _living(compute(), alive))
+        values = tuple(torch.cat(parts) for parts in zip(*batches, strict=True))
+        self._keep(name, values)
+        return values
+
+    def _shared(
+        self, path: Path, images: int, compute: Compute, alive: Callable[[], None]
+    ) -> tuple[Tensor, ...] | None:
+        """Return an entry, made here or by another worker; None where it has no room."""
+        done, part = path.with_name(path.name + _DONE), path.with_name(path.name + _PART)
+        while True:
+            try:
+                values = open_entry(done, path.name)
+            except DamagedEntryError as damage:
+                _logger.warning("an entry of the feature cache is computed again: %s", damage)
+                done.unlink(missing_ok=True)
+                continue
+            if values is not None:
+                return values
+            with _held(part, alive) as descriptor:
+                finished = False
+                try:
+                    if done.exists():  # another worker was at it, and we waited
+                        continue
+                    os.truncate(descriptor, 0)  # what a killed worker left
+                    layout = self._fill(descriptor, part, images, _living(compute(), alive), alive)
+                    if layout is None:
+                        return None
+                    use(descriptor)
+                    part.rename(done)
+                    finished = True  # the name may be another worker's from here on
+                    return mapped(descriptor, layout)
+                finally:
+                    if not finished:
+                        part.unlink(missing_ok=True)
+
+    def _fill(
+        self,
+        descriptor: int,
+        part: Path,
+        images: int,
+        batches: Iterator[tuple[Tensor, ...]],
+        alive: Callable[[], None],
+    ) -> Layout | None:
+        first = next(batches)
+        layout = Layout.of(part.stem, first, images)
+        if not self.fits(layout.size):
+            return None
+        with _held(part.with_name("lock"), alive):
+            if not self._make_room(layout.size, part):
+                return None
+            os.truncate(descriptor, layout.size)  # so that others count it
+        _reserve(descriptor, layout.size)
+        write(descriptor, layout, chain([first], batches))
+        return layout
+
+    def _make_room(self, needed: int, part: Path) -> bool:
+        """Evict what was not used for longest; False where others are writing too much."""
+        room = self.limit - needed
+        entries = []
+        for path in part.parent.iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                if path.suffix == _DONE:
+                    stat = path.stat()
+                    entries.append((stat.st_mtime_ns, path, stat.st_size))
+                elif path.suffix == _PART and path != part and not _abandoned(path):
+                    room -= path.stat().st_size
+        taken = sum(size for *_, size in entries)
+        for _, path, size in sorted(entries):
+            if taken <= room:
+                break
+            path.unlink(missing_ok=True)
+            taken -= size
+        return taken <= room
+
+    def _keep(self, name: str, values: tuple[Tensor, ...]) -> None:
+        self._own[name] = values
+        sizes = {k: sum(value.nbytes for value in kept) for k, kept in self._own.items()}
+        while sum(sizes.values()) > self.limit:
+            oldest, _ = self._own.popitem(last=False)
+            del sizes[oldest]
+
+    def _say(self, kind: str, text: str) -> None:
+        """Warn, unless this worker or another of the run has."""
+        if kind in self._said:
+            return
+        self._said.add(kind)
+        if self._folder is not None:
+            try:
+                (self._folder / f"said-{kind}").touch(exist_ok=False)
+            except FileExistsError:
+                return
+            except OSError:  # then each worker says it
+                pass
+        _logger.warning("%s", text)
+
+
+def _living(
+    batches: Iterator[tuple[Tensor, ...]], alive: Callable[[], None]
+) -> Iterator[tuple[Tensor, ...]]:
+    for batch in batches:
+        alive()
+        yield batch
+
+
+@contextlib.contextmanager
+def _held(path: Path, alive: Callable[[], None]) -> Iterator[int]:
+    """Hold a file's lock, the file made if need be; it is free again when the process dies.
+
+    Yields:
+        The file's descriptor.
+    """
+    while True:
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            while not _lock(descriptor):
+                alive()
+                time.sleep(_LOOK)
+            if _is_at(descriptor, path):
+                yield descriptor
+                return
+        finally:
+            # A mapping keeps the file open, so that closing alone would not free it.
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+            os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Tell whether a file still has the name under which it was opened."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _abandoned(path: Path) -> bool:
+    """Remove what a dead worker did not finish; False for what a living one is writing."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        if not _lock(descriptor):
+            return False
+        if _is_at(descriptor, path):
+            path.unlink()
+        return True
+    finally:
+        os.close(descriptor)
+
+
+def _reserve(descriptor: int, size: int) -> None:
+    """Take room on the disk at once.
+
+    Raises:
+        OSError: There is not that much.
+    """
+    if hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+        except OSError as error:
+            if error.errno not in _CANNOT:
+                raise

@@ -1,0 +1,128 @@
+"""Features in a run's store: computed once for all workers, and never of other data."""
+
+from dataclasses import replace
+
+import pytest
+
+from evoft.settings import TrainingSettings
+from evoft.training import features
+from evoft.training.backbone import digest
+from evoft.training.fine_tuner import FineTuner
+from evoft.trial import Trial
+
+CLEAN = {"augment": 0.0, "hflip": 0.0, "reprob": 0.0, "mixup": 0.0, "cutmix": 0.0}
+
+
+@pytest.fixture
+def prefixed(monkeypatch):
+    """Return how many images passed through a prefix, a number a batch, checks left aside."""
+    counts = []
+    real = features.compute
+
+    def counted(*arguments):
+        for values in real(*arguments):
+            counts.append(len(values[0]))
+            yield values
+
+    monkeypatch.setattr(features, "compute", counted)
+    return counts
+
+
+def tuner_with(make_tuner, folder, cache=None, **settings):
+    return make_tuner(TrainingSettings(epochs=2, **settings), folder, cache=cache)
+
+
+def trial(space, number=1, **genes):
+    return Trial(number, space.complete({"batch_size": 8, "freeze_depth": 0.5, **genes}), 5)
+
+
+def same_but_for_cost(one, other):
+    return replace(one, peak_memory=0) == replace(other, peak_memory=0)
+
+
+def test_workers_share_what_one_of_them_computed(make_tuner, space, tmp_path, prefixed):
+    (cache := tmp_path / "cache").mkdir()
+    asked = trial(space, 1, **CLEAN)
+    outcomes = []
+    for name in ("a", "b"):
+        tuner = tuner_with(make_tuner, tmp_path / name, cache)
+        outcomes.append(tuner.evaluate(asked))
+    images = sum(len(tuner.pixels.splits[split]) for split in ("train", "val"))
+    assert sum(prefixed) == images
+    assert len(list(cache.iterdir())) == 3  # train's, validation's and the lock
+    alone = tuner_with(make_tuner, tmp_path / "c").evaluate(asked)
+    assert sum(prefixed) == 2 * images
+    assert same_but_for_cost(outcomes[0], alone)
+    assert same_but_for_cost(outcomes[1], alone)
+
+
+def test_what_is_evicted_is_computed_again_with_the_same_bits(
+    make_tuner, space, tmp_path, prefixed
+):
+    trials = [
+        trial(space, n, freeze_depth=depth, **CLEAN) for n, depth in enumerate((0.5, 0.75, 0.5))
+    ]
+    results, passed, room = [], [], 2**30
+    for number in range(2):
+        (cache := tmp_path / f"cache {number}").mkdir()
+        tuner = tuner_with(make_tuner, tmp_path / str(number), cache, cache_size=room)
+        results.append([tuner.evaluate(asked) for asked in trials])
+        passed.append(sum(prefixed))
+        taken = sum(path.stat().st_size for path in cache.iterdir())
+        assert 0 < taken <= room
+        room = taken - 1
+    assert passed[1] - passed[0] > passed[0]
+    for one, other in zip(*results, strict=True):
+        assert same_but_for_cost(one, other)
+
+
+def test_another_image_weight_size_or_split_is_another_entry(make_tuner, space, tmp_path):
+    (cache := tmp_path / "cache").mkdir()
+
+    def entries(tuner, express=None, **pixels):
+        tuner = replace(tuner, pixels=replace(tuner.pixels, **pixels), _kept={})
+        if express is not None:
+            tuner = replace(tuner, express=express)
+        recipe = tuner.express(trial(space, **CLEAN).genome)
+        tuner._splits(tuner.start(recipe, 0), recipe, lambda: None)
+        return {path.name for path in cache.glob("*.features")}
+
+    tuner = tuner_with(make_tuner, tmp_path, cache)
+    seen = entries(tuner)
+    assert entries(tuner) == seen
+    assert len(seen) == 2  # training's and validation's
+    val = tuner.pixels.splits["val"]
+    larger = tuner_with(make_tuner, tmp_path, cache, img_size=40)
+    darker = tuner_with(make_tuner, tmp_path, cache, mean=(0.1, 0.1, 0.1))
+    for changed in (
+        {"tuner": tuner, "fingerprint": "another"},
+        {"tuner": tuner, "splits": {**tuner.pixels.splits, "val": val[::-1].copy()}},
+        {"tuner": larger},
+        {"tuner": darker},
+    ):
+        now = entries(**changed)
+        assert len(now) > len(seen)
+        seen = now
+    facts = tuner.express.facts["embedded"]
+    start = FineTuner._start_weights
+
+    def shifted(self, model):
+        return {name: value + 1e-3 for name, value in start(tuner, model).items()}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FineTuner, "_start_weights", shifted)
+        other = replace(facts, weights=digest(shifted(tuner, "embedded")))
+        now = entries(tuner, replace(tuner.express, facts={"embedded": other}))
+    assert len(now) > len(seen)
+
+
+def test_what_is_too_large_is_not_kept_and_said_once(make_tuner, space, tmp_path, prefixed, caplog):
+    (cache := tmp_path / "cache").mkdir()
+    for number in range(2):
+        tuner = tuner_with(make_tuner, tmp_path, cache, cache_size=1000)
+        tuner.evaluate(trial(space, number))
+        tuner.evaluate(trial(space, number, **CLEAN))
+    assert prefixed == []
+    (message,) = caplog.messages
+    assert message.startswith("the cache of 1000 is too small for ")
+    assert "--cache-size" in message
