@@ -184,6 +184,7 @@ LENT = {
     "training/backbone.py": {"torch.manual_seed"},
     # What is traced or checked draws from torch's own state, which is put back as it was.
     "training/prefix.py": {"torch.manual_seed", "torch.random.fork_rng"},
+    "training/linear.py": {"torch.manual_seed", "torch.random.fork_rng"},
     "training/tracing.py": {"torch.get_rng_state", "torch.set_rng_state"},
 }
 #: torch's functions that draw from its global generator unless they are given one.
