@@ -1,18 +1,14 @@
-"""Linear heads that train together: as alone to the bit, and as the ordinary way but for rounding."""
+"""Linear heads that train together: alone to the bit, the ordinary way but for rounding."""
 
 from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from evoft.outcome import Status
 from evoft.settings import TrainingSettings
-from evoft.training.company import HEAD_OPTIMIZERS
 from evoft.training.fine_tuner import FineTuner, checkpoint_path
-from evoft.training.head_steps import _STEPS, multiply, room
 from evoft.trial import Trial
 
 CLEAN = {"augment": 0.0, "hflip": 0.0, "reprob": 0.0, "mixup": 0.0, "cutmix": 0.0}
