@@ -14,6 +14,7 @@ from evoft.training.augmentation import Dice, augment
 from evoft.training.examples import Examples
 from evoft.training.mixing import mix
 from evoft.training.optimization import Inputs
+from evoft.training.views import choose
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Feed:
         self._recipe = recipe
         self._order = Dice(derive(seed, "order"), torch.device("cpu"))
         self._dice = Dice(derive(seed, "augment"), train.pixels.device)
+        self._drawn = Dice(derive(seed, "views"), torch.device("cpu"))
         #: Images in a batch.
         self.batch = min(recipe.batch_size, len(train))
         #: Batches in an epoch; what is left over waits for another epoch's order.
@@ -57,9 +59,9 @@ class Feed:
 
     @property
     def pools(self) -> tuple[Tensor, ...]:
-        """What a frozen prefix made of the images, ``(images, ...)``, if it is one value each."""
+        """What a frozen prefix made of each view, ``(images, ...)``: the first value at the cut."""
         features = self._train.features
-        return () if features is None else features.values
+        return () if features is None else tuple(values[0] for values in features.values)
 
     def draw(self) -> Drawn:
         """Draw the next epoch."""
@@ -67,6 +69,8 @@ class Feed:
         count = self.steps * self.batch
         places = self._order.order(len(self._train))[:count].to(device)
         views = torch.zeros_like(places)
+        if (features := self._train.features) is not None:
+            views = choose(self._recipe, features.views, count, self._drawn).to(device)
         shape = self.steps, self.batch
         labels = self._train.labels[places]
         return Drawn(places.view(shape), views.view(shape), labels.view(shape))
@@ -83,14 +87,14 @@ class Feed:
             one; and labels ``(batch,)``, of the images before they were mixed.
         """
         drawn = self.draw()
-        for places, labels in zip(drawn.places, drawn.labels, strict=True):
-            inputs, targets = self._inputs(places, labels)
+        for places, views, labels in zip(drawn.places, drawn.views, drawn.labels, strict=True):
+            inputs, targets = self._inputs(places, views, labels)
             yield inputs, targets, labels
 
-    def _inputs(self, places: Tensor, labels: Tensor) -> tuple[Inputs, Tensor]:
+    def _inputs(self, places: Tensor, views: Tensor, labels: Tensor) -> tuple[Inputs, Tensor]:
         train, recipe = self._train, self._recipe
         if train.features is not None:
-            return self.mix(train.inputs(places), labels)
+            return self.mix(train.features.batch(places, views), labels)
         images = augment(train.batch(places), recipe, self._dice)
         mixed, targets = self.mix(images, labels)
         assert isinstance(mixed, Tensor)

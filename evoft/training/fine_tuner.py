@@ -133,7 +133,7 @@ class FineTuner:
         """
         recipe = self.express(trial.genome)
         facts = self.express.facts[recipe.model]
-        return company_of(recipe, facts, len(self.pixels.splits["train"]))
+        return company_of(recipe, facts, len(self.pixels.splits["train"]), self.settings.views)
 
     def evaluate(self, trial: Trial) -> Outcome:
         """Fine-tune by the trial's genome; write a checkpoint if it went well."""
@@ -215,7 +215,7 @@ class FineTuner:
             linear.names,
             Feed(train, recipe, trial.seed),
             Dropout(recipe.drop if linear.drops else 0.0, trial.seed),
-            Judges(val.features.values[0].float(), val.labels),
+            Judges(val.features.values[0][0].float(), val.labels),
             trial.report,
         )
 
@@ -315,12 +315,14 @@ class FineTuner:
 
     def _splits(self, parts: Split | None, recipe: Recipe) -> tuple[Examples, Examples]:
         """Return the images of training and validation, with the features that can be shared."""
+        from evoft.training.optimization import Precision
+
         train, val = self._examples(recipe.model, "train"), self._examples(recipe.model, "val")
-        cache = self._features
-        val = replace(val, features=cache.features(parts, recipe.model, "val", val))
-        if not recipe.changes_images:
-            train = replace(train, features=cache.features(parts, recipe.model, "train", train))
-        return train, val
+        precision = Precision.of(the_device()) if self.settings.amp else None
+        views = self.settings.views
+        drawn = self._features.drawn(parts, recipe, "train", train, views, precision)
+        unchanged = self._features.unchanged(parts, recipe.model, "val", val)
+        return replace(train, features=drawn), replace(val, features=unchanged)
 
     @property
     def _features(self) -> FeatureCache:

@@ -39,7 +39,7 @@ def linear_head(features: Features, drop: float) -> LinearHead | None:
     head = model.get_classifier()  # type: ignore[operator]
     if not isinstance(head, nn.Linear) or head.bias is None:
         return None
-    (value, *others) = features.values
+    (value, *others) = features.values[0]
     if others or value.shape[1:] != (head.in_features,) or not value.is_floating_point():
         return None
     named = {id(parameter): name for name, parameter in model.named_parameters()}
