@@ -223,7 +223,7 @@ class FineTuner:
         """Return the recipe's model as training finds it: start weights, a fresh classifier."""
         import torch
 
-        from evoft.training.backbone import build
+        from evoft.training.backbone import build, laid_out
 
         weights = self._keep(("weights", recipe.model), lambda: self._start_weights(recipe.model))
         torch.manual_seed(derive(seed, "classifier"))
@@ -236,7 +236,7 @@ class FineTuner:
             drop_path=recipe.drop_path,
         )
         model.load_state_dict(weights, strict=False)
-        return model
+        return laid_out(model)
 
     def _start_weights(self, model: str) -> dict[str, torch.Tensor]:
         from evoft.training.backbone import digest, start_weights
