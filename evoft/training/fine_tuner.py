@@ -180,7 +180,7 @@ class FineTuner:
         if self.company(trial) is not None and (head := self._head(trial, recipe)) is not None:
             return head
         model = self.start(recipe, trial.seed).to(the_device())
-        train, val = self._splits(self._parts(model, recipe), recipe)
+        train, val = self._splits(model, recipe)
         amp = self.settings.amp
         return fine_tune(model, recipe, train, val, trial.seed, report=trial.report, amp=amp)
 
@@ -197,7 +197,7 @@ class FineTuner:
             ("parts", f"{alike.model} {alike.drop}"),
             lambda: self._parts(self.start(alike, 0).to(the_device()), alike),
         )
-        train, val = self._splits(parts, recipe)
+        train, val = self._with_features(parts, recipe)
         if train.features is None or val.features is None:
             return None
         linear = self._keep(
@@ -313,8 +313,11 @@ class FineTuner:
         freeze(model, recipe.freeze_depth)
         return self._features.parts(model, recipe, self._examples(recipe.model, "val"))
 
-    def _splits(self, parts: Split | None, recipe: Recipe) -> tuple[Examples, Examples]:
+    def _splits(self, model: torch.nn.Module, recipe: Recipe) -> tuple[Examples, Examples]:
         """Return the images of training and validation, with the features that can be shared."""
+        return self._with_features(self._parts(model, recipe), recipe)
+
+    def _with_features(self, parts: Split | None, recipe: Recipe) -> tuple[Examples, Examples]:
         from evoft.training.optimization import Precision
 
         train, val = self._examples(recipe.model, "train"), self._examples(recipe.model, "val")

@@ -10,22 +10,34 @@ from torch import Generator, Tensor
 
 from evoft.seeds import derive
 from evoft.training.feed import Feed
-from evoft.training.head_steps import ROW
+from evoft.training.head_memory import ROW
 
 
 class Dropout:
-    """One trial's dropout before its head: what ``nn.Dropout`` would draw from the same seed."""
+    """One trial's dropout before its head: ``nn.Dropout`` in a tenth of its time.
+
+    Args:
+        rate: Of what is dropped, ``[0, 1)``, rounded to 1 / 65536.
+        seed: The trial's.
+    """
 
     def __init__(self, rate: float, seed: int) -> None:
-        self._rate = rate
+        #: Sixteen random bits keep a value from this number on.
+        self._dropped = round(rate * 2**16)
         self._generator = Generator().manual_seed(derive(seed, "layers"))
 
+    @property
+    def active(self) -> bool:
+        """Whether anything is dropped."""
+        return self._dropped > 0
+
     def apply(self, inputs: Tensor) -> None:
-        """Drop some of ``inputs``, in place."""
-        if self._rate:
-            kept = torch.empty(inputs.shape)
-            kept.bernoulli_(1.0 - self._rate, generator=self._generator)
-            inputs.mul_(kept.div_(1.0 - self._rate).to(inputs.device))
+        """Drop some of ``inputs`` and scale up the rest, in place."""
+        words = torch.empty(-(-inputs.numel() // 4), dtype=torch.int64)
+        words.random_(-(2**63), None, generator=self._generator)
+        bits = words.view(torch.int16)[: inputs.numel()].view(inputs.shape)
+        kept = bits >= self._dropped - 2**15
+        inputs.mul_(kept.to(inputs.device)).mul_(2**16 / (2**16 - self._dropped))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +83,8 @@ class Batches:
             rows[:, at] = drawn.places + self._first[at][drawn.views]
             labels[:, at] = drawn.labels
         mixing = [at for at, feed in enumerate(feeds) if feed.mixes]
+        both = zip(self._dropouts, self._inputs, strict=True)
+        dropping = [(dropout, inputs) for dropout, inputs in both if dropout.active]
         for step in range(len(rows)):
             torch.index_select(self._bank, 0, rows[step].flatten(), out=self._memory)
             self._targets.zero_().scatter_(1, labels[step][:, None], 1.0)
@@ -78,7 +92,7 @@ class Batches:
                 (mixed,), targets = feeds[at].mix((self._inputs[at],), labels[step, at])
                 self._inputs[at].copy_(mixed)
                 self._targets[at].copy_(targets.t())
-            for dropout, inputs in zip(self._dropouts, self._inputs, strict=True):
+            for dropout, inputs in dropping:
                 dropout.apply(inputs)
             yield Batch(self._inputs, self._targets, labels[step])
 

@@ -2,7 +2,7 @@
 
 A step of one head alone is a product of a few rows, which takes less time than asking for it does.
 Heads of one shape whose batches have one size take their steps together, each with its own images,
-weights, optimizer and rates, and each to the bit as it would alone; see ``head_steps``.
+weights, optimizer and rates, and each to the bit as it would alone; see ``head_memory``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from evoft.outcome import CurvePoint, Outcome, Status
 from evoft.recipe import Recipe
 from evoft.training.feed import Feed
 from evoft.training.head_inputs import Batch, Batches, Dropout
-from evoft.training.head_steps import Rates, Weights, column, multiply, room, step
+from evoft.training.head_memory import Weights, column, multiply, room
+from evoft.training.head_optimizers import Group
 from evoft.training.loop import Report, Trained
 from evoft.training.optimization import rate_factor
 
@@ -167,9 +168,13 @@ class _Company:
         recipes = [head.recipe for head in heads]
         device, batch, classes = heads[0].weight.device, heads[0].feed.batch, len(heads[0].bias)
         self._courses = courses
-        self._rates = Rates.of(recipes, device)
+        self._groups = Group.of(self._weights, recipes)
+        weights = self._weights
+        self._weight, self._bias = weights.matrix(weights.values), weights.bias(weights.values)
+        self._slope, self._tilt = weights.matrix(weights.slopes), weights.bias(weights.slopes)
         self._l1 = column([r.l1 for r in recipes], device).float()[:, :, None]
-        self._smoothing = column([r.smoothing for r in recipes], device)[:, :, None]
+        smoothing = column([r.smoothing for r in recipes], device)[:, :, None]
+        self._sharp, self._smooth = (1.0 - smoothing).float(), (smoothing / classes).float()
         self._batches = Batches([h.feed for h in heads], [h.dropout for h in heads], classes)
         self._logits = room(len(heads), classes, batch, device)[1]
         self._errors = room(len(heads), classes, batch, device)[1]
@@ -200,33 +205,31 @@ class _Company:
         heads = [course.head for course in self._courses]
         steps, batch = heads[0].feed.steps, heads[0].feed.batch
         device = self._logits.device
-        # (steps, heads, 1)
         lr = torch.stack([column(head.rates(epoch), device) for head in heads], dim=1)
+        courses = [group.course(lr, epoch * steps) for group in self._groups]
         losses = torch.zeros(len(heads), device=device)
         right = torch.zeros(len(heads), dtype=torch.int64, device=device)
         for at, drawn in enumerate(self._batches.epoch()):
             losses += self._slopes(drawn)
             right += (first_highest(self._logits) == drawn.labels).sum(dim=1)
-            step(self._weights, self._rates, lr[at], epoch * steps + at + 1)
+            for group, course in zip(self._groups, courses, strict=True):
+                group.step(course, at)
             self._average(epoch * steps + at + 1)
             heads[0].report(epoch + at / steps)
         return losses / steps, right.double() / (steps * batch)
 
     def _slopes(self, drawn: Batch) -> Tensor:
         """Put the slope of the loss in each weight; return the mean losses ``(heads,)``."""
-        weights, batch = self._weights, drawn.labels.shape[1]
-        weight, slope = weights.matrix(weights.values), weights.matrix(weights.slopes)
-        classes = weight.shape[1]
-        multiply(weight, drawn.inputs.transpose(1, 2), self._logits)
-        self._logits.add_(weights.bias(weights.values)[:, :, None])
-        targets = drawn.targets.mul_((1.0 - self._smoothing).float())
-        targets.add_((self._smoothing / classes).float())
+        batch = drawn.labels.shape[1]
+        multiply(self._weight, drawn.inputs.transpose(1, 2), self._logits)
+        self._logits.add_(self._bias[:, :, None])
+        targets = drawn.targets.mul_(self._sharp).add_(self._smooth)
         logs = torch.log_softmax(self._logits, dim=1)
         losses = (targets * logs).sum(dim=(1, 2)).div_(-batch)
         torch.exp(logs, out=self._errors).sub_(targets).div_(batch)
-        multiply(self._errors, drawn.inputs, slope)
-        torch.sum(self._errors, dim=2, out=weights.bias(weights.slopes))
-        slope.addcmul_(weight.sign(), self._l1)
+        multiply(self._errors, drawn.inputs, self._slope)
+        torch.sum(self._errors, dim=2, out=self._tilt)
+        self._slope.addcmul_(self._weight.sign(), self._l1)
         return losses
 
     def _average(self, number: int) -> None:
@@ -267,6 +270,6 @@ def first_highest(logits: Tensor) -> Tensor:
         logits: ``(heads, classes, batch)``.
     """
     classes = logits.shape[1]
-    places = torch.arange(classes, device=logits.device)[:, None]
+    places = torch.arange(classes, dtype=logits.dtype, device=logits.device)[:, None]
     highest = logits == logits.amax(dim=1, keepdim=True)
-    return torch.where(highest, places, classes).amin(dim=1)
+    return torch.where(highest, places, float(classes)).amin(dim=1).long()

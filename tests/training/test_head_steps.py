@@ -10,7 +10,8 @@ from torch.nn.functional import cross_entropy
 
 from evoft.recipe import Recipe
 from evoft.training.company import HEAD_OPTIMIZERS
-from evoft.training.head_steps import _STEPS, Rates, Weights, column, multiply, room, step
+from evoft.training.head_memory import Weights, column, multiply, room
+from evoft.training.head_optimizers import _STEPS, Group
 from evoft.training.heads import Judges, first_highest
 
 CPU = torch.device("cpu")
@@ -26,6 +27,11 @@ SHAPES = st.tuples(
 
 def test_the_optimizers_that_need_no_torch_to_name_are_those_there_are():
     assert set(_STEPS) == HEAD_OPTIMIZERS
+
+
+def stepped_all(weights, recipes, lr, at):
+    for group in Group.of(weights, recipes):
+        group.step(group.course(lr, 0), at)
 
 
 def filled(tensor, generator):
@@ -94,11 +100,11 @@ def test_steps_are_the_same_for_one_head_as_for_many(opt, shape):
 
     def stepped(first, last):
         weights = Weights.of(list(start[first:last]), list(biases[first:last]))
-        rates = Rates.of(recipes[first:last], CPU)
+        lr = column([recipe.lr for recipe in recipes[first:last]], CPU).expand(3, -1, 1)
         for number, slope in enumerate(slopes):
             weights.matrix(weights.slopes).copy_(slope[first:last, :, :-1])
             weights.bias(weights.slopes).copy_(slope[first:last, :, -1])
-            step(weights, rates, column([r.lr for r in recipes[first:last]], CPU), number + 1)
+            stepped_all(weights, recipes[first:last], lr, number)
         return weights.values
 
     together = stepped(0, heads)
@@ -125,7 +131,7 @@ def test_steps_are_those_of_timm_s_optimizer(opt, momentum):
         weights.matrix(weights.slopes).copy_(linear.weight.grad)
         weights.bias(weights.slopes).copy_(linear.bias.grad)
         optimizer.step()
-        step(weights, Rates.of([recipe], CPU), column([recipe.lr], CPU), number + 1)
+        stepped_all(weights, [recipe], torch.full((5, 1, 1), recipe.lr).double(), number)
         torch.testing.assert_close(weights.matrix(weights.values)[0], linear.weight.detach())
         torch.testing.assert_close(weights.bias(weights.values)[0], linear.bias.detach())
 
@@ -135,7 +141,7 @@ def test_memory_between_the_weights_stays_zero():
     recipes = [Recipe("m", 1, opt="rmsprop", momentum=0.5, weight_decay=0.1)]
     weights.matrix(weights.slopes).fill_(2.0)
     weights.bias(weights.slopes).fill_(2.0)
-    step(weights, Rates.of(recipes, CPU), column([0.1], CPU), 1)
+    stepped_all(weights, recipes, torch.full((1, 1, 1), 0.1).double(), 0)
     assert int((weights.values != 0).sum()) == 3 * 5 + 3
 
 

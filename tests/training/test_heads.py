@@ -67,7 +67,7 @@ def test_a_head_is_the_same_to_the_bit_whoever_trains_beside_it(make_tuner, alon
 
 @pytest.mark.parametrize("genes", COMPANY)
 def test_a_head_trains_as_the_ordinary_way_does(make_tuner, space, tmp_path, monkeypatch, genes):
-    trial = asked(space, 1, **genes)
+    trial = asked(space, 1, **{**genes, "drop": 0.0})
     here = make_tuner(TrainingSettings(), tmp_path / "heads")
     assert here.company(trial) is not None
     outcome = here.evaluate(trial)
