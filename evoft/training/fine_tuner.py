@@ -206,12 +206,12 @@ class FineTuner:
         )
         if linear is None:
             return None
-        model: Any = self.start(recipe, trial.seed)
-        classifier = model.get_classifier().to(the_device())
+        fresh = self._classifier(recipe.model, trial.seed)
+        weight, bias = (fresh[name].to(the_device()) for name in linear.names)
         return Head(
             recipe,
-            classifier.weight.detach(),
-            classifier.bias.detach(),
+            weight,
+            bias,
             linear.names,
             Feed(train, recipe, trial.seed),
             Dropout(recipe.drop if linear.drops else 0.0, trial.seed),
@@ -235,8 +235,38 @@ class FineTuner:
             drop=recipe.drop,
             drop_path=recipe.drop_path,
         )
-        model.load_state_dict(weights, strict=False)
+        model.load_state_dict({**weights, **self._classifier(recipe.model, seed)}, strict=False)
         return laid_out(model)
+
+    def _classifier(self, model: str, seed: int) -> dict[str, torch.Tensor]:
+        """Return a fresh classifier's state by name; empty where the frozen layers are fresh too.
+
+        It has the numbers of one that timm made, in a random order: they are drawn independently of
+        each other, so any order is as likely, and no model need be built to draw others.
+        """
+        import torch
+
+        if not self.express.facts[model].weights:
+            return {}
+        fresh = self._keep(("classifier", model), lambda: self._fresh_classifier(model))
+        generator = torch.Generator().manual_seed(derive(seed, "classifier"))
+        return {
+            name: tensor.flatten()[torch.randperm(tensor.numel(), generator=generator)].view_as(
+                tensor
+            )
+            for name, tensor in fresh.items()
+        }
+
+    def _fresh_classifier(self, model: str) -> dict[str, torch.Tensor]:
+        import torch
+
+        from evoft.training.backbone import build
+        from evoft.training.freezing import classifier_names
+
+        torch.manual_seed(derive(0, "classifier"))
+        built = build(model, self.settings, self.pixels.classes, pretrained=False)
+        names = classifier_names(built)
+        return {name: tensor for name, tensor in built.state_dict().items() if name in names}
 
     def _start_weights(self, model: str) -> dict[str, torch.Tensor]:
         from evoft.training.backbone import digest, start_weights
