@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 from evoft.errors import EvoftError, PopulationMismatchError
 from evoft.genome import Genome
@@ -18,6 +18,7 @@ from evoft.individual import Generation, Individual, best_of
 from evoft.ledger import Ledger
 from evoft.lineage import Population, Record
 from evoft.outcome import Outcome
+from evoft.scheduling import Policy, next_job
 from evoft.search.evolution import Search
 from evoft.seeds import derive
 from evoft.trial import Stage, Trial
@@ -47,6 +48,18 @@ class Workers(Protocol):
 
     def close(self) -> None:
         """Give everything back."""
+
+
+@runtime_checkable
+class Teams(Workers, Protocol):
+    """Workers that take several trials as one job, and know what each has at hand."""
+
+    @property
+    def at_hand(self) -> Collection[Hashable]:
+        """The kin of trials that idle workers had before."""
+
+    def submit(self, *trials: Trial, kin: Hashable = None) -> None:
+        """Start trials together, where trials of that kin were before if one is idle."""
 
 
 class Evolution:
@@ -157,13 +170,22 @@ class Evolution:
             self.ledger.fold()
             yield generation
 
-    def rest(self) -> Generation | None:
-        """Return the last generation if it ended half full, with all its members judged."""
-        born = self.search.born
-        rest = born[self._shown * self.search.settings.population_size :]
-        if not rest or any(i.outcome is None for i in rest):
-            return None
-        return self._generation(rest)
+    @property
+    def ended(self) -> bool:
+        """Whether every individual that will ever be born has been judged."""
+        return self.search.ended and self.search.waits_for is None
+
+    def withdraw(self) -> list[Generation]:
+        """Take back the births that nobody is going to judge; return the generations left open.
+
+        It is as if they had never been asked for.  The generations have those members that were
+        judged.
+        """
+        self.search.withdraw()
+        size = self.search.settings.population_size
+        rest = [i for i in self.search.born[self._shown * size :] if i.outcome is not None]
+        numbers = sorted({i.generation for i in rest})
+        return [self._generation([i for i in rest if i.generation == n]) for n in numbers]
 
     def close(self) -> None:
         """Bring the population file up to date and let others write it."""
@@ -171,7 +193,7 @@ class Evolution:
 
     def _generation(self, members: list[Individual]) -> Generation:
         best = best_of([*members, *([self._best] if self._best else [])])
-        return Generation(self._shown, tuple(members), best)
+        return Generation(members[0].generation, tuple(members), best)
 
     def _restore(self) -> None:
         """Take over the unbroken run of records from the first birth on."""
@@ -190,32 +212,53 @@ def drive(
     evolution: Evolution,
     workers: Workers,
     *,
+    policy: Policy | None = None,
     budget: float | None = None,
     reserve: float = 0.0,
     observe: Observe = lambda trial, outcome: None,
 ) -> Iterator[Generation]:
     """Run the search to its end and yield each generation when all its members are judged.
 
+    Trials are asked for as far ahead as the search breeds, and wait here for a worker: which of
+    them goes next is a matter of time, never of what is born.
+
     Args:
         evolution: What asks and is told.
         workers: Who evaluates.  They work on while the caller looks at a generation.
+        policy: What is known of trials before they run; None: first come, first served.
         budget: Seconds of running over the life of the population; None: no limit.
         reserve: How many trials' worth of running time to leave for what comes after.
         observe: Called with each outcome when it is safe.
     """
-    purse = _Purse(evolution, budget, reserve)
+    desk = _Desk(workers, policy or _Alike(evolution), _Purse(evolution, budget, reserve))
     while True:
-        while workers.idle and purse.affords() and (trial := evolution.next()) is not None:
-            workers.submit(trial)
+        while (trial := evolution.next()) is not None:
+            desk.waiting.append(trial)
+        desk.hand_out(last=evolution.search.ended)
         yield from evolution.complete()
         if not workers.busy:
             break
         for trial, outcome in workers.collect():
             evolution.tell(trial, outcome)
             observe(trial, outcome)
-    rest = evolution.rest()
-    if rest is not None:
-        yield rest
+    yield from evolution.withdraw()
+
+
+class _Alike:
+    """The policy where nothing is known: first come, first served, each alone."""
+
+    def __init__(self, evolution: Evolution) -> None:
+        self._evolution = evolution
+
+    def cost(self, trial: Trial) -> float:
+        """Return the mean so far."""
+        return self._evolution.mean_seconds
+
+    def company(self, trial: Trial) -> None:
+        """Return None."""
+
+    def kin(self, trial: Trial) -> None:
+        """Return None."""
 
 
 class _Purse:
@@ -226,12 +269,51 @@ class _Purse:
         self._budget = budget
         self._reserve = reserve
 
-    def affords(self) -> bool:
-        """Tell whether one more trial and the reserve fit in what is left, by the mean so far."""
+    def affords(self, seconds: float) -> bool:
+        """Tell whether work of so many seconds and the reserve fit in what is left."""
         if self._budget is None:
             return True
-        needed = self._evolution.mean_seconds * (1 + self._reserve)
-        return self._evolution.elapsed + needed < self._budget
+        reserve = self._evolution.mean_seconds * self._reserve
+        return self._evolution.elapsed + seconds + reserve < self._budget
+
+
+class _Desk:
+    """Where trials wait for a worker, and who hands them out."""
+
+    def __init__(self, workers: Workers, policy: Policy, purse: _Purse) -> None:
+        self.waiting: list[Trial] = []
+        self._workers = workers
+        self._teams = workers if isinstance(workers, Teams) else None
+        self._policy = policy
+        self._purse = purse
+        self._count = max(1, workers.idle)  # nobody is busy yet
+
+    def hand_out(self, *, last: bool) -> None:
+        """Give each idle worker its next job, as long as the budget allows.
+
+        Args:
+            last: Whether no birth waits for any of those that wait here.
+        """
+        while self._workers.idle and (job := self._next(last)):
+            if not self._purse.affords(self._seconds(job)):
+                return
+            for trial in job:
+                self.waiting.remove(trial)
+            if self._teams is None:
+                self._workers.submit(*job)
+            else:
+                self._teams.submit(*job, kin=self._policy.kin(job[0]))
+
+    def _seconds(self, trials: Sequence[Trial]) -> float:
+        return sum(self._policy.cost(trial) for trial in trials)
+
+    def _next(self, last: bool) -> tuple[Trial, ...]:
+        if not self._purse.affords(self._seconds(self.waiting) / self._count):
+            # Not all of them will run: then it is the youngest that were never asked for.
+            return tuple(self.waiting[:1])
+        hand = () if self._teams is None else self._teams.at_hand
+        job = next_job(self.waiting, self._policy, self._count, last=last, at_hand=hand)
+        return job if self._teams else job[:1]
 
 
 def finalists(evolution: Evolution, count: int) -> list[Individual]:
@@ -252,12 +334,18 @@ def final_trials(evolution: Evolution, count: int, repeats: int) -> list[Trial]:
     return [trial for trial in trials if trial.key not in evolution.ledger.records]
 
 
-def run_all(evolution: Evolution, workers: Workers, trials: list[Trial], observe: Observe) -> None:
-    """Evaluate and record a list of trials."""
-    waiting = list(reversed(trials))
-    while waiting or workers.busy:
-        while waiting and workers.idle:
-            workers.submit(waiting.pop())
+def run_all(
+    evolution: Evolution,
+    workers: Workers,
+    trials: list[Trial],
+    observe: Observe,
+    policy: Policy | None = None,
+) -> None:
+    """Evaluate and record a list of trials, the longest first as far as that is known."""
+    desk = _Desk(workers, policy or _Alike(evolution), _Purse(evolution, None, 0.0))
+    desk.waiting += trials
+    while desk.waiting or workers.busy:
+        desk.hand_out(last=True)
         for trial, outcome in workers.collect():
             evolution.tell(trial, outcome)
             observe(trial, outcome)

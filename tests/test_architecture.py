@@ -21,7 +21,7 @@ PACKAGE = Path(evoft.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = {"search", "training", "lineage", "workers", "analysis", "cli", "fine_tuning"}
 #: Modules at the top that are no part of the contract.
-ABOVE = {"run", "ledger", "library", "environment", "__init__"}
+ABOVE = {"run", "scheduling", "ledger", "library", "environment", "__init__"}
 
 #: What each room may import of evoft, beside the contract and itself.
 KNOWS = {
@@ -32,7 +32,8 @@ KNOWS = {
     "workers": set[str](),
     "analysis": {"lineage"},
     "environment": set[str](),
-    "run": {"search", "lineage", "ledger"},
+    "scheduling": set[str](),
+    "run": {"search", "lineage", "ledger", "scheduling"},
     "ledger": {"lineage"},
     "library": {"search", "lineage", "workers", "run", "ledger", "environment"},
     "fine_tuning": {"search", "lineage", "workers", "training", "run", "environment"},
@@ -54,6 +55,7 @@ NEVER = {
     "training": {"deap", "h5py", "click"},
     "lineage": {"deap", "torch", "timm", "torchvision", "click"},
     "workers": {"deap", "h5py", "click", "torch", "timm", "torchvision"},
+    "scheduling": {"torch", "timm", "torchvision", "click", "deap", "h5py", "numpy"},
     "run": {"torch", "timm", "torchvision", "click"},
     "ledger": {"torch", "timm", "torchvision", "click", "deap"},
     "library": {"torch", "timm", "torchvision", "click"},
@@ -184,6 +186,7 @@ LENT = {
     "training/backbone.py": {"torch.manual_seed"},
     # What is traced or checked draws from torch's own state, which is put back as it was.
     "training/prefix.py": {"torch.manual_seed", "torch.random.fork_rng"},
+    "training/linear.py": {"torch.manual_seed", "torch.random.fork_rng"},
     "training/tracing.py": {"torch.get_rng_state", "torch.set_rng_state"},
 }
 #: torch's functions that draw from its global generator unless they are given one.

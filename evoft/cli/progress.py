@@ -216,13 +216,13 @@ def _why_it_ended(run: FineTuning) -> list[str]:
     search, budget = run.evolution.search, run.plan.settings.run.budget
     if search.exhausted:
         return ["Every recipe of the space has been tried."]
-    if not search.ended and budget is not None:
+    if not run.evolution.ended and budget is not None:
         return [f"The budget of {duration(budget)} over the life of the population is spent."]
     return []
 
 
 def _more(run: FineTuning) -> str:
     settings = run.plan.settings
-    if run.evolution.search.ended and settings.search.generations is not None:
+    if run.evolution.ended and settings.search.generations is not None:
         return f"--generations {2 * settings.search.generations}"
     return f"--budget {2 * round(settings.run.budget or 0)}s"

@@ -133,6 +133,18 @@ class Search:
             )
         self._bear(individual)
 
+    def withdraw(self) -> None:
+        """Take back the youngest births, as long as they have no outcome, as if never asked for."""
+        if not self.born or self.born[-1].outcome is not None:
+            return
+        while self.born and self.born[-1].outcome is None:
+            self._phenotypes.remove(self._express(self.born.pop().genome))
+        self._exhausted = False
+        # Folded again when the next is bred, no further than that one needs.
+        self._folded = 0
+        self._elite.clear()
+        self._recent.clear()
+
     def _bear(self, individual: Individual) -> None:
         self.born.append(individual)
         self._phenotypes.add(self._express(individual.genome))

@@ -31,8 +31,7 @@ class Average:
         """Take in the weights after a step."""
         self._steps += 1
         decay = min(self._decay, (1 + self._steps) / (10 + self._steps))
-        for mean, live in zip(self._mean, self._live, strict=True):
-            mean.lerp_(live, 1.0 - decay)
+        torch._foreach_lerp_(self._mean, self._live, 1.0 - decay)
 
     @contextmanager
     def applied(self) -> Iterator[None]:

@@ -82,6 +82,18 @@ def build(
     return built
 
 
+def laid_out(model: nn.Module) -> nn.Module:
+    """Return a model with the weights of its convolutions as training wants them in memory.
+
+    Channels last: images come so, and a convolution takes the order of its weights, whatever
+    augmentation made of the images.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            module.to(memory_format=torch.channels_last)
+    return model
+
+
 def _overlay(settings: TrainingSettings, pretrained: bool) -> dict[str, Any] | None:
     overlay: dict[str, Any] = {}
     if settings.checkpoint and pretrained:
@@ -200,7 +212,7 @@ def facts_of(
     weights = start_weights(model, settings, classes)
     built = build(model, settings, classes, pretrained=False)
     preprocessing = preprocessing_of(built, settings)
-    built.to(device)
+    laid_out(built).to(device)
     train_seconds, val_seconds = _time(model, built, preprocessing, classes, device)
     return BackboneFacts(
         model=model,

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -20,7 +21,7 @@ def trained_state(model: nn.Module) -> dict[str, Tensor]:
     """Return a copy of what fine-tuning may have changed, by name, on the CPU."""
     names = trained_names(model)
     return {
-        name: tensor.detach().cpu().clone().contiguous()
+        name: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
         for name, tensor in model.state_dict().items()
         if name in names
     }

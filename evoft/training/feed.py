@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -14,6 +15,18 @@ from evoft.training.examples import Examples
 from evoft.training.mixing import mix
 from evoft.training.optimization import Inputs
 from evoft.training.views import choose
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What the batches of an epoch hold, ``(batches, batch)`` each, int64."""
+
+    #: Places of the images in their split.
+    places: Tensor
+    #: Which of ``Feed.pools`` each is from.
+    views: Tensor
+    #: The images' classes.
+    labels: Tensor
 
 
 class Feed:
@@ -39,6 +52,33 @@ class Feed:
         #: Batches in an epoch; what is left over waits for another epoch's order.
         self.steps = len(train) // self.batch
 
+    @property
+    def mixes(self) -> bool:
+        """Whether images of a batch are mixed with one another."""
+        return bool(self._recipe.mixup or self._recipe.cutmix)
+
+    @property
+    def pools(self) -> tuple[Tensor, ...]:
+        """What a frozen prefix made of each view, ``(images, ...)``: the first value at the cut."""
+        features = self._train.features
+        return () if features is None else tuple(values[0] for values in features.values)
+
+    def draw(self) -> Drawn:
+        """Draw the next epoch."""
+        device = self._train.pixels.device
+        count = self.steps * self.batch
+        places = self._order.order(len(self._train))[:count].to(device)
+        views = torch.zeros_like(places)
+        if (features := self._train.features) is not None:
+            views = choose(self._recipe, features.views, count, self._drawn).to(device)
+        shape = self.steps, self.batch
+        labels = self._train.labels[places]
+        return Drawn(places.view(shape), views.view(shape), labels.view(shape))
+
+    def mix(self, inputs: Inputs, labels: Tensor) -> tuple[Inputs, Tensor]:
+        """Return the next batch's inputs, mixed if the recipe says so, and its targets."""
+        return mix(inputs, labels, self._train.classes, self._recipe, self._dice)
+
     def epoch(self) -> Iterator[tuple[Inputs, Tensor, Tensor]]:
         """Yield the batches of the next epoch, which must be taken to the end.
 
@@ -46,20 +86,16 @@ class Feed:
             What goes into ``Examples.through``; targets ``(batch, classes)``, rows that sum to
             one; and labels ``(batch,)``, of the images before they were mixed.
         """
-        order = self._order.order(len(self._train)).to(self._train.pixels.device)
-        for step in range(self.steps):
-            places = order[step * self.batch : (step + 1) * self.batch]
-            labels = self._train.labels[places]
-            inputs, targets = self._inputs(places, labels)
+        drawn = self.draw()
+        for places, views, labels in zip(drawn.places, drawn.views, drawn.labels, strict=True):
+            inputs, targets = self._inputs(places, views, labels)
             yield inputs, targets, labels
 
-    def _inputs(self, places: Tensor, labels: Tensor) -> tuple[Inputs, Tensor]:
+    def _inputs(self, places: Tensor, views: Tensor, labels: Tensor) -> tuple[Inputs, Tensor]:
         train, recipe = self._train, self._recipe
         if train.features is not None:
-            drawn = choose(recipe, train.features.views, len(places), self._drawn)
-            kept = train.features.batch(places, drawn)
-            return mix(kept, labels, train.classes, recipe, self._dice)
+            return self.mix(train.features.batch(places, views), labels)
         images = augment(train.batch(places), recipe, self._dice)
-        mixed, targets = mix(images, labels, train.classes, recipe, self._dice)
+        mixed, targets = self.mix(images, labels)
         assert isinstance(mixed, Tensor)
         return train.normalise(mixed), targets

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from evoft.recipe import Recipe
 from evoft.seeds import derive
 from evoft.settings import TrainingSettings
 from evoft.shared import SharedArray
+from evoft.training.company import company_of
 from evoft.training.facts import BackboneFacts, Survey
 from evoft.trial import Trial, TrialKey
 
@@ -25,6 +27,11 @@ if TYPE_CHECKING:
 
     from evoft.training.examples import Examples
     from evoft.training.features import FeatureCache
+    from evoft.training.heads import Head
+    from evoft.training.loop import Trained
+    from evoft.training.prefix import Split
+
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True)
@@ -123,45 +130,104 @@ class FineTuner:
     cache: Path | None = None
     _kept: dict[tuple[str, str], Any] = field(default_factory=dict)
 
+    def company(self, trial: Trial) -> Hashable | None:
+        """Return what trials agree on that train together at less cost; None for one that does not.
+
+        It is known without torch, before any training.
+        """
+        recipe = self.express(trial.genome)
+        facts = self.express.facts[recipe.model]
+        return company_of(recipe, facts, len(self.pixels.splits["train"]), self.settings.views)
+
     def evaluate(self, trial: Trial) -> Outcome:
         """Fine-tune by the trial's genome; write a checkpoint if it went well."""
+        (outcome,) = self.evaluate_together([trial])
+        return outcome
+
+    def evaluate_together(self, trials: Sequence[Trial]) -> list[Outcome]:
+        """Do for each trial what ``evaluate`` does, to the bit; those of one company together."""
         import torch
 
         from evoft.training.checkpoints import save
-        from evoft.training.loop import fine_tune, is_out_of_memory
+        from evoft.training.heads import Head, train_heads
 
         torch.set_num_threads(1)
         device = the_device()
-        recipe = self.express(trial.genome)
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
-        try:
-            model = self.start(recipe, trial.seed).to(device)
-            train, val = self._splits(model, recipe, lambda: trial.report(0))
-            trained = fine_tune(
-                model,
-                recipe,
-                train,
-                val,
-                trial.seed,
-                report=trial.report,
-                amp=self.settings.amp,
-            )
-        except (torch.cuda.OutOfMemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
-                raise
-            reason = f"not even one image at a time fits ({str(error)[:160]})"
-            return Outcome(Status.OUT_OF_MEMORY, reason=reason, peak_memory=_gpu_peak(device))
-        if self.checkpoints is not None and trained.state:
-            path = checkpoint_path(self.checkpoints, trial.key)
-            save(trained.state, path, recipe.to_dict(), trial.seed)
-        return replace(trained.outcome, peak_memory=_gpu_peak(device))
+        begun: list[Head | Trained | Outcome] = [
+            _unless_out_of_memory(partial(self._begin, trial)) for trial in trials
+        ]
+        heads = [one for one in begun if isinstance(one, Head)]
+        done = _unless_out_of_memory(partial(train_heads, heads))
+        if isinstance(done, Outcome) and len(trials) > 1:
+            return [self.evaluate(trial) for trial in trials]
+        ended: Iterator[Trained | Outcome]
+        ended = iter([done] if isinstance(done, Outcome) else done)
+        outcomes = []
+        for trial, one in zip(trials, begun, strict=True):
+            answer: Trained | Outcome = next(ended) if isinstance(one, Head) else one
+            if isinstance(answer, Outcome):
+                outcomes.append(answer)
+                continue
+            if self.checkpoints is not None and answer.state:
+                path = checkpoint_path(self.checkpoints, trial.key)
+                save(answer.state, path, self.express(trial.genome).to_dict(), trial.seed)
+            outcomes.append(replace(answer.outcome, peak_memory=_gpu_peak(device)))
+        return outcomes
+
+    def _begin(self, trial: Trial) -> Head | Trained:
+        """Return a trial's linear head before training; or what training gave, if it has none."""
+        from evoft.training.loop import fine_tune
+
+        recipe = self.express(trial.genome)
+        if self.company(trial) is not None and (head := self._head(trial, recipe)) is not None:
+            return head
+        model = self.start(recipe, trial.seed).to(the_device())
+        train, val = self._splits(model, recipe, _alive(trial))
+        amp = self.settings.amp
+        return fine_tune(model, recipe, train, val, trial.seed, report=trial.report, amp=amp)
+
+    def _head(self, trial: Trial, recipe: Recipe) -> Head | None:
+        """Return a trial's head before training; None where it is not linear."""
+        from evoft.training.feed import Feed
+        from evoft.training.head_inputs import Dropout
+        from evoft.training.heads import Head, Judges
+        from evoft.training.linear import linear_head
+
+        # One model stands for all whose frozen layers and dropout are alike.
+        alike = replace(recipe, drop=0.5 if recipe.drop else 0.0)
+        parts = self._keep(
+            ("parts", f"{alike.model} {alike.drop}"),
+            lambda: self._parts(self.start(alike, 0).to(the_device()), alike),
+        )
+        train, val = self._with_features(parts, recipe, _alive(trial))
+        if train.features is None or val.features is None:
+            return None
+        linear = self._keep(
+            ("linear", f"{alike.model} {alike.drop}"),
+            lambda: linear_head(val.features, alike.drop),
+        )
+        if linear is None:
+            return None
+        fresh = self._classifier(recipe.model, trial.seed)
+        weight, bias = (fresh[name].to(the_device()) for name in linear.names)
+        return Head(
+            recipe,
+            weight,
+            bias,
+            linear.names,
+            Feed(train, recipe, trial.seed),
+            Dropout(recipe.drop if linear.drops else 0.0, trial.seed),
+            Judges(val.features.values[0][0].float(), val.labels),
+            trial.report,
+        )
 
     def start(self, recipe: Recipe, seed: int) -> torch.nn.Module:
         """Return the recipe's model as training finds it: start weights, a fresh classifier."""
         import torch
 
-        from evoft.training.backbone import build
+        from evoft.training.backbone import build, laid_out
 
         weights = self._keep(("weights", recipe.model), lambda: self._start_weights(recipe.model))
         torch.manual_seed(derive(seed, "classifier"))
@@ -173,8 +239,38 @@ class FineTuner:
             drop=recipe.drop,
             drop_path=recipe.drop_path,
         )
-        model.load_state_dict(weights, strict=False)
-        return model
+        model.load_state_dict({**weights, **self._classifier(recipe.model, seed)}, strict=False)
+        return laid_out(model)
+
+    def _classifier(self, model: str, seed: int) -> dict[str, torch.Tensor]:
+        """Return a fresh classifier's state by name; empty where the frozen layers are fresh too.
+
+        It has the numbers of one that timm made, in a random order: they are drawn independently of
+        each other, so any order is as likely, and no model need be built to draw others.
+        """
+        import torch
+
+        if not self.express.facts[model].weights:
+            return {}
+        fresh = self._keep(("classifier", model), lambda: self._fresh_classifier(model))
+        generator = torch.Generator().manual_seed(derive(seed, "classifier"))
+        return {
+            name: tensor.flatten()[torch.randperm(tensor.numel(), generator=generator)].view_as(
+                tensor
+            )
+            for name, tensor in fresh.items()
+        }
+
+    def _fresh_classifier(self, model: str) -> dict[str, torch.Tensor]:
+        import torch
+
+        from evoft.training.backbone import build
+        from evoft.training.freezing import classifier_names
+
+        torch.manual_seed(derive(0, "classifier"))
+        built = build(model, self.settings, self.pixels.classes, pretrained=False)
+        names = classifier_names(built)
+        return {name: tensor for name, tensor in built.state_dict().items() if name in names}
 
     def _start_weights(self, model: str) -> dict[str, torch.Tensor]:
         from evoft.training.backbone import digest, start_weights
@@ -241,27 +337,36 @@ class FineTuner:
             replace=replace,
         )
 
+    def _parts(self, model: torch.nn.Module, recipe: Recipe) -> Split | None:
+        """Freeze a recipe's model, and return it in two parts; None where it trains whole."""
+        from evoft.training.freezing import freeze
+
+        # Frozen layers that started from random weights are other layers in each trial.
+        if not recipe.freeze_depth or not self.express.facts[recipe.model].weights:
+            return None
+        freeze(model, recipe.freeze_depth)
+        return self._features.parts(model, recipe, self._examples(recipe.model, "val"))
+
     def _splits(
         self, model: torch.nn.Module, recipe: Recipe, alive: Callable[[], None]
     ) -> tuple[Examples, Examples]:
         """Return the images of training and validation, with the features that can be shared."""
-        from evoft.training.freezing import freeze
+        return self._with_features(self._parts(model, recipe), recipe, alive)
+
+    def _with_features(
+        self, parts: Split | None, recipe: Recipe, alive: Callable[[], None]
+    ) -> tuple[Examples, Examples]:
         from evoft.training.optimization import Precision
 
         train, val = self._examples(recipe.model, "train"), self._examples(recipe.model, "val")
-        # Frozen layers that started from random weights are other layers in each trial.
-        if not recipe.freeze_depth or not self.express.facts[recipe.model].weights:
-            return train, val
-        cache = self._feature_cache()
-        freeze(model, recipe.freeze_depth)
-        parts = cache.parts(model, recipe, val)
         precision = Precision.of(the_device()) if self.settings.amp else None
         views = self.settings.views
-        drawn = cache.drawn(parts, recipe, train, views, precision, alive)
-        unchanged = cache.unchanged(parts, recipe.model, val, alive)
+        drawn = self._features.drawn(parts, recipe, train, views, precision, alive)
+        unchanged = self._features.unchanged(parts, recipe.model, val, alive)
         return replace(train, features=drawn), replace(val, features=unchanged)
 
-    def _feature_cache(self) -> FeatureCache:
+    @property
+    def _features(self) -> FeatureCache:
         from evoft.training.features import FeatureCache
         from evoft.training.store import FeatureStore
 
@@ -315,6 +420,21 @@ def checkpoint_path(folder: Path, key: TrialKey) -> Path:
     return folder / f"{name}.safetensors"
 
 
+def _unless_out_of_memory(act: Callable[[], _Answer]) -> _Answer | Outcome:
+    """Return what ``act`` returns; or the outcome of a trial that the memory does not do for."""
+    import torch
+
+    from evoft.training.loop import is_out_of_memory
+
+    try:
+        return act()
+    except (torch.cuda.OutOfMemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        reason = f"not even one image at a time fits ({str(error)[:160]})"
+    return Outcome(Status.OUT_OF_MEMORY, reason=reason, peak_memory=_gpu_peak(the_device()))
+
+
 def the_device() -> torch.device:
     """Return the one device that this process was given."""
     import torch
@@ -326,3 +446,8 @@ def _gpu_peak(device: torch.device) -> int:
     import torch
 
     return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
+
+
+def _alive(trial: Trial) -> Callable[[], None]:
+    """Return what tells that a trial is alive, between two points of its learning curve."""
+    return lambda: trial.report(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -55,6 +56,7 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> Optimizer:
     Raises:
         SettingsError: timm has no such optimizer, or it cannot be made here.
     """
+    count = sum(parameter.requires_grad for parameter in model.parameters())
     try:
         optimizer: Optimizer = create_optimizer_v2(
             parameter_groups(model, recipe),
@@ -63,6 +65,7 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> Optimizer:
             weight_decay=recipe.weight_decay,
             momentum=recipe.momentum,
             **_plain(recipe),
+            **_together(recipe.opt, count),
         )
     except Exception as error:
         raise _unusable(recipe.opt, error) from error
@@ -75,9 +78,27 @@ _NESTEROV = frozenset(
 )
 
 
+#: Torch's optimizers that take a step in one kernel a parameter group, on a CPU as on a GPU.
+_FUSED = frozenset(["sgd", "momentum", "nesterov", "adam", "adamw"])
+#: Those that were faster on a CPU with one call for all tensors, where there are many.
+_FOREACH = frozenset(["rmsprop", "lamb", "lion"])
+_MANY = 8
+
+
 def _plain(recipe: Recipe) -> dict[str, bool]:
-    plain = recipe.momentum == 0 and recipe.opt.lower().removeprefix("lookahead_") in _NESTEROV
+    plain = recipe.momentum == 0 and _base(recipe.opt) in _NESTEROV
     return {"nesterov": False} if plain else {}
+
+
+def _together(opt: str, count: int) -> dict[str, bool]:
+    """Return how ``count`` tensors are stepped together: see benchmarks/results/step.md."""
+    if _base(opt) in _FUSED:
+        return {"fused": True}
+    return {"foreach": True} if _base(opt) in _FOREACH and count > _MANY else {}
+
+
+def _base(opt: str) -> str:
+    return opt.lower().removeprefix("lookahead_")
 
 
 def check_optimizer(opt: str) -> None:
@@ -90,7 +111,7 @@ def check_optimizer(opt: str) -> None:
     weight.grad = torch.ones_like(weight)
     try:
         group = {"params": [weight], "lr": 1e-3, "weight_decay": 0.0}
-        create_optimizer_v2([group], opt=opt, lr=1e-3, momentum=0.9).step()
+        create_optimizer_v2([group], opt=opt, lr=1e-3, momentum=0.9, **_together(opt, 1)).step()
     except Exception as error:
         raise _unusable(opt, error) from error
 
@@ -132,9 +153,11 @@ def set_rate(optimizer: Optimizer, factor: float) -> None:
 
 def add_l1(parameters: Iterable[nn.Parameter], weight: float) -> None:
     """Add the subgradient of ``weight * sum(|w|)`` of matrices and kernels to their gradients."""
-    for parameter in parameters:
-        if parameter.grad is not None and parameter.ndim > 1:
-            parameter.grad.add_(parameter.detach().sign(), alpha=weight)
+    matrices = [p for p in parameters if p.grad is not None and p.ndim > 1]
+    if matrices:
+        signs = torch._foreach_sign([p.detach() for p in matrices])
+        gradients = [p.grad for p in matrices if p.grad is not None]
+        torch._foreach_add_(gradients, signs, alpha=weight)
 
 
 #: What goes into a network: images, or the values at the cut behind a frozen prefix.
@@ -185,23 +208,20 @@ def training_step(
     Returns:
         The mean loss, a scalar, and the logits ``(batch, classes)``, both detached.
     """
-    optimizer.zero_grad(set_to_none=True)
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    for parameter in parameters:  # as ``zero_grad`` does, which takes longer to say so
+        parameter.grad = None
     losses, parts = [], []
     count = len(targets)
     size = micro or count
     scaler = precision.scaler if precision else None
     for first in range(0, count, size):
-        part = slice(first, first + size)
-        wanted = targets[part]
-        some = inputs[part] if isinstance(inputs, Tensor) else tuple(i[part] for i in inputs)
-        with torch.autocast(
-            targets.device.type,
-            dtype=precision.dtype if precision else None,
-            enabled=precision is not None,
-        ):
+        some, wanted = (inputs, targets) if size >= count else _part(inputs, targets, first, size)
+        with _autocast(targets.device, precision):
             logits = model(some)
             loss = cross_entropy(logits.float(), wanted, label_smoothing=smoothing)
-            loss = loss * (len(wanted) / count)
+            if size < count:
+                loss = loss * (len(wanted) / count)
         scaled = loss if scaler is None else scaler.scale(loss)
         scaled.backward()  # type: ignore[no-untyped-call]
         losses.append(loss.detach())
@@ -209,10 +229,24 @@ def training_step(
     if scaler is not None:
         scaler.unscale_(optimizer)
     if l1:
-        add_l1((p for g in optimizer.param_groups for p in g["params"]), l1)
+        add_l1(parameters, l1)
     if scaler is not None:
         scaler.step(optimizer)
         scaler.update()
     else:
         optimizer.step()
+    if len(losses) == 1:
+        return losses[0], parts[0]
     return torch.stack(losses).sum(), torch.cat(parts)
+
+
+def _part(inputs: Inputs, targets: Tensor, first: int, size: int) -> tuple[Inputs, Tensor]:
+    part = slice(first, first + size)
+    some = inputs[part] if isinstance(inputs, Tensor) else tuple(i[part] for i in inputs)
+    return some, targets[part]
+
+
+def _autocast(device: torch.device, precision: Precision | None) -> AbstractContextManager[object]:
+    if precision is None:
+        return nullcontext()
+    return torch.autocast(device.type, dtype=precision.dtype)

@@ -51,6 +51,12 @@ class Suffix(nn.Module):
         self._whole = (model,)
         self.training = model.training
 
+    @property
+    def model(self) -> nn.Module:
+        """The model that the suffix belongs to."""
+        (model,) = self._whole
+        return model
+
     def train(self, mode: bool = True) -> Suffix:
         """Set the mode of the model that the suffix belongs to."""
         (model,) = self._whole

@@ -9,10 +9,10 @@ import resource
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from evoft.errors import PopulationFileError, StorageError
 from evoft.genome import Genome
@@ -25,6 +25,15 @@ class Target(Protocol):
 
     def evaluate(self, trial: Trial) -> Outcome | float:
         """Return the trial's fitness, or its whole outcome; may raise."""
+        ...
+
+
+@runtime_checkable
+class TogetherTarget(Target, Protocol):
+    """A target that has a cheaper way for several trials than one after the other."""
+
+    def evaluate_together(self, trials: Sequence[Trial]) -> Sequence[Outcome | float]:
+        """Return what ``evaluate`` returns for each trial; what it raises is nobody's outcome."""
         ...
 
 
@@ -50,6 +59,52 @@ def evaluate(target: Target, trial: Trial, listener: Listener) -> Outcome:
         StorageError: The disk did not take what the trial must keep.
         PopulationFileError: What the trial stands on is not what the population was made with.
     """
+    heard, curve = _listened(trial, listener)
+    _forget_peak_memory()
+    start = time.perf_counter()
+    try:
+        outcome = _outcome(target.evaluate(heard))
+    except (StorageError, PopulationFileError):
+        raise  # not this trial's fault, and the next one would fare no better
+    except MemoryError as error:
+        outcome = Outcome(Status.OUT_OF_MEMORY, reason=_tell(error))
+    except (Exception, SystemExit) as error:
+        outcome = Outcome(Status.FAILED, reason=_tell(error))
+    return _measured(outcome, curve, time.perf_counter() - start)
+
+
+def evaluate_all(
+    target: Target, trials: Sequence[Trial], listener: Listener
+) -> tuple[Outcome, ...]:
+    """Return each trial's outcome: all in one go where the target can, else one after the other.
+
+    Raises:
+        StorageError: The disk did not take what a trial must keep.
+        PopulationFileError: What the trials stand on is not what the population was made with.
+    """
+    if len(trials) > 1 and isinstance(target, TogetherTarget):
+        with contextlib.suppress(Exception, SystemExit):
+            # Whatever it is, alone each trial meets its own failure and no other's.
+            return _evaluate_together(target, trials, listener)
+    return tuple(evaluate(target, trial, listener) for trial in trials)
+
+
+def _evaluate_together(
+    target: TogetherTarget, trials: Sequence[Trial], listener: Listener
+) -> tuple[Outcome, ...]:
+    heard = [_listened(trial, listener) for trial in trials]
+    _forget_peak_memory()
+    start = time.perf_counter()
+    answers = target.evaluate_together([trial for trial, _ in heard])
+    share = (time.perf_counter() - start) / len(trials)
+    return tuple(
+        _measured(_outcome(answer), curve, share)
+        for answer, (_, curve) in zip(answers, heard, strict=True)
+    )
+
+
+def _listened(trial: Trial, listener: Listener) -> tuple[Trial, list[CurvePoint]]:
+    """Return a trial whose reports are heard, and the curve that they make."""
     curve: list[CurvePoint] = []
 
     def report(epoch: float, **metrics: float) -> None:
@@ -58,19 +113,13 @@ def evaluate(target: Target, trial: Trial, listener: Listener) -> Outcome:
             curve.append(point)
         listener(point if metrics else None)
 
-    _forget_peak_memory()
-    start = time.perf_counter()
-    try:
-        outcome = _outcome(target.evaluate(replace(trial, report=report)))
-    except (StorageError, PopulationFileError):
-        raise  # not this trial's fault, and the next one would fare no better
-    except MemoryError as error:
-        outcome = Outcome(Status.OUT_OF_MEMORY, reason=_tell(error))
-    except (Exception, SystemExit) as error:
-        outcome = Outcome(Status.FAILED, reason=_tell(error))
+    return replace(trial, report=report), curve
+
+
+def _measured(outcome: Outcome, curve: Sequence[CurvePoint], seconds: float) -> Outcome:
     return replace(
         outcome,
-        seconds=time.perf_counter() - start,
+        seconds=seconds,
         curve=outcome.curve or tuple(curve),
         peak_memory=outcome.peak_memory or peak_memory(),
     )

@@ -6,8 +6,8 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -39,10 +39,13 @@ class _Worker:
     connection: Connection
     #: Which target the process has.
     version: int = -1
-    trial: Trial | None = None
+    trials: tuple[Trial, ...] = ()
     started: float = 0.0
     heard: float = 0.0
+    #: Of a trial alone; what trials together tell of themselves comes with their outcomes.
     curve: list[CurvePoint] = field(default_factory=list)
+    #: The kin of trials that it had, each with the number of the last job.
+    had: dict[Hashable, int] = field(default_factory=dict)
 
 
 class LocalWorkers:
@@ -53,7 +56,8 @@ class LocalWorkers:
         devices: One a slot: ``cpu``, or the number of a GPU, which is all that the slot's process
             can see.
         preload: Modules that are imported once, before any worker starts.
-        trial_timeout: Seconds that a trial may take; None: no limit.
+        trial_timeout: Seconds that a trial may take, so many times more for as many trials
+            together; None: no limit.
         stall_timeout: Seconds without a sign of life after which a worker is taken for hung.
 
     Raises:
@@ -75,6 +79,7 @@ class LocalWorkers:
         self._workers: dict[int, _Worker] = {}
         self._waiting: list[Trial] = []
         self._losses: dict[Trial, int] = {}
+        self._jobs = 0
         self._version = 0
         self._blob = b""
         self.retarget(target)
@@ -82,13 +87,14 @@ class LocalWorkers:
 
     @property
     def idle(self) -> int:
-        """How many more trials can be submitted now."""
-        return len(self.devices) - self.busy
+        """How many more jobs can be submitted now."""
+        jobs = sum(bool(w.trials) for w in self._workers.values()) + len(self._waiting)
+        return max(0, len(self.devices) - jobs)
 
     @property
     def busy(self) -> int:
         """How many submitted trials have not been collected."""
-        return sum(w.trial is not None for w in self._workers.values()) + len(self._waiting)
+        return sum(len(w.trials) for w in self._workers.values()) + len(self._waiting)
 
     @property
     def pids(self) -> list[int]:
@@ -129,15 +135,24 @@ class LocalWorkers:
         """Have a `Scratch` folder removed after the last worker, even if this process is killed."""
         self._nursery.ask({"do": "bequeath", "folder": str(folder)})
 
-    def submit(self, trial: Trial) -> None:
-        """Start a trial on an idle slot.
+    @property
+    def at_hand(self) -> set[Hashable]:
+        """The kin of trials that idle workers had before."""
+        return {kin for w in self._workers.values() if not w.trials for kin in w.had}
+
+    def submit(self, *trials: Trial, kin: Hashable = None) -> None:
+        """Start trials on an idle slot, several together as one job.
+
+        Args:
+            trials: One, or several that the target had better evaluate together.
+            kin: Of the idle workers the one that last had a job of the same kin takes this one.
 
         Raises:
             ValueError: No slot is idle.
         """
         if self.idle < 1:
             raise ValueError("no worker is idle")
-        self._start(trial)
+        self._start(trials, kin)
 
     def collect(self, timeout: float | None = None) -> list[tuple[Trial, Outcome]]:
         """Wait until a trial ends or ``timeout`` seconds have passed; return those that ended.
@@ -149,13 +164,13 @@ class LocalWorkers:
         deadline = None if timeout is None else time.monotonic() + timeout
         done: list[tuple[Trial, Outcome]] = []
         while not done and self.busy:
-            working = {w.connection: w for w in self._workers.values() if w.trial is not None}
+            working = {w.connection: w for w in self._workers.values() if w.trials}
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             for connection in wait(list(working), self._patience(left)):
                 done += self._hear(working[connection])  # type: ignore[index]
             done += self._overdue()
-            while self._waiting and not done:
-                self._start(self._waiting.pop())
+            while self._waiting and not done and self._free:
+                self._start((self._waiting.pop(),))
             if deadline is not None and time.monotonic() >= deadline:
                 break
         return done
@@ -173,7 +188,7 @@ class LocalWorkers:
         for chance in range(1 + _SECOND_CHANCES):
             worker = self._worker()
             try:
-                worker.connection.send(self._job(worker, Job(None, None, method, args)))
+                worker.connection.send(self._job(worker, Job(None, (), method, args)))
                 while not isinstance(message := worker.connection.recv(), Answer):
                     pass
                 break
@@ -193,11 +208,16 @@ class LocalWorkers:
         self._workers.clear()
         self._nursery.close()
 
-    def _worker(self) -> _Worker:
-        """Return an idle worker, a living one if there is one."""
-        for worker in self._workers.values():
-            if worker.trial is None:
-                return worker
+    @property
+    def _free(self) -> bool:
+        """Whether a slot has nothing to do, whoever waits for one."""
+        return sum(bool(w.trials) for w in self._workers.values()) < len(self.devices)
+
+    def _worker(self, kin: Hashable = None) -> _Worker:
+        """Return an idle worker, a living one if there is one: the last to have had this kin."""
+        idle = [worker for worker in self._workers.values() if not worker.trials]
+        if idle:
+            return max(idle, key=lambda worker: worker.had.get(kin, 0))
         slot = next(i for i in range(len(self.devices)) if i not in self._workers)
         worker = _Worker(slot, *self._nursery.fork(self.devices[slot]))
         self._workers[slot] = worker
@@ -207,44 +227,58 @@ class LocalWorkers:
         if worker.version == self._version:
             return job
         worker.version = self._version
-        return Job(self._blob, job.trial, job.method, job.args)
+        return replace(job, target=self._blob)
 
-    def _start(self, trial: Trial) -> None:
-        worker = self._worker()
-        worker.trial, worker.curve = trial, []
+    def _start(self, trials: tuple[Trial, ...], kin: Hashable = None) -> None:
+        worker = self._worker(kin)
+        self._jobs += 1
+        if kin is not None:
+            worker.had[kin] = self._jobs
+        worker.trials, worker.curve = trials, []
         worker.started = worker.heard = time.monotonic()
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # heard of as its death
-            worker.connection.send(self._job(worker, Job(None, trial)))
+            worker.connection.send(self._job(worker, Job(None, trials)))
 
     def _hear(self, worker: _Worker) -> list[tuple[Trial, Outcome]]:
-        trial = worker.trial
-        assert trial is not None
+        trials = worker.trials
+        assert trials
         try:
             message = worker.connection.recv()
         except (EOFError, OSError):  # OSError: it died in the middle of a message
-            return self._lost(worker, trial)
+            return self._lost(worker)
         except Exception as error:  # what was sent cannot be unpickled here
             message = Answer(error=error)
         worker.heard = time.monotonic()
         if isinstance(message, Progress):
-            if message.point is not None:
+            if message.point is not None and len(trials) == 1:
                 worker.curve.append(message.point)
             return []
-        worker.trial = None
-        self._losses.pop(trial, None)
+        worker.trials = ()
         if isinstance(message.error, EvoftError):
             raise message.error
-        reason = f"{type(message.error).__name__}: {message.error}"
-        return [(trial, message.outcome or Outcome(Status.FAILED, reason=reason))]
-
-    def _lost(self, worker: _Worker, trial: Trial) -> list[tuple[Trial, Outcome]]:
-        death = self._bury(worker)
-        losses = self._losses.pop(trial, 0)
-        if losses < _SECOND_CHANCES:
-            self._losses[trial] = losses + 1
-            self._waiting.append(trial)
+        if message.error is not None and len(trials) > 1:
+            self._each_alone(trials)
             return []
-        return [(trial, self._cut_off(worker, Status.LOST, f"its worker died again: {death}"))]
+        for trial in trials:
+            self._losses.pop(trial, None)
+        reason = f"{type(message.error).__name__}: {message.error}"
+        outcomes = message.outcomes or (Outcome(Status.FAILED, reason=reason),)
+        return list(zip(trials, outcomes, strict=True))
+
+    def _lost(self, worker: _Worker) -> list[tuple[Trial, Outcome]]:
+        death = self._bury(worker)
+        trials = worker.trials
+        losses = self._losses.pop(trials[0], 0)
+        if losses < _SECOND_CHANCES:
+            self._each_alone(trials)
+            return []
+        return [(trials[0], self._cut_off(worker, Status.LOST, f"its worker died again: {death}"))]
+
+    def _each_alone(self, trials: tuple[Trial, ...]) -> None:
+        """Give each trial its second chance alone: whose fault it was shows, and costs it alone."""
+        for trial in trials:
+            self._losses[trial] = self._losses.get(trial, 0) + 1
+        self._waiting += reversed(trials)
 
     def _cut_off(self, worker: _Worker, status: Status, reason: str) -> Outcome:
         seconds = time.monotonic() - worker.started
@@ -255,28 +289,36 @@ class LocalWorkers:
         limits = []
         if self.trial_timeout is not None:
             reason = f"it took longer than the limit of {self.trial_timeout:g} s"
-            limits.append((worker.started + self.trial_timeout, reason))
+            limits.append((worker.started + self.trial_timeout * len(worker.trials), reason))
         if self.stall_timeout is not None:
             reason = f"it gave no sign of life for {self.stall_timeout:g} s"
             limits.append((worker.heard + self.stall_timeout, reason))
         return limits
 
     def _patience(self, left: float | None) -> float | None:
-        working = [w for w in self._workers.values() if w.trial is not None]
+        working = [w for w in self._workers.values() if w.trials]
         ends = [end - time.monotonic() for w in working for end, _ in self._limits(w)]
-        waits = [*ends, *([] if left is None else [left]), *([0.0] if self._waiting else [])]
+        waits = [
+            *ends,
+            *([] if left is None else [left]),
+            *([0.0] if self._waiting and self._free else []),
+        ]
         return max(0.0, min(waits)) if waits else None
 
     def _overdue(self) -> list[tuple[Trial, Outcome]]:
         done = []
         now = time.monotonic()
-        for worker in [w for w in self._workers.values() if w.trial is not None]:
+        for worker in [w for w in self._workers.values() if w.trials]:
             if any(now >= end for end, _ in self._limits(worker)):
                 done += self._last_words(worker)
             reasons = [reason for end, reason in self._limits(worker) if now >= end]
-            if reasons and worker.trial is not None and self._lives(worker):
-                done.append((worker.trial, self._cut_off(worker, Status.TIMED_OUT, reasons[0])))
+            if reasons and worker.trials and self._lives(worker):
                 self._kill(worker)
+                if len(worker.trials) > 1:
+                    self._each_alone(worker.trials)
+                    continue
+                outcome = self._cut_off(worker, Status.TIMED_OUT, reasons[0])
+                done.append((worker.trials[0], outcome))
         return done
 
     def _last_words(self, worker: _Worker) -> list[tuple[Trial, Outcome]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from evoft.outcome import CurvePoint, Outcome
 from evoft.trial import Trial
-from evoft.workers.evaluation import evaluate
+from evoft.workers.evaluation import evaluate_all
 
 #: Least seconds between two signs of life that carry no point of the curve.
 _QUIET = 0.5
@@ -20,11 +20,11 @@ _QUIET = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What the parent sends: a trial to evaluate, or a method of the target to call."""
+    """What the parent sends: trials to evaluate, or a method of the target to call."""
 
     #: The pickled target, when the worker does not have this one yet.
     target: bytes | None
-    trial: Trial | None = None
+    trials: tuple[Trial, ...] = ()
     method: str = ""
     args: tuple[Any, ...] = ()
 
@@ -38,9 +38,9 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a worker sends last: an outcome, a method's result, or what it raised."""
+    """What a worker sends last: each trial's outcome, a method's result, or what it raised."""
 
-    outcome: Outcome | None = None
+    outcomes: tuple[Outcome, ...] = ()
     result: Any = None
     error: BaseException | None = None
 
@@ -71,8 +71,8 @@ def serve(connection: Connection) -> None:
         try:
             if job.target is not None:
                 target = pickle.loads(job.target)
-            if job.trial is not None:
-                answer = Answer(outcome=evaluate(target, job.trial, voice))
+            if job.trials:
+                answer = Answer(outcomes=evaluate_all(target, job.trials, voice))
             else:
                 answer = Answer(result=getattr(target, job.method)(*job.args))
         except Exception as error:

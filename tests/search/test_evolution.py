@@ -308,3 +308,33 @@ def test_a_genome_of_another_type_is_another_phenotype() -> None:
     search = Search(space, SearchSettings(population_size=2, generations=None), 0)
     born = run(search, lambda _: Outcome.of_fitness(0.0))
     assert {repr(i.genome) for i in born} == {repr(Genome(a=v)) for v in (1, True, 1.0)}
+
+
+@given(st.data())
+def test_births_that_were_withdrawn_were_never_asked_for(data: st.DataObject) -> None:
+    search = Search(SPACE, settings_of(), 7)
+    for _ in range(data.draw(st.integers(1, 4))):
+        while len(search.born) < data.draw(st.integers(0, 24)) and search.ready:
+            search.ask()
+        # A beginning is told, and at times one more beyond it, as when a budget ended.
+        told = data.draw(st.integers(0, len(search.born)))
+        beyond = data.draw(st.sets(st.integers(0, max(0, len(search.born) - 1)), max_size=1))
+        for individual in list(search.born):
+            if individual.outcome is None and (individual.id < told or individual.id in beyond):
+                search.tell(individual.id, judge(individual))
+        search.withdraw()
+        assert not search.born or search.born[-1].outcome is not None
+    for individual in list(search.born):
+        if individual.outcome is None:
+            search.tell(individual.id, judge(individual))
+    assert births(run(search)) == STRAIGHT
+
+
+def test_an_exhausted_search_that_took_a_birth_back_goes_on() -> None:
+    search = Search(SearchSpace(a=Integer(0, 2)), settings_of(), seed=1)
+    while search.ask() is not None:
+        pass
+    assert search.exhausted
+    search.withdraw()
+    assert (search.born, search.exhausted) == ([], False)
+    assert len(run(search, lambda i: Outcome.of_fitness(0.0))) == 3

@@ -1,5 +1,6 @@
 """Building backbones: their weights, their facts, and what is refused."""
 
+import copy
 import os
 
 import pytest
@@ -9,7 +10,14 @@ from safetensors.torch import save_file
 
 from evoft.errors import BackboneError
 from evoft.settings import TrainingSettings
-from evoft.training.backbone import build, digest, facts_of, start_weights
+from evoft.training.backbone import (
+    build,
+    digest,
+    facts_of,
+    laid_out,
+    preprocessing_of,
+    start_weights,
+)
 from evoft.training.freezing import classifier_names
 
 CPU = torch.device("cpu")
@@ -85,3 +93,19 @@ def test_facts_follow_timms_data_config_and_the_settings():
     assert facts.weights == ""
     built = build("test_resnet", settings, 3, pretrained=False)
     assert facts.parameters == sum(p.numel() for p in built.parameters())
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "test_efficientnet", "test_vit", "test_convnext"])
+def test_the_order_in_memory_leaves_a_model_what_it_is(name):
+    settings = TrainingSettings(models=(name,), pretrained=False)
+    model = build(name, settings, 3, pretrained=False).eval()
+    other = laid_out(copy.deepcopy(model))
+    state = other.state_dict()
+    assert digest(state) == digest(model.state_dict())
+    kernels = [t for t in state.values() if t.ndim == 4 and min(t.shape[1:]) > 1]
+    assert kernels
+    assert all(k.is_contiguous(memory_format=torch.channels_last) for k in kernels)
+    side = preprocessing_of(model, settings).img_size
+    images = torch.rand(4, 3, *side, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        torch.testing.assert_close(other(images), model(images), rtol=1e-3, atol=1e-4)

@@ -16,6 +16,7 @@ from evoft.outcome import Status
 from evoft.search.space import SearchSpace
 from evoft.settings import TrainingSettings
 from evoft.training import checkpoints
+from evoft.training.backbone import build, laid_out
 from evoft.training.checkpoints import load, save, seed_of, trained_state
 from evoft.training.default_space import DEFAULT_GENES
 from evoft.training.fine_tuner import checkpoint_path
@@ -266,3 +267,15 @@ class TestCheckpoint:
                 continue  # the one does not look at what the other needs
             with pytest.raises(PopulationDamagedError, match="checkpoint"):
                 read(path)
+
+
+def test_what_is_kept_is_a_copy_in_plain_order():
+    settings = TrainingSettings(models=("test_resnet",), pretrained=False)
+    model = laid_out(build("test_resnet", settings, 3, pretrained=False))
+    state = trained_state(model)
+    live = model.state_dict()
+    assert set(state) == set(live)
+    for name, tensor in state.items():
+        assert torch.equal(tensor, live[name])
+        assert tensor.is_contiguous()
+        assert tensor.data_ptr() != live[name].data_ptr()

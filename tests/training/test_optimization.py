@@ -8,7 +8,8 @@ from torch import nn
 from evoft.errors import SettingsError
 from evoft.recipe import Recipe, takes_momentum
 from evoft.settings import TrainingSettings
-from evoft.training.backbone import build
+from evoft.training import optimization
+from evoft.training.backbone import build, laid_out
 from evoft.training.freezing import classifier_names, freeze, layer_groups
 from evoft.training.optimization import (
     add_l1,
@@ -176,6 +177,42 @@ def test_an_optimizer_of_timms_trains(model, opt):
     moved = [n for n, p in model.named_parameters() if not torch.equal(before[n], p)]
     assert set(classifier_names(model)) <= set(moved)
     assert all(bool(p.isfinite().all()) for p in model.parameters())
+
+
+#: How each optimizer of the default space, and two more, steps many tensors.
+TOGETHER = {"adamw": "fused", "adam": "fused", "sgd": "fused", "nesterov": "fused",
+            "lookahead_adamw": "fused", "rmsprop": "foreach", "lamb": "foreach",
+            "lion": "foreach"}  # fmt: skip
+
+
+@pytest.mark.parametrize("opt", TOGETHER)
+def test_tensors_stepped_together_go_where_each_goes_alone(model, opt, monkeypatch):
+    laid_out(model)
+    start = {n: t.clone() for n, t in model.state_dict().items()}
+    generator = torch.Generator().manual_seed(0)
+    gradients = [torch.randn(p.shape, generator=generator) for p in model.parameters()]
+    settings = recipe(opt=opt, lr=0.01, weight_decay=0.1, momentum=0.9, layer_decay=0.7)
+
+    def trained():
+        model.load_state_dict(start)
+        optimizer = make_optimizer(model, settings)
+        for step in range(1, 8):
+            set_rate(optimizer, 1 / step)
+            for parameter, gradient in zip(model.parameters(), gradients, strict=True):
+                parameter.grad = torch.empty_like(parameter).copy_(gradient * step)
+            optimizer.step()
+        weights = torch.cat([p.detach().flatten() for p in model.parameters()])
+        return optimizer, weights
+
+    optimizer, together = trained()
+    assert optimizer.param_groups[0][TOGETHER[opt]] is True
+    monkeypatch.setattr(optimization, "_together", lambda opt, count: {"foreach": False})
+    optimizer, alone = trained()
+    assert not optimizer.param_groups[0].get("fused")
+    assert not optimizer.param_groups[0]["foreach"]
+    moved = alone - torch.cat([start[n].flatten() for n, _ in model.named_parameters()])
+    assert float(moved.abs().max()) > 1e-3
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.filterwarnings("ignore:It is highly recommended")

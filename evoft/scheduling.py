@@ -1,0 +1,90 @@
+"""Which of the trials that wait for a worker goes next, and which go with it.
+
+The lineage does not depend on it: births are bred from outcomes in order of birth whatever the
+order of evaluation.  Only how long the workers take does.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Collection, Hashable, Sequence
+from typing import Protocol
+
+from evoft.trial import Trial
+
+#: Most trials in one job: what a worker's death or a limit can cost at once.
+_MOST_TOGETHER = 64
+
+
+class Policy(Protocol):
+    """What is known of trials before they run."""
+
+    def cost(self, trial: Trial) -> float:
+        """Return the seconds that a trial is going to take alone, above 0."""
+
+    def company(self, trial: Trial) -> Hashable:
+        """Return what trials must have in common to be evaluated together; None: alone."""
+
+    def kin(self, trial: Trial) -> Hashable:
+        """Return what trials have in common that one worker had better do; None: nothing."""
+
+
+def in_order(waiting: Sequence[Trial], policy: Policy, workers: int, *, last: bool) -> list[Trial]:
+    """Return the trials that wait, the one to start next first.
+
+    While the search goes on, a trial that waits holds up the births that are bred from it, and the
+    younger it is the later they are due: at the pace of one trial's mean cost a worker.  First
+    comes the one with the least slack, the time until then less its own cost (the minimum slack
+    rule; Panwalkar and Iskander 1977).  Once no birth is to come, the longest comes first (Graham
+    1969).  Longest first all along would starve the search: see benchmarks/results/scheduling.md.
+
+    Args:
+        waiting: Trials of one stage.
+        policy: Tells their costs.
+        workers: How many trials run at a time.
+        last: Whether no birth waits for any of them.
+    """
+    if not waiting:
+        return []
+    costs = {trial.key: policy.cost(trial) for trial in waiting}
+    pace = 0.0 if last else statistics.fmean(costs.values()) / workers
+    slack = {t.key: t.individual * pace - costs[t.key] for t in waiting}
+    return sorted(waiting, key=lambda trial: (slack[trial.key], trial.individual, trial.repeat))
+
+
+def next_job(
+    waiting: Sequence[Trial],
+    policy: Policy,
+    workers: int,
+    *,
+    last: bool,
+    at_hand: Collection[Hashable] = (),
+) -> tuple[Trial, ...]:
+    """Return the trials that one worker is to take next, together; none if none wait.
+
+    Args:
+        waiting: Trials of one stage.
+        policy: Tells what they cost and have in common.
+        workers: How many there are.
+        last: Whether no birth waits for any of them.
+        at_hand: The kin that idle workers had before: of as many trials as there are workers, the
+            first of such kin goes ahead of the others.
+    """
+    ordered = in_order(waiting, policy, workers, last=last)
+    near = [trial for trial in ordered[:workers] if policy.kin(trial) in at_hand]
+    if not ordered:
+        return ()
+    return _together((near or ordered)[0], ordered, policy, workers)
+
+
+def _together(
+    first: Trial, ordered: Sequence[Trial], policy: Policy, workers: int
+) -> tuple[Trial, ...]:
+    """Return a trial and its company, of which each worker can have as many."""
+    company = policy.company(first)
+    if company is None:
+        return (first,)
+    others = [t for t in ordered if t is not first and policy.company(t) == company]
+    count = min(_MOST_TOGETHER, math.ceil((1 + len(others)) / workers))
+    return (first, *others[: count - 1])

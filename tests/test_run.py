@@ -1,0 +1,205 @@
+"""The loop: no order of evaluation, no company and no end of a budget shows in the lineage."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from running import content, lineage
+
+import evoft
+from evoft.run import Evolution, drive, final_trials, run_all
+from evoft.trial import Trial
+from evoft.workers.inline import InlineWorkers
+from evoft.workers.local import LocalWorkers
+
+SPACE = evoft.SearchSpace(x=evoft.Float(0.0, 1.0), kind=evoft.Choice(["head", "whole"]))
+SEARCH = evoft.SearchSettings(finalists=2, repeats=2)
+
+
+class Target:
+    """Ends out of order; answers heads together."""
+
+    def evaluate(self, trial: Trial) -> evoft.Outcome:
+        time.sleep(trial.seed % 4 * 0.003)
+        trial.report(1, loss=float(trial.genome["x"]))
+        if trial.individual % 7 == 3:
+            raise ValueError("it would not")
+        return evoft.Outcome.of_fitness(-abs(float(trial.genome["x"]) - 0.3))
+
+    def evaluate_together(self, trials: Sequence[Trial]) -> list[evoft.Outcome]:
+        assert len({trial.genome["kind"] for trial in trials}) == 1
+        return [self.evaluate(trial) for trial in trials]
+
+
+class Known:
+    """Heads are short and go together; the others are long, some of them very."""
+
+    def __init__(self, dear: int | None = None) -> None:
+        self.dear = dear
+
+    def cost(self, trial: Trial) -> float:
+        if self.dear is not None and trial.individual >= self.dear:
+            return 1e9
+        return 0.001 if trial.genome["kind"] == "head" else 0.01 * (1 + trial.individual % 5)
+
+    def company(self, trial: Trial) -> str | None:
+        return "heads" if trial.genome["kind"] == "head" else None
+
+    def kin(self, trial: Trial) -> Any:
+        return trial.genome["kind"]
+
+
+def evolution(path: Path | None, generations: int | None = 4) -> Evolution:
+    return evoft.new(
+        SPACE, population_size=6, generations=generations, seed=5, file=path, search=SEARCH
+    )
+
+
+def ignored(trial: Trial, outcome: evoft.Outcome) -> None:
+    pass
+
+
+def run(path: Path, workers: Any, policy: Known | None, **options: Any) -> list[evoft.Generation]:
+    """Run search and finals, and close."""
+    try:
+        with evolution(path) as mine:
+            generations = list(drive(mine, workers, policy=policy, **options))
+            run_all(mine, workers, final_trials(mine, 2, 2), ignored, policy)
+            return generations
+    finally:
+        workers.close()
+
+
+def ran_through(path: Path) -> list[evoft.Generation]:
+    return run(path, InlineWorkers(Target()), None)
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+@pytest.mark.parametrize("policy", [None, Known()])
+def test_the_lineage_is_the_same_in_whatever_order_trials_run(
+    tmp_path: Path, count: int, policy: Known | None
+) -> None:
+    generations = run(tmp_path / "a.h5", LocalWorkers(Target(), devices=["any"] * count), policy)
+    straight = ran_through(tmp_path / "b.h5")
+    assert [g.index for g in generations] == [0, 1, 2, 3]
+    assert content(tmp_path / "a.h5") == content(tmp_path / "b.h5")
+    assert [[i.id for i in g.individuals] for g in generations] == [
+        [i.id for i in g.individuals] for g in straight
+    ]
+    assert [g.best.id for g in generations] == [g.best.id for g in straight]
+
+
+class Recorded:
+    """Workers of one's own, which take one trial at a time, and keep what they were given."""
+
+    def __init__(self, slots: int = 1) -> None:
+        self.slots = slots
+        self.given: list[Trial] = []
+        self.open: list[Trial] = []
+
+    @property
+    def idle(self) -> int:
+        return self.slots - len(self.open)
+
+    @property
+    def busy(self) -> int:
+        return len(self.open)
+
+    def submit(self, trial: Trial) -> None:
+        self.given.append(trial)
+        self.open.append(trial)
+
+    def collect(self, timeout: float | None = None) -> list[tuple[Trial, evoft.Outcome]]:
+        trial = self.open.pop(0)
+        return [(trial, evoft.Outcome.of_fitness(float(trial.genome["x"]), seconds=1.0))]
+
+    def close(self) -> None:
+        pass
+
+
+def test_without_a_policy_the_first_come_is_the_first_served() -> None:
+    workers = Recorded(3)
+    with evolution(None) as mine:
+        assert len(list(drive(mine, workers))) == 4
+    assert [trial.individual for trial in workers.given] == list(range(24))
+
+
+def test_workers_of_ones_own_get_single_trials_the_long_ones_early() -> None:
+    workers = Recorded(2)
+    with evolution(None) as mine:
+        generations = list(drive(mine, workers, policy=Known()))
+    order = [trial.individual for trial in workers.given]
+    assert sorted(order) == list(range(24))
+    assert order != sorted(order)
+    assert [len(g.individuals) for g in generations] == [6] * 4
+
+
+class Together(Recorded):
+    """Workers that take several trials at a time."""
+
+    at_hand = frozenset[str]()
+
+    def submit(self, *trials: Trial, kin: Any = None) -> None:
+        assert {trial.genome["kind"] for trial in trials} == {kin}
+        self.given += trials
+        self.open += trials
+
+
+def test_workers_that_say_so_get_company() -> None:
+    workers = Together()
+    with evolution(None) as mine:
+        most = 0
+        for _ in drive(mine, workers, policy=Known(), observe=lambda t, o: None):
+            most = max(most, workers.busy)
+    assert most > 1
+    assert sorted(t.individual for t in workers.given) == list(range(24))
+
+
+@pytest.mark.parametrize("dear", [1, 4, 6, 9, 23])
+def test_births_that_the_budget_did_not_reach_leave_no_trace(tmp_path: Path, dear: int) -> None:
+    path = tmp_path / "a.h5"
+    workers = Recorded(2)
+    with evolution(path) as mine:
+        generations = list(drive(mine, workers, policy=Known(dear), budget=1e6))
+        assert [i.id for i in mine.search.born] == list(range(dear))
+        assert all(i.outcome for i in mine.search.born)
+        assert not mine.ended
+        assert [i.id for g in generations for i in g.individuals] == list(range(dear))
+        assert [g.index for g in generations] == list(range((dear + 5) // 6))
+        # It can go on at once, as well as from its file.
+        assert len(list(drive(mine, Recorded(2), policy=Known(dear + 1), budget=1e6))) == 1
+        assert len(mine.search.born) == dear + 1
+    assert sorted(t.individual for t in workers.given) == list(range(dear))
+    with evoft.reopen(path) as again:
+        list(drive(again, Recorded(3), policy=Known()))
+        assert again.ended
+    with evolution(tmp_path / "b.h5") as straight:
+        list(drive(straight, Recorded()))
+    assert content(path) == content(tmp_path / "b.h5")
+
+
+def test_a_budget_that_ends_everything_needs_not_end_in_order_of_birth(tmp_path: Path) -> None:
+    class Late(Known):
+        """Knows only later that there is no time for the fourth."""
+
+        def cost(self, trial: Trial) -> float:
+            if trial.individual == 3 and len(workers.given) > 1:
+                return 1e9
+            return 100.0 if trial.individual == 4 else 1.0
+
+    path, workers = tmp_path / "a.h5", Recorded(2)
+    with evolution(path) as mine:
+        generations = list(drive(mine, workers, policy=Late(), budget=1e6))
+        assert {i.id for i in mine.search.born if i.outcome} == {0, 1, 2, 4}
+        assert len(mine.search.born) == 5
+        assert [[i.id for i in g.individuals] for g in generations] == [[0, 1, 2, 4]]
+        assert not mine.ended
+    with evoft.reopen(path) as again:
+        list(drive(again, Recorded(3), policy=Known()))
+    with evolution(tmp_path / "b.h5") as straight:
+        list(drive(straight, Recorded()))
+    assert lineage(evoft.Population.open(path)) == lineage(evoft.Population.open(tmp_path / "b.h5"))

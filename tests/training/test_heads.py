@@ -1,0 +1,280 @@
+"""Linear heads that train together: alone to the bit, the ordinary way but for rounding."""
+
+import os
+import signal
+from dataclasses import replace
+
+import pytest
+import timm
+import torch
+from safetensors.torch import load_file
+
+from evoft.outcome import Status
+from evoft.search.space import SearchSpace
+from evoft.settings import TrainingSettings
+from evoft.training import heads
+from evoft.training.default_space import DEFAULT_GENES
+from evoft.training.fine_tuner import FineTuner, checkpoint_path
+from evoft.training.head_inputs import Dropout
+from evoft.trial import Trial
+from evoft.workers.local import LocalWorkers
+
+CLEAN = {"augment": 0.0, "hflip": 0.0, "reprob": 0.0, "mixup": 0.0, "cutmix": 0.0}
+HEAD = {"freeze_depth": 1.0, "batch_size": 8, "epochs": 3, **CLEAN}
+
+#: Heads that differ in all that may differ in one company.
+COMPANY = [
+    {"opt": "adamw", "lr": 1e-2, "weight_decay": 0.2, "l1": 1e-3},
+    {"opt": "sgd", "momentum": 0.9, "drop": 0.3, "sched": "linear"},
+    {"opt": "rmsprop", "momentum": 0.5, "lr": 1e-3, "epochs": 2, "smoothing": 0.1},
+    {"opt": "adam", "model_ema": 0.9, "drop": 0.5, "warmup": 0.4, "weight_decay": 0.1},
+    {"opt": "adamw", "epochs": 6, "patience": 1, "lr": 0.1},
+    {"opt": "sgd", "momentum": 0.0, "lr": 0.1, "head_lr_factor": 3.0, "sched": "step"},
+    {"opt": "rmsprop", "momentum": 0.0, "sched": "constant", "epochs": 4, "weight_decay": 0.01},
+]
+
+
+def asked(space, number, **genes):
+    return Trial(number, space.complete({**HEAD, **genes}), 100 + number)
+
+
+def whole_way(monkeypatch):
+    """Make every trial go the ordinary way."""
+    monkeypatch.setattr(FineTuner, "company", lambda self, trial: None)
+
+
+def weights(folder, trial):
+    return load_file(checkpoint_path(folder, trial.key))
+
+
+def same(one, other):
+    return replace(one, peak_memory=0) == replace(other, peak_memory=0)
+
+
+@pytest.fixture(scope="module")
+def alone(make_tuner, space, tmp_path_factory):
+    """Trials of a company, their outcomes one by one, and where their weights are."""
+    folder = tmp_path_factory.mktemp("alone")
+    tuner = make_tuner(TrainingSettings(), folder)
+    trials = [asked(space, number, **genes) for number, genes in enumerate(COMPANY)]
+    return trials, [tuner.evaluate(trial) for trial in trials], folder
+
+
+@pytest.mark.parametrize("order", [range(7), [6, 3, 0, 5, 1, 2, 4], [4, 2], [3, 3, 1]])
+def test_a_head_is_the_same_to_the_bit_whoever_trains_beside_it(make_tuner, alone, tmp_path, order):
+    trials, outcomes, folder = alone
+    tuner = make_tuner(TrainingSettings(), tmp_path)
+    together = tuner.evaluate_together([trials[place] for place in order])
+    for place, outcome in zip(order, together, strict=True):
+        assert outcome.status is Status.OK
+        assert same(outcome, outcomes[place])
+        ours, theirs = weights(tmp_path, trials[place]), weights(folder, trials[place])
+        assert ours.keys() == theirs.keys()
+        assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+@pytest.mark.parametrize("genes", COMPANY)
+def test_a_head_trains_as_the_ordinary_way_does(make_tuner, space, tmp_path, monkeypatch, genes):
+    trial = asked(space, 1, **{**genes, "drop": 0.0})
+    here = make_tuner(TrainingSettings(), tmp_path / "heads")
+    assert here.company(trial) is not None
+    outcome = here.evaluate(trial)
+    whole_way(monkeypatch)
+    ordinary = make_tuner(TrainingSettings(), tmp_path / "whole").evaluate(trial)
+    assert len(outcome.curve) == len(ordinary.curve)
+    for point, wanted in zip(outcome.curve, ordinary.curve, strict=True):
+        assert point.epoch == wanted.epoch
+        assert point.metrics == pytest.approx(wanted.metrics, rel=2e-4, abs=2e-5)
+    assert outcome.fitness == ordinary.fitness
+    ours, theirs = weights(tmp_path / "heads", trial), weights(tmp_path / "whole", trial)
+    assert ours.keys() == theirs.keys()
+    for name, value in ours.items():
+        torch.testing.assert_close(value, theirs[name], rtol=1e-3, atol=1e-4)
+
+
+def test_a_head_that_diverges_stops_alone(make_tuner, alone, space, tmp_path):
+    trials, outcomes, _folder = alone
+    tuner = make_tuner(TrainingSettings(), tmp_path / "heads")
+    lost = replace(trials[0], individual=8, genome=trials[0].genome.replace(lr=1e38, opt="sgd"))
+    together = tuner.evaluate_together([trials[0], lost, trials[4]])
+    assert same(together[0], outcomes[0])
+    assert same(together[2], outcomes[4])
+    diverged = together[1]
+    assert diverged.status is Status.DIVERGED
+    assert len(diverged.curve) == 1
+    assert diverged.reason == "the loss was not finite in epoch 1"
+    assert not checkpoint_path(tmp_path / "heads", lost.key).exists()
+
+
+def test_each_trial_is_told_of_its_own_epochs(make_tuner, space):
+    told = {}
+
+    def listener(number):
+        def report(epoch, **metrics):
+            if metrics:
+                told.setdefault(number, []).append((epoch, metrics))
+
+        return report
+
+    tuner = make_tuner(TrainingSettings())
+    trials = [asked(space, n, **genes) for n, genes in enumerate(COMPANY)]
+    heard = [replace(trial, report=listener(n)) for n, trial in enumerate(trials)]
+    for number, outcome in enumerate(tuner.evaluate_together(heard)):
+        assert told[number] == [(p.epoch, p.metrics) for p in outcome.curve]
+
+
+def test_dropout_drops_its_share_and_scales_up_the_rest():
+    inputs = torch.ones(200, 301)
+    Dropout(0.3, 7).apply(inputs)
+    kept = inputs != 0
+    assert float(kept.float().mean()) == pytest.approx(0.7, abs=0.01)
+    assert inputs[kept].unique().tolist() == pytest.approx([1 / 0.7], rel=1e-4)
+    again = torch.ones(200, 301)
+    Dropout(0.3, 7).apply(again)
+    assert torch.equal(again, inputs)
+    Dropout(0.3, 8).apply(again)
+    assert not torch.equal(again != 0, kept)
+    assert not Dropout(0.0, 7).active
+
+
+class TestCompany:
+    @pytest.mark.parametrize(
+        "genes",
+        [
+            {"lr": 0.5},
+            {"opt": "sgd"},
+            {"epochs": 9},
+            {"drop": 0.5, "model_ema": 0.5},
+            {"augment": 0.5, "mixup": 0.2},
+        ],
+    )
+    def test_heads_that_have_steps_in_common_train_together(self, make_tuner, space, genes):
+        tuner = make_tuner(TrainingSettings())
+        one = tuner.company(asked(space, 1))
+        assert one is not None
+        assert tuner.company(asked(space, 2, **genes)) == one
+
+    @pytest.mark.parametrize("genes", [{"freeze_depth": 0.75}, {"freeze_depth": 0.0}])
+    def test_what_trains_more_than_its_head_trains_alone(self, make_tuner, space, genes):
+        assert make_tuner(TrainingSettings()).company(asked(space, 1, **genes)) is None
+
+    def test_batches_of_another_size_are_another_company(self, make_tuner, space):
+        tuner = make_tuner(TrainingSettings())
+        small, large, all_images, more = (
+            tuner.company(asked(space, 1, batch_size=size)) for size in (8, 16, 64, 128)
+        )
+        assert len({small, large, all_images}) == 3
+        assert all_images == more
+
+    def test_without_views_images_that_change_pass_through_the_whole_model(self, make_tuner, space):
+        tuner = make_tuner(TrainingSettings(views=0))
+        assert tuner.company(asked(space, 1, augment=0.3)) is None
+        assert tuner.company(asked(space, 1)) is not None
+
+    def test_frozen_layers_that_are_random_are_shared_by_nobody(self, make_tuner, space):
+        tuner = make_tuner(TrainingSettings(pretrained=False))
+        assert tuner.company(asked(space, 1)) is None
+
+
+@pytest.mark.parametrize(
+    "genes",
+    [
+        {"augment": 0.7, "hflip": 0.5, "reprob": 0.25},
+        {"mixup": 0.4, "cutmix": 0.5, "augment": 0.3},
+        {"cutmix": 1.0, "smoothing": 0.2, "epochs": 4},
+    ],
+)
+def test_views_and_mixing_are_those_of_the_ordinary_way(
+    make_tuner, alone, space, tmp_path, monkeypatch, genes
+):
+    trial = asked(space, 20, **genes)
+    tuner = make_tuner(TrainingSettings(), tmp_path)
+    outcome = tuner.evaluate(trial)
+    ours = weights(tmp_path, trial)
+    beside = tuner.evaluate_together([*alone[0], trial, *alone[0]])
+    assert same(beside[len(COMPANY)], outcome)
+    assert all(torch.equal(ours[n], w) for n, w in weights(tmp_path, trial).items())
+    whole_way(monkeypatch)
+    ordinary = make_tuner(TrainingSettings(), tmp_path / "whole").evaluate(trial)
+    for point, wanted in zip(outcome.curve, ordinary.curve, strict=True):
+        assert point.metrics == pytest.approx(wanted.metrics, rel=2e-4, abs=2e-5)
+
+
+@pytest.mark.parametrize("name", ["test_vit", "test_resnet"])
+def test_a_model_of_timm_trains_as_the_ordinary_way_does(
+    make_tuner, space, tmp_path, monkeypatch, name
+):
+    torch.manual_seed(4)
+    file = tmp_path / "weights.pth"
+    torch.save(timm.create_model(name).state_dict(), file)
+    settings = TrainingSettings(models=(name,), checkpoint=str(file), img_size=None)
+    genes = {**DEFAULT_GENES, "epochs": {"type": "integer", "low": 1, "high": 9}}
+    trial = Trial(1, SearchSpace.from_dict(genes).complete({**HEAD, "opt": "adam", "lr": 0.01}), 3)
+    tuner = make_tuner(settings, tmp_path / "heads", genes=genes)
+    outcome = tuner.evaluate(trial)
+    (parts,) = (kept for key, kept in tuner._kept.items() if key[0] == "linear")
+    assert parts is not None
+    right = tuner.right(trial.genome, trial.key)
+    whole_way(monkeypatch)
+    other = make_tuner(settings, tmp_path / "whole", genes=genes)
+    ordinary = other.evaluate(trial)
+    for point, wanted in zip(outcome.curve, ordinary.curve, strict=True):
+        assert point.metrics == pytest.approx(wanted.metrics, rel=2e-4, abs=2e-5)
+    assert (right == other.right(trial.genome, trial.key)).all()
+
+
+def test_a_classifier_that_is_not_linear_trains_the_ordinary_way(
+    make_tuner, space, tmp_path, monkeypatch
+):
+    trials = [asked(space, 1), asked(space, 2, lr=0.05)]
+    with monkeypatch.context() as patch:
+        patch.setattr("evoft.training.linear.linear_head", lambda features, drop: None)
+        found = make_tuner(TrainingSettings(), tmp_path).evaluate_together(trials)
+    whole_way(monkeypatch)
+    ordinary = make_tuner(TrainingSettings(), tmp_path / "whole")
+    assert all(same(f, ordinary.evaluate(t)) for f, t in zip(found, trials, strict=True))
+
+
+def test_where_all_do_not_fit_in_the_memory_each_trains_alone(
+    make_tuner, alone, tmp_path, monkeypatch
+):
+    trials, outcomes, _folder = alone
+    real = heads.train_heads
+
+    def small(many):
+        if len(many) > 1:
+            raise RuntimeError("CUDA out of memory, it seems")
+        return real(many)
+
+    monkeypatch.setattr(heads, "train_heads", small)
+    tuner = make_tuner(TrainingSettings(), tmp_path)
+    together = tuner.evaluate_together(trials)
+    assert all(same(one, other) for one, other in zip(together, outcomes, strict=True))
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_worker_processes_give_the_same_bits(make_tuner, alone, tmp_path, killed):
+    trials, outcomes, folder = alone
+    tuner = make_tuner(TrainingSettings(), tmp_path)
+    workers = LocalWorkers(None, preload=("torch", "timm"), devices=["cpu", "cpu"])
+    try:
+        images = {}
+        for model, shared in tuner.pixels.images.items():
+            place, array = workers.share(shared.shape, shared.dtype)
+            array[:] = shared.open()
+            images[model] = place
+        workers.retarget(replace(tuner, pixels=replace(tuner.pixels, images=images)))
+        workers.submit(*trials[:4])
+        workers.submit(*trials[4:])
+        if killed:
+            os.kill(workers.pids[0], signal.SIGKILL)
+        done = {}
+        while len(done) < len(trials):
+            done |= {trial.individual: outcome for trial, outcome in workers.collect()}
+    finally:
+        workers.close()
+    for number, trial in enumerate(trials):
+        assert done[number].curve == outcomes[number].curve
+        assert done[number].fitness == outcomes[number].fitness
+        ours, theirs = weights(tmp_path, trial), weights(folder, trial)
+        assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
