@@ -128,6 +128,9 @@ class TrainingSettings:
     test_share: float = 0.2
     #: Most images of the training split that are used; None: all.
     max_train_images: int | None = None
+    #: Strengths of augmentation of which each image has fixed versions, the image itself among
+    #: them, where frozen layers come first; 0: augmented anew in each epoch there, too.
+    views: int = 4
     #: Automatic mixed precision on a GPU.
     amp: bool = True
 
@@ -135,7 +138,7 @@ class TrainingSettings:
         values = asdict(self)
         _require_kinds(values, _TRAINING_KINDS)
         require(values, _TRAINING_RULES)
-        require_whole(values, ("epochs", "patience", "img_size", "max_train_images"))
+        require_whole(values, ("epochs", "patience", "img_size", "max_train_images", "views"))
         if wrong := [name for name in self.models if not isinstance(name, str)]:
             raise SettingsError(f"`models` must be a list of names, but holds {wrong[0]!r}")
         if not self.models:
@@ -172,7 +175,7 @@ _TRAINING_KINDS: dict[str, tuple[type, str]] = {
 
 _TRAINING_RULES = {
     ">= 1": ("epochs", "img_size", "max_train_images"),
-    ">= 0": ("patience",),
+    ">= 0": ("patience", "views"),
     "in (0, 1)": ("val_share", "test_share"),
 }
 

@@ -104,6 +104,8 @@ def test_whole_numbers(value: object) -> None:
         (TrainingSettings, {"epochs": 2.5}, "`epochs` must be a whole number, but is 2.5"),
         (TrainingSettings, {"img_size": 0}, "`img_size` must be >= 1, but is 0"),
         (TrainingSettings, {"patience": -1}, "`patience` must be >= 0, but is -1"),
+        (TrainingSettings, {"views": -1}, "`views` must be >= 0, but is -1"),
+        (TrainingSettings, {"views": 2.5}, "`views` must be a whole number, but is 2.5"),
         (TrainingSettings, {"val_share": 1.0}, "`val_share` must be in (0, 1), but is 1.0"),
         (
             TrainingSettings,

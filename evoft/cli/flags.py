@@ -89,6 +89,9 @@ EVOLVE_FLAGS = (
     Flag(("--epochs",), "training", "epochs", int, "Most epochs of a trial."),
     Flag(("--patience",), "training", "patience", int,
          "Epochs without a better validation accuracy before a trial ends early; 0: never."),
+    Flag(("--views",), "training", "views", int,
+         "Fixed strengths of augmentation before frozen layers, shared by all trials; "
+         "0: augment anew in each epoch."),
     Flag(("--val-share",), "training", "val_share", float,
          "Share split off for validation where the data has no such split."),
     Flag(("--test-share",), "training", "test_share", float,

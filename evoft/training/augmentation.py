@@ -6,10 +6,12 @@ resampling does rotation, scale, shear and shift together.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import Generator, Tensor
-from torch.nn.functional import affine_grid, grid_sample, one_hot
+from torch.nn.functional import affine_grid, grid_sample
 
 from evoft.recipe import Recipe
 
@@ -55,20 +57,32 @@ def augment(images: Tensor, recipe: Recipe, dice: Dice) -> Tensor:
         recipe: Its ``augment``, ``hflip`` and ``reprob``.
         dice: Where the randomness comes from.
     """
+    return change(images, recipe.augment, recipe.hflip, recipe.reprob, dice)
+
+
+def change(images: Tensor, strength: float, hflip: float, reprob: float, dice: Dice) -> Tensor:
+    """Return a batch with each image randomly changed; unchanged where all three rates are zero.
+
+    Args:
+        images: ``(batch, 3, height, width)``, values 0 to 1.
+        strength: Of moves and colours, ``[0, 1]``.
+        hflip: Probability of a horizontal flip.
+        reprob: Probability of erasing a rectangle.
+        dice: Where the randomness comes from.
+    """
     count = images.shape[0]
-    if recipe.augment or recipe.hflip:
-        images = _move(images, recipe, dice)
-    if recipe.augment:
-        images = _colour(images, recipe.augment, dice)
-    if recipe.reprob:
-        images = _erase(images, dice.uniform(count) < recipe.reprob, dice)
+    if strength or hflip:
+        images = _move(images, strength, hflip, dice)
+    if strength:
+        images = _colour(images, strength, dice)
+    if reprob:
+        images = _erase(images, dice.uniform(count) < reprob, dice)
     return images
 
 
-def _move(images: Tensor, recipe: Recipe, dice: Dice) -> Tensor:
+def _move(images: Tensor, strength: float, hflip: float, dice: Dice) -> Tensor:
     """Flip, rotate, scale, shear and shift, each image in its own way, by one resampling."""
     count = images.shape[0]
-    strength = recipe.augment
     angle, log_scale, shear, right, down = (
         dice.uniform(5, count, low=-1.0, high=1.0)
         * torch.tensor([_ROTATION, _SCALE, _SHEAR, 2 * _SHIFT, 2 * _SHIFT], device=images.device)[
@@ -76,7 +90,7 @@ def _move(images: Tensor, recipe: Recipe, dice: Dice) -> Tensor:
         ]
         * strength
     )
-    flip = torch.where(dice.uniform(count) < recipe.hflip, -1.0, 1.0)
+    flip = torch.where(dice.uniform(count) < hflip, -1.0, 1.0)
     if not strength:
         return torch.where((flip < 0)[:, None, None, None], images.flip(3), images)
     scale = torch.exp(log_scale)
@@ -108,53 +122,32 @@ def _erase(images: Tensor, chosen: Tensor, dice: Dice) -> Tensor:
     ratio = torch.exp(dice.uniform(count, low=-1.2, high=1.2))
     box_height = (area * ratio).sqrt().clamp(max=1.0)
     box_width = (area / ratio).sqrt().clamp(max=1.0)
-    box_height, box_width = box_height * chosen, box_width * chosen
-    inside = _rectangle(dice, box_height, box_width, height, width)
+    box = place(dice, box_height * chosen, box_width * chosen)
+    inside = covered(box, height, width)
     return torch.where(inside[:, None], images.mean(dim=(2, 3), keepdim=True), images)
 
 
-def _rectangle(
-    dice: Dice, box_height: Tensor, box_width: Tensor, height: int, width: int
-) -> Tensor:
-    """Return ``(batch, height, width)``: what lies in each image's randomly placed rectangle."""
-    top = dice.uniform(len(box_height)) * (1.0 - box_height)
-    left = dice.uniform(len(box_width)) * (1.0 - box_width)
-    rows = (torch.arange(height, device=top.device) + 0.5) / height
-    columns = (torch.arange(width, device=top.device) + 0.5) / width
-    in_rows = (rows >= top[:, None]) & (rows < (top + box_height)[:, None])
-    in_columns = (columns >= left[:, None]) & (columns < (left + box_width)[:, None])
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle in each image, ``(batch,)`` each, as shares of the image's sides."""
+
+    top: Tensor
+    left: Tensor
+    height: Tensor
+    width: Tensor
+
+
+def place(dice: Dice, height: Tensor, width: Tensor) -> Box:
+    """Return rectangles of these sizes, ``(batch,)`` each, at random places within the images."""
+    top = dice.uniform(len(height)) * (1.0 - height)
+    left = dice.uniform(len(width)) * (1.0 - width)
+    return Box(top, left, height, width)
+
+
+def covered(box: Box, height: int, width: int) -> Tensor:
+    """Return ``(batch, height, width)``: the cells of a grid whose centres a rectangle covers."""
+    rows = (torch.arange(height, device=box.top.device) + 0.5) / height
+    columns = (torch.arange(width, device=box.top.device) + 0.5) / width
+    in_rows = (rows >= box.top[:, None]) & (rows < (box.top + box.height)[:, None])
+    in_columns = (columns >= box.left[:, None]) & (columns < (box.left + box.width)[:, None])
     return in_rows[:, :, None] & in_columns[:, None, :]
-
-
-def mix(
-    images: Tensor, labels: Tensor, classes: int, recipe: Recipe, dice: Dice
-) -> tuple[Tensor, Tensor]:
-    """Return images and targets, mixed by mixup or CutMix where the recipe has them.
-
-    mixup: Zhang et al. 2018, section 2; CutMix: Yun et al. 2019, section 3.1.  With both, each
-    batch takes one of them at random.  One strength a batch; partners are a random order of it.
-
-    Args:
-        images: ``(batch, 3, height, width)``.
-        labels: ``(batch,)``.
-        classes: Width of the targets.
-        recipe: Its ``mixup`` and ``cutmix``.
-        dice: Where the randomness comes from.
-
-    Returns:
-        The images, and targets ``(batch, classes)`` whose rows sum to one.
-    """
-    targets = one_hot(labels, classes).float()
-    if not (recipe.mixup or recipe.cutmix):
-        return images, targets
-    cut = recipe.cutmix > 0 and (not recipe.mixup or float(dice.uniform(1)) < 0.5)
-    share = dice.beta(recipe.cutmix if cut else recipe.mixup)
-    partner = dice.order(len(labels)).to(images.device)
-    if cut:
-        side = torch.full((1,), (1.0 - share) ** 0.5, device=images.device)
-        inside = _rectangle(dice, side, side, images.shape[2], images.shape[3])
-        images = torch.where(inside[:, None], images[partner], images)
-        share = 1.0 - float(inside.float().mean())
-    else:
-        images = share * images + (1.0 - share) * images[partner]
-    return images, share * targets + (1.0 - share) * targets[partner]

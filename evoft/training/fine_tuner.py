@@ -240,6 +240,7 @@ class FineTuner:
         """Return the images of training and validation, with the features that can be shared."""
         from evoft.training.features import FeatureCache
         from evoft.training.freezing import freeze
+        from evoft.training.optimization import Precision
 
         train, val = self._examples(recipe.model, "train"), self._examples(recipe.model, "val")
         # Frozen layers that started from random weights are other layers in each trial.
@@ -248,10 +249,11 @@ class FineTuner:
         cache: FeatureCache = self._keep(("features", ""), FeatureCache)
         freeze(model, recipe.freeze_depth)
         parts = cache.parts(model, recipe, val)
-        val = replace(val, features=cache.features(parts, recipe.model, "val", val))
-        if not recipe.changes_images:
-            train = replace(train, features=cache.features(parts, recipe.model, "train", train))
-        return train, val
+        precision = Precision.of(the_device()) if self.settings.amp else None
+        views = self.settings.views
+        drawn = cache.drawn(parts, recipe, "train", train, views, precision)
+        unchanged = cache.unchanged(parts, recipe.model, "val", val)
+        return replace(train, features=drawn), replace(val, features=unchanged)
 
     def _keep(self, key: tuple[str, str], make: Any) -> Any:
         if key not in self._kept:

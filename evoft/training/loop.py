@@ -9,15 +9,15 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, one_hot
+from torch.nn.functional import cross_entropy
 
 from evoft.outcome import CurvePoint, Outcome, Status
 from evoft.recipe import Recipe
 from evoft.seeds import derive
-from evoft.training.augmentation import Dice, augment, mix
 from evoft.training.averaging import Average
 from evoft.training.checkpoints import trained_state
 from evoft.training.examples import Examples
+from evoft.training.feed import Feed
 from evoft.training.freezing import freeze, train_mode
 from evoft.training.optimization import (
     Inputs,
@@ -130,14 +130,9 @@ class _Trainer:
         self._train = train
         self._report = report
         self._optimizer = make_optimizer(model, recipe)
-        # Order and changes of the images are streams of their own, so that two recipes with one
-        # seed see the same images in the same order whatever else they draw.
-        self._order = Dice(derive(seed, "order"), torch.device("cpu"))
-        self._dice = Dice(derive(seed, "augment"), device)
-        self._batch = min(recipe.batch_size, len(train))
-        self._steps = len(train) // self._batch
+        self._feed = Feed(train, recipe, seed)
         #: Images that pass through the model at a time: fewer than a batch once memory ran out.
-        self._micro = self._batch
+        self._micro = self._feed.batch
         self._precision = Precision.of(device) if amp else None
         self._average = Average(model, recipe.model_ema) if recipe.model_ema else None
 
@@ -147,34 +142,21 @@ class _Trainer:
 
     def epoch(self, number: int) -> tuple[float, float]:
         """Train for one epoch; return the mean loss and the share of images classified rightly."""
-        model, train, recipe = self._model, self._train, self._recipe
-        device = train.pixels.device
-        train_mode(model)
-        order = self._order.order(len(train)).to(device)
+        feed, recipe = self._feed, self._recipe
+        device = self._train.pixels.device
+        train_mode(self._model)
         loss_sum = torch.zeros((), device=device)
         right = torch.zeros((), device=device, dtype=torch.int64)
-        for step in range(self._steps):
-            places = order[step * self._batch : (step + 1) * self._batch]
-            labels = train.labels[places]
-            inputs, targets = self._inputs(places, labels)
-            done = (number + (step + 0.5) / self._steps) / recipe.epochs
+        for step, (inputs, targets, labels) in enumerate(feed.epoch()):
+            done = (number + (step + 0.5) / feed.steps) / recipe.epochs
             set_rate(self._optimizer, rate_factor(recipe, done))
             loss, logits = self._step(inputs, targets)
             if self._average is not None:
                 self._average.update()
             loss_sum += loss
             right += (logits.argmax(dim=1) == labels).sum()
-            self._report(number + step / self._steps)
-        return float(loss_sum) / self._steps, int(right) / (self._steps * self._batch)
-
-    def _inputs(self, places: Tensor, labels: Tensor) -> tuple[Inputs, Tensor]:
-        """Return what a batch brings into the network, and its targets."""
-        train, recipe = self._train, self._recipe
-        if train.features is not None:  # of images that the recipe leaves as they are
-            return train.inputs(places), one_hot(labels, train.classes).float()
-        images = augment(train.batch(places), recipe, self._dice)
-        images, targets = mix(images, labels, train.classes, recipe, self._dice)
-        return train.normalise(images), targets
+            self._report(number + step / feed.steps)
+        return float(loss_sum) / feed.steps, int(right) / (feed.steps * feed.batch)
 
     def _step(self, inputs: Inputs, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Take a step, in smaller and smaller parts until they fit in the memory."""

@@ -1,14 +1,16 @@
 """Features behind a frozen prefix: the same results, computed once."""
 
 from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 import torch
 
+from evoft.search.space import SearchSpace
 from evoft.settings import TrainingSettings
+from evoft.training import features
 from evoft.training.features import FeatureCache
 from evoft.training.freezing import freeze
-from evoft.training.prefix import Split
 from evoft.trial import Trial
 
 CLEAN = {"augment": 0.0, "hflip": 0.0, "reprob": 0.0, "mixup": 0.0, "cutmix": 0.0}
@@ -18,22 +20,21 @@ CLEAN = {"augment": 0.0, "hflip": 0.0, "reprob": 0.0, "mixup": 0.0, "cutmix": 0.
 def prefixed(monkeypatch):
     """Return how many images passed through a prefix, a number a batch, checks left aside."""
     counts = []
-    real = FeatureCache.features
+    real = features.compute
 
     def counted(*arguments):
-        with monkeypatch.context() as patch:
-            prefix = Split.prefix
-            patch.setattr(Split, "prefix", lambda s, i: (counts.append(len(i)), prefix(s, i))[1])
-            return real(*arguments)
+        for values in real(*arguments):
+            counts.append(len(values[0]))
+            yield values
 
-    monkeypatch.setattr(FeatureCache, "features", counted)
+    monkeypatch.setattr(features, "compute", counted)
     return counts
 
 
 def tuner_with(make_tuner, folder, most=None, **settings):
     tuner = make_tuner(TrainingSettings(epochs=3, **settings), folder)
     if most is not None:
-        tuner._kept[("features", "")] = FeatureCache(most)
+        tuner._kept["features", ""] = FeatureCache(most)
     return tuner
 
 
@@ -52,8 +53,8 @@ def weights(tuner, asked):
 @pytest.mark.parametrize("depth", [0.25, 0.5, 0.75, 1.0])
 def test_validation_gives_the_same_bits_with_and_without(make_tuner, space, tmp_path, depth):
     asked = trial(space, freeze_depth=depth, augment=0.5, mixup=0.2, drop=0.2, drop_path=0.1)
-    shared = tuner_with(make_tuner, tmp_path / "a")
-    alone = tuner_with(make_tuner, tmp_path / "b", most=0)
+    shared = tuner_with(make_tuner, tmp_path / "a", views=0)
+    alone = tuner_with(make_tuner, tmp_path / "b", most=0, views=0)
     assert same_but_for_cost(shared.evaluate(asked), alone.evaluate(asked))
     first, second = weights(shared, asked), weights(alone, asked)
     assert all(torch.equal(first[name], second[name]) for name in first)
@@ -62,7 +63,7 @@ def test_validation_gives_the_same_bits_with_and_without(make_tuner, space, tmp_
 def test_images_of_validation_pass_through_frozen_layers_once(
     make_tuner, space, tmp_path, prefixed
 ):
-    tuner = tuner_with(make_tuner, tmp_path)
+    tuner = tuner_with(make_tuner, tmp_path, views=0)
     images = len(tuner.pixels.splits["val"])
     tuner.evaluate(trial(space, 1, augment=0.5))
     assert sum(prefixed) == images
@@ -111,7 +112,108 @@ def test_no_more_is_kept_than_allowed(make_tuner, space, tmp_path):
     sizes = [len(val) * part.bytes_per_image for part in parts]
     cache = FeatureCache(most=sizes[0] + sizes[1])
     for part in parts:
-        assert cache.features(part, "embedded", "val", val) is not None
+        assert cache.unchanged(part, "embedded", "val", val) is not None
     kept = sum(v.nbytes for values in cache._kept.values() for v in values)
     assert kept <= sizes[0] + sizes[1]
-    assert FeatureCache(most=sizes[0] - 1).features(parts[0], "embedded", "val", val) is None
+    assert FeatureCache(most=sizes[0] - 1).unchanged(parts[0], "embedded", "val", val) is None
+
+
+def batches_whole(tuner, asked):
+    """Return how many batches of training went through the whole model."""
+    model, recipe = tuner.start(tuner.express(asked.genome), 0), tuner.express(asked.genome)
+    train, _ = tuner._splits(model, recipe)
+    return train.features is None
+
+
+class TestViews:
+    CHANGED: ClassVar = {"augment": 0.5, "hflip": 0.5, "reprob": 0.25, "mixup": 0.2, "cutmix": 0.5}
+
+    def test_each_that_a_recipe_may_draw_passes_through_frozen_layers_once(
+        self, make_tuner, space, tmp_path, prefixed
+    ):
+        tuner = tuner_with(make_tuner, tmp_path, views=3)
+        train, val = (len(tuner.pixels.splits[split]) for split in ("train", "val"))
+        tuner.evaluate(trial(space, 1, **{**CLEAN, "augment": 0.5}))
+        assert sum(prefixed) == 2 * train + val
+        tuner.evaluate(trial(space, 2, **{**CLEAN, "augment": 0.4, "mixup": 0.4, "lr": 1e-2}))
+        assert sum(prefixed) == 2 * train + val
+        tuner.evaluate(trial(space, 3, **{**CLEAN, "augment": 0.5, "hflip": 0.5}))
+        assert sum(prefixed) == 4 * train + val
+        tuner.evaluate(trial(space, 4, **{**CLEAN, "augment": 1.0}))
+        assert sum(prefixed) == 5 * train + val
+
+    def test_a_trial_is_the_same_whatever_the_worker_did_before(self, make_tuner, space, tmp_path):
+        asked = trial(space, 9, **self.CHANGED)
+        fresh = tuner_with(make_tuner, tmp_path / "a", views=3)
+        alone = fresh.evaluate(asked)
+        recipe = fresh.express(asked.genome)
+        model = fresh.start(recipe, 0)
+        cache = fresh._kept["features", ""]
+        freeze(model, recipe.freeze_depth)
+        part = cache.parts(model, recipe, fresh._examples("embedded", "train"))
+        pool = 12 * 40 * part.bytes_per_image
+        # As much as there must be, so that what others left is thrown out while this one runs.
+        used = tuner_with(make_tuner, tmp_path / "b", most=pool, views=3)
+        for number, depth in enumerate((1.0, 0.5, 0.75, 1.0), start=1):
+            used.evaluate(trial(space, number, freeze_depth=depth, augment=1.0, hflip=0.5))
+        assert not batches_whole(used, asked)
+        after = used.evaluate(asked)
+        assert same_but_for_cost(after, alone)
+        assert same_but_for_cost(used.evaluate(asked), alone)
+        first, second = weights(fresh, asked), weights(used, asked)
+        assert all(torch.equal(first[name], second[name]) for name in first)
+
+    def test_one_that_is_certain_trains_like_the_images_whole(self, make_tuner, space, tmp_path):
+        genes = {**space.to_dict(), "hflip": {"type": "float", "low": 0.0, "high": 1.0}}
+        asked = trial(SearchSpace.from_dict(genes), 1, **{**CLEAN, "hflip": 1.0})
+        views, whole = (
+            make_tuner(TrainingSettings(epochs=3, views=n), tmp_path / str(n), genes).evaluate(
+                asked
+            )
+            for n in (1, 0)
+        )
+        # Another batch through the prefix may round otherwise, so this is not to the bit.
+        for one, other in zip(views.curve, whole.curve, strict=True):
+            assert one.metrics == pytest.approx(other.metrics, rel=1e-3, abs=1e-3)
+
+    def test_what_does_not_fit_trains_whole_which_is_said_once(
+        self, make_tuner, space, tmp_path, prefixed, caplog
+    ):
+        caplog.set_level("INFO", logger="evoft.training.features")
+        asked = trial(space, 1, **self.CHANGED)
+        whole = tuner_with(make_tuner, tmp_path / "a", views=0).evaluate(asked)
+        fresh = tuner_with(make_tuner, tmp_path / "b", most=0, views=3)
+        assert same_but_for_cost(fresh.evaluate(asked), whole)
+        fresh.evaluate(trial(space, 2, **self.CHANGED))
+        said = [r.getMessage() for r in caplog.records if "trains whole" in r.getMessage()]
+        assert sum("train" in text.split("images")[1][:9] for text in said) == 1
+
+    def test_whether_it_fits_depends_on_what_any_recipe_may_draw(self, make_tuner, space, tmp_path):
+        one = trial(space, 1, **{**CLEAN, "hflip": 0.5})
+        several = trial(space, 2, **self.CHANGED)
+        tuner = tuner_with(make_tuner, tmp_path, views=3)
+        recipe = tuner.express(one.genome)
+        model = tuner.start(recipe, 0)
+        freeze(model, recipe.freeze_depth)
+        train = tuner._examples("embedded", "train")
+        part = FeatureCache().parts(model, recipe, train)
+        pool = 12 * len(train) * part.bytes_per_image
+        for most, whole in ((pool, False), (pool - 1, True)):
+            tuner = tuner_with(make_tuner, tmp_path, most=most, views=3)
+            assert batches_whole(tuner, one) == whole
+            assert batches_whole(tuner, several) == whole
+            assert not batches_whole(tuner, trial(space, 3, **CLEAN))
+            assert not batches_whole(tuner, trial(space, 3, **{**CLEAN, "mixup": 0.4}))
+
+    @pytest.mark.parametrize("genes", [{"freeze_depth": 0.0}, {"freeze_depth": 0.5}])
+    def test_without_views_images_change_anew_in_each_epoch(
+        self, make_tuner, space, tmp_path, genes
+    ):
+        tuner = tuner_with(make_tuner, tmp_path, views=0)
+        assert batches_whole(tuner, trial(space, 1, **self.CHANGED, **genes))
+
+    def test_layers_that_train_see_images_anew_in_each_epoch(self, make_tuner, space, tmp_path):
+        asked = trial(space, 1, **self.CHANGED, freeze_depth=0.0)
+        one = tuner_with(make_tuner, tmp_path / "a", views=0).evaluate(asked)
+        other = tuner_with(make_tuner, tmp_path / "b", views=3).evaluate(asked)
+        assert same_but_for_cost(one, other)
