@@ -27,7 +27,7 @@ from evoft.settings import SearchSettings
 from evoft.training.default_space import default_genes
 from evoft.trial import Trial
 
-SEEDS = range(40)
+SEEDS = range(10)
 WORKERS = (1, 2, 4, 8)
 #: Seconds of a trial that trains everything, for each backbone.
 BACKBONES = {"small": 1.0, "middle": 3.0, "large": 8.0}
