@@ -269,6 +269,11 @@ class _Purse:
         self._budget = budget
         self._reserve = reserve
 
+    @property
+    def is_full(self) -> bool:
+        """Whether no trial has been told: one is always worth its time, for a run to have ended."""
+        return not self._evolution.ledger.records
+
     def affords(self, seconds: float) -> bool:
         """Tell whether work of so many seconds and the reserve fit in what is left."""
         if self._budget is None:
@@ -295,7 +300,8 @@ class _Desk:
             last: Whether no birth waits for any of those that wait here.
         """
         while self._workers.idle and (job := self._next(last)):
-            if not self._purse.affords(self._seconds(job)):
+            first = self._purse.is_full and not self._workers.busy
+            if not (first or self._purse.affords(self._seconds(job))):
                 return
             for trial in job:
                 self.waiting.remove(trial)

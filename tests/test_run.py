@@ -203,3 +203,11 @@ def test_a_budget_that_ends_everything_needs_not_end_in_order_of_birth(tmp_path:
     with evolution(tmp_path / "b.h5") as straight:
         list(drive(straight, Recorded()))
     assert lineage(evoft.Population.open(path)) == lineage(evoft.Population.open(tmp_path / "b.h5"))
+
+
+def test_the_first_trial_runs_whatever_the_budget() -> None:
+    workers = Recorded(2)
+    with evolution(None) as mine:
+        (only,) = drive(mine, workers, policy=Known(dear=0), budget=1.0)
+        assert [i.id for i in only.individuals] == [0]
+        assert not mine.ended

@@ -1,0 +1,137 @@
+"""How right the estimate of the time left is: real runs on digits, one a seed.
+
+After each generation the estimate is held against what search and finals took from there on.
+Beside the wall time stands the same in seconds of the CPU, the estimate being converted by what the
+run had used of it so far: on a shared machine the others' load may change, and that is no fault of
+the estimate.
+
+    python benchmarks/estimate.py --seeds 5      # writes benchmarks/results/estimate.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from evoft.fine_tuning import FineTuning, start
+from evoft.outcome import Outcome
+from evoft.settings import RunSettings, SearchSettings, Settings, TrainingSettings
+from evoft.trial import Trial
+
+RESULT = Path(__file__).with_name("results") / "estimate.md"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What was estimated, and what had passed by then."""
+
+    left: float
+    wall: float
+    cpu: float
+
+
+def cpu_seconds() -> float:
+    """Return the CPU time of all living workers."""
+    total = 0.0
+    for child in psutil.Process().children(recursive=True):
+        times = child.cpu_times()
+        total += times.user + times.system
+    return total
+
+
+def ignored(trial: Trial, outcome: Outcome) -> None:
+    """Do nothing."""
+
+
+def marks_of(run: FineTuning) -> list[Mark]:
+    """Run search and finals; return a mark at the start, after each generation, and at the end."""
+    begun = time.monotonic()
+
+    def mark() -> Mark:
+        return Mark(run.seconds_left() or 0.0, time.monotonic() - begun, cpu_seconds())
+
+    marks = [mark()]
+    marks.extend(mark() for _ in run.generations(ignored))
+    run.finals(ignored)
+    return [*marks, mark()]
+
+
+def measured(seed: int, options: argparse.Namespace) -> list[tuple[float, float]]:
+    """Return for each mark the estimate as a multiple of what it took, by wall and by CPU time."""
+    settings = Settings(
+        seed=seed,
+        search=SearchSettings(population_size=12, generations=4),
+        training=TrainingSettings(epochs=options.epochs, max_train_images=options.images),
+        run=RunSettings(devices="cpu", workers=options.workers),
+    )
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        start(settings, None, Path(folder) / "a.h5") as run,
+    ):
+        first, *marks, end = marks_of(run)
+    ratios = [(first.left / (end.wall - first.wall), float("nan"))]
+    for mark in marks:
+        rate = (mark.cpu - first.cpu) / (mark.wall - first.wall)
+        wall, cpu = end.wall - mark.wall, end.cpu - mark.cpu
+        ratios.append((mark.left / wall, mark.left * rate / cpu))
+    return ratios
+
+
+def text_of(rows: list[list[tuple[float, float]]], options: argparse.Namespace) -> str:
+    """Return the result as a page."""
+    generations = len(rows[0]) - 1
+    names = ["at the start", *(f"after generation {n}" for n in range(generations))]
+    lines = [
+        "# The estimate of the time left",
+        "",
+        "Estimated over actual seconds of the rest of the search and the finals, by wall time (and",
+        "by CPU time, the estimate converted at the rate so far: what it would be if the load of",
+        f"the machine stood still). Digits, {options.images} images, {options.epochs} epochs,",
+        f"12 x 4 individuals, 8 final runs, {options.workers} workers,",
+        "`python benchmarks/estimate.py`.",
+        *([options.note] if options.note else []),
+        f"Load of the machine at the end: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.",
+        "",
+        "| seed | " + " | ".join(names) + " |",
+        "|---|" + "---|" * len(names),
+    ]
+    for seed, row in enumerate(rows):
+        cells = [f"{row[0][0]:.2f}", *(f"{wall:.2f} ({cpu:.2f})" for wall, cpu in row[1:])]
+        lines.append(f"| {seed} | " + " | ".join(cells) + " |")
+    errors = [[abs(row[1][i] - 1) for row in rows] for i in (0, 1)]
+    right = [sum(error <= 0.25 for error in side) for side in errors]
+    lines += [
+        "",
+        f"After generation 0 it was right within a quarter in {right[0]} of {len(rows)} runs by",
+        f"wall time, {right[1]} by CPU time; mean error {statistics.fmean(errors[0]):.0%} and "
+        f"{statistics.fmean(errors[1]):.0%}.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Run the seeds one after the other, the page written after each."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--images", type=int, default=400)
+    parser.add_argument("--note", default="", help="A sentence on the circumstances.")
+    options = parser.parse_args()
+    rows = []
+    for seed in range(options.seeds):
+        rows.append(measured(seed, options))
+        RESULT.write_text(text_of(rows, options))
+        print(rows[-1], flush=True)
+    print(RESULT.read_text())
+
+
+if __name__ == "__main__":
+    main()
