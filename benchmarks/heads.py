@@ -149,10 +149,10 @@ def quiet(epoch: float, **metrics: float) -> None:
     """Report to nobody."""
 
 
-def measure(ways: Ways, rounds: int) -> list[dict[str, float]]:
+def measure(ways: Ways, rounds: int, most: int) -> list[dict[str, float]]:
     """Return the median seconds of each way for each number of trials."""
     rows = []
-    for count in COUNTS:
+    for count in (count for count in COUNTS if count <= most):
         seconds: dict[str, list[float]] = {name: [] for name in ways}
         for _ in range(rounds):
             for name, way in ways.items():
@@ -184,13 +184,14 @@ def table(name: str, rows: list[dict[str, float]]) -> str:
 
 @click.command()
 @click.option("--rounds", default=3, show_default=True)
-def main(rounds: int) -> None:
+@click.option("--most", default=max(COUNTS), show_default=True, help="Trials at a time.")
+def main(rounds: int, most: int) -> None:
     """Measure, and write down what came of it."""
     torch.set_num_threads(1)
     results = {
-        "digits": measure(digits({}), rounds),
-        "digits, clean": measure(digits(CLEAN), rounds),
-        "generated": measure(generated(), rounds),
+        "digits": measure(digits({}), rounds, most),
+        "digits, clean": measure(digits(CLEAN), rounds, most),
+        "generated": measure(generated(), rounds, most),
     }
     about = {"machine": platform.processor() or platform.machine(), "versions": versions()}
     OUT.mkdir(exist_ok=True)
