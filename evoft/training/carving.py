@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,28 +75,49 @@ class Layout:
         return graph.call_method("permute", (value, *order))
 
 
+class Bound(nn.Module):
+    """A part of a model with the model's own modules, under the names that they have there."""
+
+    def __init__(self, code: Callable[..., Any], model: nn.Module, targets: Iterable[str]) -> None:
+        super().__init__()
+        self._code = code
+        self.drop_rate = drop_rate_of(model)
+        root = nn.Module()
+        root.model = model
+        for target in targets:
+            *outer, name = target.split(".")
+            there: Any = root
+            here: Any = self
+            for part in outer:
+                there = getattr(there, part)
+                if not hasattr(here, part):
+                    setattr(here, part, nn.Module())
+                here = getattr(here, part)
+            if here is not there:
+                setattr(here, name, getattr(there, name))
+
+    def forward(self, *values: Tensor) -> Any:
+        """Return what the part gives for the values that it starts from."""
+        return self._code(self, *values)
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """A part of a model, not bound to a model's parameters."""
 
-    graph: Graph
+    #: The part as a method: compiled once, for whatever model it is bound to.
+    code: Callable[..., Any]
+    #: The modules, parameters and buffers of the model that it uses, by name.
+    targets: tuple[str, ...]
     #: Tensors met while tracing that are no part of the model's state.
     constants: dict[str, Tensor]
-    #: The ``drop_rate`` of the model that was traced.
-    drop_rate: float
 
-    def bind(self, model: nn.Module) -> GraphModule:
+    def bind(self, model: nn.Module) -> Bound:
         """Return the part with a model's own modules, parameters and ``drop_rate``."""
-        root = nn.Module()
-        root.model = model
+        bound = Bound(self.code, model, self.targets)
         for name, tensor in self.constants.items():
-            setattr(root, name, tensor)
-        # A graph holds on to the module that owns it: each gets its own.
-        graph = copy.deepcopy(self.graph)
-        for node in graph.nodes:
-            if drops_by_model(node, self.drop_rate):
-                node.kwargs = {**node.kwargs, "p": drop_rate_of(model)}
-        return GraphModule(root, graph)
+            bound.register_buffer(name, tensor)
+        return bound
 
 
 def head(flow: Dataflow, cut: list[Node], root: nn.Module) -> Part:
@@ -222,7 +242,22 @@ class _Carver:
         self.new.lint()
         names = {str(n.target) for n in self.new.nodes if n.op == "get_attr"}
         constants = {n: getattr(root, n) for n in names if "." not in n}
-        return Part(self.new, constants, drop_rate_of(root.get_submodule("model")))
+        called = {str(n.target) for n in self.new.nodes if n.op == "call_module"}
+        # Shorter ones first: what is within another is there with it.
+        targets = tuple(sorted((names | called) - set(constants), key=lambda n: (n.count("."), n)))
+        self._drop_as_bound(root)
+        return Part(type(GraphModule(root, self.new)).forward, targets, constants)
+
+    def _drop_as_bound(self, root: nn.Module) -> None:
+        """Let ``dropout`` take the rate of the model that the part is bound to."""
+        rate = drop_rate_of(root.get_submodule("model"))
+        dropping = [node for node in self.new.nodes if drops_by_model(node, rate)]
+        if dropping:
+            root.drop_rate = rate  # type: ignore[assignment]
+        for node in dropping:
+            with self.new.inserting_before(node):
+                own = self.new.get_attr("drop_rate")
+            node.kwargs = {**node.kwargs, "p": own}
 
 
 def _inverse(order: tuple[int, ...]) -> tuple[int, ...]:

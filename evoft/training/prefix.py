@@ -15,11 +15,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.fx import GraphModule, Node
+from torch.fx import Node
 from torch.fx.proxy import TraceError
 from torch.nn.functional import cross_entropy
 
-from evoft.training.carving import Layout, Part, head, tail
+from evoft.training.carving import Bound, Layout, Part, head, tail
 from evoft.training.dataflow import Dataflow
 from evoft.training.freezing import train_mode
 from evoft.training.tracing import BATCHES, VALUES, random_images, reason_of, trace
@@ -44,7 +44,7 @@ class Suffix(nn.Module):
     `train_mode`, ``eval()`` in evaluation mode, and it follows where the model is put in one.
     """
 
-    def __init__(self, model: nn.Module, training: GraphModule, evaluation: GraphModule) -> None:
+    def __init__(self, model: nn.Module, training: Bound, evaluation: Bound) -> None:
         super().__init__()
         self._parts = nn.ModuleList([evaluation, training])
         # Not a submodule: the suffix has no parameters but those it uses.
@@ -109,7 +109,7 @@ class Split:
 
     plan: Plan
     model: nn.Module
-    _before: GraphModule
+    _before: Bound
     #: From what is kept to the logits; trains the model's own parameters.
     suffix: Suffix
 
