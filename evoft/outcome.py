@@ -13,11 +13,11 @@ class Status(StrEnum):
 
     OK = "ok"
     DIVERGED = "diverged"  #: the loss or the fitness was not a finite number
-    OUT_OF_MEMORY = "out of memory"  #: not even the smallest micro-batch fitted
+    OUT_OF_MEMORY = "out of memory"  #: the fitness function raised MemoryError
     TIMED_OUT = "timed out"  #: over the trial's limit, or no sign of life for too long
     LOST = "lost"  #: the worker process died under it, twice
     FAILED = "failed"  #: the fitness function raised
-    INFEASIBLE = "infeasible"  #: the genome cannot be evaluated at all
+    INFEASIBLE = "infeasible"  #: it cannot be evaluated at all: not even one image fits in memory
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ order of evaluation.  Only how long the workers take does.
 
 from __future__ import annotations
 
+import heapq
 import math
 import statistics
 from collections.abc import Collection, Hashable, Sequence
@@ -88,3 +89,33 @@ def _together(
     others = [t for t in ordered if t is not first and policy.company(t) == company]
     count = min(_MOST_TOGETHER, math.ceil((1 + len(others)) / workers))
     return (first, *others[: count - 1])
+
+
+def span(costs: Sequence[float], workers: int, *, population_size: int, lookahead: int) -> float:
+    """Return the seconds that workers take for births in a row, as the search allows them.
+
+    Trials start in order of birth, each when a worker is free and the births that it is bred from
+    have ended: all but the ``lookahead`` before it, none for the founders.
+
+    Args:
+        costs: Seconds of each birth's trial, in order of birth.
+        workers: How many trials run at a time.
+        population_size: How many of them are founders.
+        lookahead: How many births may be in the open at a birth.
+    """
+    free = [0.0] * workers
+    judged = [0.0]  # when all births up to this one have ended
+    for number, cost in enumerate(costs):
+        needed = 0 if number < population_size else max(0, number - lookahead)
+        end = max(heapq.heappop(free), judged[needed]) + cost
+        heapq.heappush(free, end)
+        judged.append(max(judged[-1], end))
+    return judged[-1]
+
+
+def span_of_last(costs: Sequence[float], workers: int) -> float:
+    """Return the seconds that workers take for trials that nothing waits for, longest first."""
+    free = [0.0] * workers
+    for cost in sorted(costs, reverse=True):
+        heapq.heappush(free, heapq.heappop(free) + cost)
+    return max(free)

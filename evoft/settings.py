@@ -184,8 +184,10 @@ _TRAINING_RULES = {
 class RunSettings:
     """How a run is carried out.  Nothing in here changes which individuals are born."""
 
-    #: Worker processes; None: one a GPU, or one a CPU core.
+    #: Worker processes in all; None: as many as ``workers_per_device`` says.
     workers: int | None = None
+    #: Worker processes on each GPU, or on the CPU; None: as many as fit its memory and the cores.
+    workers_per_device: int | None = None
     #: ``auto``, ``cpu``, or the numbers of the GPUs to use, as in ``0,1``.
     devices: str = "auto"
     #: Seconds of running over the life of the population file; None: no limit.
@@ -197,8 +199,9 @@ class RunSettings:
 
     def __post_init__(self) -> None:
         values = asdict(self)
-        require(values, {">= 1": ("workers",), "> 0": ("budget", "trial_timeout", "stall_timeout")})
-        require_whole(values, ("workers",))
+        counts = ("workers", "workers_per_device")
+        require(values, {">= 1": counts, "> 0": ("budget", "trial_timeout", "stall_timeout")})
+        require_whole(values, counts)
         _require_kinds(values, {"devices": (str, "a text")})
         if not re.fullmatch(r"auto|cpu|\d+(,\d+)*", self.devices):
             raise SettingsError(
@@ -287,6 +290,8 @@ def record_of(kind: type[_R], data: object, table: str) -> _R:
             values[name] = tuple(value)
         elif isinstance(value, str) and name in ("budget", "trial_timeout", "stall_timeout"):
             values[name] = seconds(value)
+        elif value == "auto" and name == "workers_per_device":
+            values[name] = None
     try:
         return kind(**values)
     except TypeError as error:

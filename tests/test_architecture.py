@@ -36,7 +36,7 @@ KNOWS = {
     "run": {"search", "lineage", "ledger", "scheduling"},
     "ledger": {"lineage"},
     "library": {"search", "lineage", "workers", "run", "ledger", "environment"},
-    "fine_tuning": {"search", "lineage", "workers", "training", "run", "environment"},
+    "fine_tuning": {"search", "lineage", "workers", "training", "run", "scheduling", "environment"},
 }
 #: Other people's packages that each room may never import.
 NEVER = {

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evoft.genome import Genome
-from evoft.scheduling import in_order, next_job
+from evoft.scheduling import in_order, next_job, span, span_of_last
 from evoft.trial import Stage, Trial
 
 
@@ -110,3 +110,28 @@ def test_every_trial_goes_exactly_once(
         waiting = [trial for trial in waiting if trial not in job]
         gone += ids(job)
     assert sorted(gone) == list(range(len(costs)))
+
+
+def test_a_span_waits_for_births_and_for_workers() -> None:
+    def of(costs: list[float], workers: int, lookahead: int = 1) -> float:
+        return span(costs, workers, population_size=2, lookahead=lookahead)
+
+    assert of([1.0, 2.0, 3.0], 1) == 6.0
+    assert of([2.0, 2.0, 2.0, 2.0], 2) == 4.0
+    # Birth 2 needs birth 0 alone, birth 3 needs birth 1 too, which takes long.
+    assert of([1.0, 9.0, 1.0, 1.0], 3) == 10.0
+    assert of([9.0, 1.0, 1.0], 2) == 10.0
+    assert of([9.0, 1.0, 1.0], 2, lookahead=2) == 9.0
+    assert of([], 2) == 0.0
+
+
+def test_a_span_of_the_last_trials_is_that_of_the_longest_first() -> None:
+    assert span_of_last([1.0, 1.0, 2.0], 2) == 2.0
+    assert span_of_last([2.0], 4) == 2.0
+
+
+@given(st.lists(st.floats(0.1, 9.0), min_size=1, max_size=40), st.integers(1, 9), st.integers(0, 5))
+def test_a_span_is_between_its_bounds(costs: list[float], workers: int, lookahead: int) -> None:
+    took = span(costs, workers, population_size=6, lookahead=lookahead)
+    assert took >= max(*costs, sum(costs) / workers, 0.0) - 1e-9
+    assert took <= sum(costs) + 1e-9

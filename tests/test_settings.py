@@ -113,6 +113,7 @@ def test_whole_numbers(value: object) -> None:
             "`val_share + test_share < 1` must hold, but got (val_share=0.5, test_share=0.5)",
         ),
         (RunSettings, {"workers": 0}, "`workers` must be >= 1, but is 0"),
+        (RunSettings, {"workers_per_device": 0}, "`workers_per_device` must be >= 1, but is 0"),
         (RunSettings, {"workers": 1.5}, "`workers` must be a whole number, but is 1.5"),
         (RunSettings, {"budget": 0.0}, "`budget` must be > 0, but is 0.0"),
         (RunSettings, {"trial_timeout": -1}, "`trial_timeout` must be > 0, but is -1"),
@@ -207,3 +208,10 @@ def test_the_tree_of_errors_is_as_it_is_drawn() -> None:
     drawn = [(name, len(indent) // 4, int(code)) for indent, name, code in drawing]
     assert drawn == below(EvoftError)
     assert len(drawn) == 14
+
+
+def test_workers_per_device_may_be_said_to_be_automatic() -> None:
+    assert Settings.from_dict({"run": {"workers_per_device": "auto"}}) == Settings()
+    assert Settings.from_dict({"run": {"workers_per_device": 2}}).run.workers_per_device == 2
+    with pytest.raises(SettingsError, match="`workers_per_device` must be a number"):
+        Settings.from_dict({"run": {"workers_per_device": "many"}})

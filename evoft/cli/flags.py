@@ -49,6 +49,17 @@ def _value(text: str) -> Any:
         return text
 
 
+def _auto(text: str) -> int | str:
+    if text == "auto":
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise SettingsError(
+            f"a number of workers is a whole number or auto, not {text!r}"
+        ) from None
+
+
 def _strength(text: str) -> float:
     """Return the strength of augmentation, given as such or as timm's RandAugment, ``rand-m9``."""
     magnitude = re.fullmatch(r"rand(?:-.+)?-m(\d+(?:\.\d+)?)(?:-.+)?", text)
@@ -67,7 +78,9 @@ RUN_FLAGS = (
     Flag(("--budget",), "run", "budget", seconds,
          "Running time over the life of the population: 90s, 30m, 1h30m."),
     Flag(("-j", "--workers"), "run", "workers", int,
-         "Worker processes; one a GPU or one a CPU core unless given."),
+         "Worker processes in all; unless given, as many as --workers-per-device says."),
+    Flag(("--workers-per-device",), "run", "workers_per_device", _auto,
+         "Workers on each GPU, or on the CPU; auto: as many as fit its memory and the cores."),
     Flag(("--devices", "--device"), "run", "devices", str,
          "auto, cpu, or numbers of GPUs as in 0,1."),
     Flag(("--trial-timeout",), "run", "trial_timeout", seconds, "Most time for one trial."),
@@ -152,7 +165,13 @@ class _Parsed(click.ParamType[Any]):
             self.fail(str(error), param, ctx)
 
 
-_NAMES = {seconds: "time", _models: "names", _value: "value", _strength: "strength"}
+_NAMES = {
+    seconds: "time",
+    _models: "names",
+    _value: "value",
+    _strength: "strength",
+    _auto: "number",
+}
 
 
 def with_flags(*groups: tuple[Flag, ...]) -> Callable[[Any], Any]:

@@ -67,7 +67,7 @@ def run_to_the_end(run: FineTuning, output: Path | None) -> None:
     file = run.plan.file
     folder = output or _beside(file)
     with run:
-        click.echo(plan_text(run.plan))
+        click.echo(plan_text(run.plan, run.seconds_left()))
         try:
             _search(run)
             verdict = run.judge()
@@ -89,15 +89,20 @@ def _resuming(file: Path, output: Path | None) -> str:
     return shlex.quote(str(file)) + where
 
 
-def plan_text(plan: Plan) -> str:
-    """Return what the run is going to do, for people."""
+def plan_text(plan: Plan, left: float | None) -> str:
+    """Return what the run is going to do, for people.
+
+    Args:
+        plan: The run's.
+        left: Seconds that it is going to take; None: open.
+    """
     images, search = plan.images, plan.settings.search
     splits = ", ".join(f"{count} {split}" for split, count in images.counts().items())
     births = "as many as the budget allows"
     if search.births is not None:
         births = f"{search.births} in {search.generations} generations"
     budget = plan.settings.run.budget
-    estimate = "ends with the budget" if plan.seconds is None else f"about {_about(plan)}"
+    estimate = "ends with the budget" if left is None else f"about {duration(left)}"
     if budget is not None:
         estimate += f", at most {duration(budget)} by --budget"
     where = ", ".join(sorted({_device_name(plan, device) for device in plan.devices}))
@@ -114,14 +119,11 @@ def plan_text(plan: Plan) -> str:
         ("already done", _done(plan)),
         ("finals", _finals(plan)),
         ("workers", f"{len(plan.devices)} on {where}"),
+        ("", plan.limit),
         ("estimate", estimate),
         ("population", str(plan.file)),
     ]
     return "\n".join(f"{name:<13}{text}" for name, text in rows if text) + "\n"
-
-
-def _about(plan: Plan) -> str:
-    return duration(plan.seconds or 0.0)
 
 
 def _backbone(plan: Plan, index: int) -> str:
@@ -169,10 +171,15 @@ def _search(run: FineTuning) -> None:
             mean = f"mean {sum(scores) / len(scores):.4f}" if scores else "all failed"
             best = generation.best_so_far
             told = f"best so far {best.fitness:.4f} (#{best.id})" if best else "no best yet"
-            tqdm.write(f"generation {generation.index}: {told}, {mean}")
+            tqdm.write(f"generation {generation.index}: {told}, {mean}, {_left(run)}")
         bar.total = bar.n + run.final_runs()
         bar.refresh()
         run.finals(observe)
+
+
+def _left(run: FineTuning) -> str:
+    left = run.seconds_left()
+    return "open end" if left is None else f"about {duration(left)} left"
 
 
 def _export(run: FineTuning, verdict: Verdict, folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from evoft.errors import PopulationMismatchError, SettingsError
 from evoft.fine_tuning.plan import Plan
@@ -71,6 +72,13 @@ def _expressed(
         return express(genome)
     except SettingsError as error:
         raise type(error)(f"{whose}: {error}") from None
+
+
+def largest_batch(space: SearchSpace, fixed: Mapping[str, Any]) -> int:
+    """Return the largest batch size that a recipe may have."""
+    if "batch_size" in space:
+        return max(int(size) for size in _samples(space["batch_size"]))
+    return int(fixed.get("batch_size", Recipe(model="", epochs=1).batch_size))
 
 
 def check_same(header: Header, plan: Plan) -> None:

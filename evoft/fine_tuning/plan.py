@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from evoft.fine_tuning.forecast import Forecast
 from evoft.lineage import Paths
 from evoft.search.space import SearchSpace
 from evoft.settings import Settings
@@ -24,33 +25,19 @@ class Plan:
     gpus: tuple[str, ...]
     #: The device of each worker: ``cpu`` or a GPU's number.
     devices: tuple[str, ...]
+    #: What predicts trials before they run.
+    forecast: Forecast
+    #: Why there are no more workers, when it is not for want of cores.
+    limit: str = ""
     #: Individuals that are judged, and final runs that are made, already.
     judged: int = 0
     finals: int = 0
-
-    @property
-    def seconds(self) -> float | None:
-        """Estimated seconds for what is still to do, as if no trial froze a layer; None: open."""
-        births = self.settings.search.births
-        if births is None:
-            return None
-        left = max(0, births - self.judged)
-        # Further births may bring other finalists; without them the final runs stand.
-        trials = left + (self.final_runs if left else max(0, self.final_runs - self.finals))
-        mean = sum(self.trial_seconds(facts) for facts in self.backbones) / len(self.backbones)
-        return mean * trials / len(self.devices)
 
     @property
     def final_runs(self) -> int:
         """How many runs the finalists and the default recipe make at the end."""
         search = self.settings.search
         return (search.finalists + 1) * search.repeats
-
-    def trial_seconds(self, facts: BackboneFacts) -> float:
-        """Estimated seconds of a trial that freezes nothing and runs to the last epoch."""
-        counts = self.images.counts()
-        epoch = counts["train"] * facts.train_seconds + counts["val"] * facts.val_seconds
-        return self.settings.training.epochs * epoch
 
 
 def checkpoints_of(file: Path) -> Path:

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from evoft.environment import versions
 from evoft.errors import PopulationExistsError, PopulationMismatchError, SettingsError
-from evoft.fine_tuning.checks import check_recipes, check_same, searched_space
+from evoft.fine_tuning.checks import check_recipes, check_same, largest_batch, searched_space
+from evoft.fine_tuning.devices import place_workers
+from evoft.fine_tuning.forecast import Forecast
 from evoft.fine_tuning.plan import Plan, checkpoints_of
 from evoft.fine_tuning.session import FineTuning
 from evoft.genome import Value
@@ -24,7 +26,8 @@ from evoft.lineage import Population, Store
 from evoft.run import Evolution
 from evoft.search.evolution import Search
 from evoft.search.space import SearchSpace
-from evoft.settings import RunSettings, Settings
+from evoft.settings import Settings
+from evoft.training.costs import Costs
 from evoft.training.data import decode, limit, read_images
 from evoft.training.facts import BackboneFacts, Survey
 from evoft.training.fine_tuner import Expression, FineTuner, Pixels, Surveyor
@@ -161,9 +164,16 @@ class Preparation:
         )
         images = limit(images, training.max_train_images, settings.seed)
         self.workers.retarget(Surveyor(training, len(images.classes)))
-        survey: Survey = self.workers.call("survey")
-        devices = _devices(settings.run, survey.gpus)
-        return Plan(file, settings, space, images, survey.backbones, survey.gpus, devices)
+        counts = images.counts()
+        largest = min(largest_batch(space, settings.fixed), counts["train"])
+        survey: Survey = self.workers.call("survey", largest)
+        known = {f.model: (f, p) for f, p in zip(survey.backbones, survey.probes, strict=True)}
+        costs = Costs(known, counts["train"], counts["val"])
+        context = max(probes.context for probes in survey.probes)
+        devices, why = place_workers(settings.run, survey, costs.memory(largest), context)
+        forecast = Forecast(costs, expression_of(settings, survey.backbones, space))
+        backbones, gpus = survey.backbones, survey.gpus
+        return Plan(file, settings, space, images, backbones, gpus, devices, forecast, why)
 
     def decode(self, plan: Plan, progress: Progress | None) -> Pixels:
         """Decode the images once for each way in which the backbones want them."""
@@ -198,6 +208,9 @@ class Preparation:
             named=settings.founders,
             express=express,
         )
+        for record in sorted(store.records.values(), key=lambda record: record.elapsed):
+            plan.forecast.learn(record.trial, record.outcome)
+        plan.forecast.company = getattr(tuner, "company", lambda trial: None)
         evolution = Evolution(search, store, lambda genome: express(genome).to_dict())
         self._handed_on = True
         return FineTuning(plan, evolution, self.workers)
@@ -205,19 +218,6 @@ class Preparation:
 
 def _telling(progress: Progress, total: int) -> Callable[[int], None]:
     return lambda done: progress(done, total)
-
-
-def _devices(run: RunSettings, gpus: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the device of each worker."""
-    if run.devices == "cpu" or (run.devices == "auto" and not gpus):
-        return ("cpu",) * (run.workers or len(os.sched_getaffinity(0)))
-    numbers = [str(i) for i in range(len(gpus))]
-    wanted = numbers if run.devices == "auto" else run.devices.split(",")
-    if missing := [number for number in wanted if number not in numbers]:
-        raise SettingsError(
-            f"`devices` names GPU {missing[0]}, but there are {len(gpus)} here: use auto or cpu"
-        )
-    return tuple(wanted[i % len(wanted)] for i in range(run.workers or len(wanted)))
 
 
 def _linear_probe(space: SearchSpace) -> dict[str, dict[str, Value]]:

@@ -14,9 +14,10 @@ from evoft.fine_tuning.plan import Plan, checkpoints_of
 from evoft.fine_tuning.standing import best_run, candidates, verdict_of
 from evoft.individual import Generation
 from evoft.lineage import Population, Store
+from evoft.outcome import Outcome
 from evoft.run import Evolution, Observe, drive, final_trials, finalists, run_all
 from evoft.training.fine_tuner import checkpoint_path
-from evoft.trial import Stage, TrialKey
+from evoft.trial import Stage, Trial, TrialKey
 from evoft.verdict import Verdict
 from evoft.workers.local import LocalWorkers
 
@@ -51,12 +52,34 @@ class FineTuning:
         for generation in drive(
             self.evolution,
             self._workers,
+            policy=self.plan.forecast,
             budget=self.plan.settings.run.budget,
             reserve=self.plan.final_runs / len(self.plan.devices),
-            observe=observe,
+            observe=self._learning(observe),
         ):
             self._prune()
             yield generation
+
+    def seconds_left(self) -> float | None:
+        """Return the seconds that the search and the finals are going to take; None: open."""
+        search, budget = self.plan.settings.search, self.plan.settings.run.budget
+        done = sum(stage is Stage.FINAL for stage, _, _ in self.evolution.ledger.records)
+        left = self.plan.forecast.left(
+            self.evolution.search, search, len(self.plan.devices), finals_done=done
+        )
+        if budget is None:
+            return left
+        within = max(0.0, budget - self.evolution.elapsed)
+        return within if left is None else min(left, within)
+
+    def _learning(self, observe: Observe) -> Observe:
+        """Return what tells an outcome to the forecast too."""
+
+        def both(trial: Trial, outcome: Outcome) -> None:
+            self.plan.forecast.learn(trial, outcome)
+            observe(trial, outcome)
+
+        return both
 
     def final_runs(self) -> int:
         """Return how many final runs are still to be made."""
@@ -73,7 +96,8 @@ class FineTuning:
             raise NoResultError(_nothing(self.evolution.population))
         search = self.plan.settings.search
         trials = final_trials(self.evolution, search.finalists, search.repeats)
-        run_all(self.evolution, self._workers, trials, observe)
+        forecast = self.plan.forecast
+        run_all(self.evolution, self._workers, trials, self._learning(observe), forecast)
         self._prune()
 
     def judge(self) -> Verdict:

@@ -56,7 +56,7 @@ class Search:
         self.seed = seed
         #: Every individual in order of birth, with its outcome once that is told.
         self.born: list[Individual] = []
-        self._named = named or {}
+        self.named = named or {}
         self._express: Express = express or (lambda genome: _items(space, genome))
         self._box = toolbox(space, settings)
         self._founders: list[Offspring] | None = None
@@ -173,7 +173,7 @@ class Search:
     def _founder(self, number: int) -> Offspring:
         if self._founders is None:
             count = self.settings.population_size
-            self._founders = founders(self.space, self._named, count, self.seed)
+            self._founders = founders(self.space, self.named, count, self.seed)
         return self._founders[number]
 
     def _is_new(self, genome: Genome) -> bool:

@@ -6,7 +6,6 @@ import contextlib
 import difflib
 import hashlib
 import logging
-import time
 import warnings
 from importlib.resources import files
 from pathlib import Path
@@ -23,10 +22,6 @@ from evoft.settings import EMBEDDED, TrainingSettings
 from evoft.training.data import Preprocessing
 from evoft.training.facts import BackboneFacts
 from evoft.training.freezing import classifier_names, layer_groups
-from evoft.training.optimization import training_step
-
-#: Images in the batch that is timed to estimate a run.
-_TIMED_BATCH = 32
 
 
 def timm_name(model: str) -> str:
@@ -201,29 +196,22 @@ def preprocessing_of(model: nn.Module, settings: TrainingSettings) -> Preprocess
     )
 
 
-def facts_of(
-    model: str, settings: TrainingSettings, classes: int, device: torch.device
-) -> BackboneFacts:
-    """Return what there is to know of a backbone; loads its weights and times two steps.
+def facts_of(model: str, settings: TrainingSettings, classes: int) -> BackboneFacts:
+    """Return what there is to know of a backbone; loads its weights.
 
     Raises:
         BackboneError: timm does not know the model, or its weights cannot be had.
     """
     weights = start_weights(model, settings, classes)
     built = build(model, settings, classes, pretrained=False)
-    preprocessing = preprocessing_of(built, settings)
-    laid_out(built).to(device)
-    train_seconds, val_seconds = _time(model, built, preprocessing, classes, device)
     return BackboneFacts(
         model=model,
         layer_groups=len(layer_groups(built)),
         parameters=sum(p.numel() for p in built.parameters()),
-        preprocessing=preprocessing,
+        preprocessing=preprocessing_of(built, settings),
         drop=_has_dropout(model, settings, classes),
         drop_path=_has_drop_path(model, settings, classes),
         weights=digest(weights) if weights else "",
-        train_seconds=train_seconds,
-        val_seconds=val_seconds,
     )
 
 
@@ -242,45 +230,3 @@ def _has_dropout(model: str, settings: TrainingSettings, classes: int) -> bool:
             getattr(built, "drop_rate", 0.0) == 0.5
         )
     return False
-
-
-def _time(
-    name: str,
-    model: nn.Module,
-    preprocessing: Preprocessing,
-    classes: int,
-    device: torch.device,
-) -> tuple[float, float]:
-    """Return the seconds that an image takes in training and in validation; 2 steps each."""
-    height, width = preprocessing.img_size
-    images = torch.zeros(_TIMED_BATCH, 3, height, width, device=device)
-    targets = torch.zeros(_TIMED_BATCH, classes, device=device)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
-
-    def step() -> None:
-        training_step(model, optimizer, images, targets, smoothing=0.0, l1=0.0)
-
-    def look() -> None:
-        with torch.inference_mode():
-            model(images)
-
-    seconds = []
-    for mode, act in ((True, step), (False, look)):
-        model.train(mode)
-        try:
-            act()
-            _wait(device)
-            start = time.perf_counter()
-            act()
-            _wait(device)
-        except Exception as error:  # an architecture says in its own way what it cannot take
-            size = f"{height} x {width}"
-            words = " ".join(str(error).split())[:200]
-            raise BackboneError(f"{name} cannot take images of {size} pixels ({words})") from error
-        seconds.append((time.perf_counter() - start) / _TIMED_BATCH)
-    return seconds[0], seconds[1]
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

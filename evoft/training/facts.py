@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from evoft.training.data import Preprocessing
@@ -26,9 +26,6 @@ class BackboneFacts:
     #: Digest of the weights that fine-tuning starts from, the classifier apart; what is random
     #: anyway has none.
     weights: str
-    #: Seconds that one image takes in training with nothing frozen, and in validation.
-    train_seconds: float
-    val_seconds: float
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as plain JSON data."""
@@ -36,9 +33,40 @@ class BackboneFacts:
 
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> BackboneFacts:
-        """Return the facts that ``to_dict`` gave."""
+        """Return the facts that ``to_dict`` gave; older files have more, which are not facts."""
+        known = {field.name for field in fields(BackboneFacts)}
         preprocessing = Preprocessing.from_dict(data["preprocessing"])
-        return BackboneFacts(**{**data, "preprocessing": preprocessing})
+        kept = {name: value for name, value in data.items() if name in known}
+        return BackboneFacts(**{**kept, "preprocessing": preprocessing})
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A step of training, as a worker measured it."""
+
+    #: Layer groups that were frozen.
+    depth: int
+    batch_size: int
+    #: Of the second step.
+    seconds: float
+    #: Highest memory in use, in bytes: of the device when there is one, else of the process.
+    memory: int
+    #: Whether it ran at all.
+    fits: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Probes:
+    """What was measured of one backbone; of this machine and this hour, so no file keeps it."""
+
+    model: str
+    steps: tuple[Probe, ...]
+    #: Seconds that one image takes in validation.
+    val_seconds: float
+    #: Bytes of the device that a process takes beside what it allocates.
+    context: int = 0
+    #: Seconds that it takes to build the model.
+    build_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +76,9 @@ class Survey:
     backbones: tuple[BackboneFacts, ...]
     #: Names of the GPUs, in the order of their numbers.
     gpus: tuple[str, ...]
+    #: One for each backbone.
+    probes: tuple[Probes, ...]
+    #: Free bytes of each GPU, or without any those of the machine; 0 where it does not tell.
+    memory: tuple[int, ...]
+    #: CPU cores that may be used.
+    cores: int

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -19,7 +21,7 @@ from evoft.seeds import derive
 from evoft.settings import TrainingSettings
 from evoft.shared import SharedArray
 from evoft.training.company import company_of
-from evoft.training.facts import BackboneFacts, Survey
+from evoft.training.facts import BackboneFacts, Probes, Survey
 from evoft.trial import Trial, TrialKey
 
 if TYPE_CHECKING:
@@ -41,8 +43,11 @@ class Surveyor:
     settings: TrainingSettings
     classes: int
 
-    def survey(self) -> Survey:
-        """Return the facts.
+    def survey(self, largest: int = 32) -> Survey:
+        """Return the facts, and what a few steps of training take.
+
+        Args:
+            largest: Largest batch size that a recipe may have.
 
         Raises:
             BackboneError: A model that timm does not know, or weights that cannot be had.
@@ -50,12 +55,40 @@ class Surveyor:
         import torch
 
         from evoft.training.backbone import facts_of
+        from evoft.training.memory import available_memory
 
         torch.set_num_threads(1)
+        models = self.settings.models
+        backbones = tuple(facts_of(m, self.settings, self.classes) for m in models)
+        count = torch.cuda.device_count()
+        # Before anything is allocated, while all that is free on them is free.
+        memory = tuple(torch.cuda.mem_get_info(i)[0] for i in range(count))
+        return Survey(
+            backbones,
+            gpus=tuple(torch.cuda.get_device_name(i) for i in range(count)),
+            probes=tuple(self._probes(facts, largest) for facts in backbones),
+            memory=memory or (available_memory(),),
+            cores=len(os.sched_getaffinity(0)),
+        )
+
+    def _probes(self, facts: BackboneFacts, largest: int) -> Probes:
+        from evoft.training.backbone import build, laid_out
+        from evoft.training.probing import probe
+
+        start = time.perf_counter()
+        model = build(facts.model, self.settings, self.classes, pretrained=False)
+        seconds = time.perf_counter() - start
         device = the_device()
-        gpus = tuple(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
-        backbones = (facts_of(m, self.settings, self.classes, device) for m in self.settings.models)
-        return Survey(tuple(backbones), gpus)
+        probes = probe(
+            laid_out(model).to(device),
+            facts.model,
+            facts.preprocessing,
+            self.classes,
+            largest=largest,
+            device=device,
+            amp=self.settings.amp,
+        )
+        return replace(probes, build_seconds=seconds)
 
     def check_optimizers(self, names: Sequence[str]) -> None:
         """Take a step with each optimizer.
@@ -405,14 +438,15 @@ def _unless_out_of_memory(act: Callable[[], _Answer]) -> _Answer | Outcome:
     import torch
 
     from evoft.training.loop import is_out_of_memory
+    from evoft.training.memory import shortage
 
     try:
         return act()
     except (torch.cuda.OutOfMemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        reason = f"not even one image at a time fits ({str(error)[:160]})"
-    return Outcome(Status.OUT_OF_MEMORY, reason=reason, peak_memory=_gpu_peak(the_device()))
+        reason = f"not even one image at a time fits: it needs {shortage(error, the_device())}"
+    return Outcome(Status.INFEASIBLE, reason=reason, peak_memory=_gpu_peak(the_device()))
 
 
 def the_device() -> torch.device:

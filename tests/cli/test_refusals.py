@@ -113,6 +113,7 @@ class TestSettings:
             (["--model-kwargs", "x"], ["NAME=VALUE"]),
             (["--warmup-epochs", 5, "--epochs", 2], ["`--warmup-epochs` must be in [0, 2)"]),
             (["--aa", "rand-m11"], ["`augment` must be in [0, 1], but is 1.1"]),
+            (["--workers-per-device", 0], ["`workers_per_device` must be >= 1, but is 0"]),
             (["-c", "nowhere.toml"], ["nowhere.toml cannot be read"]),
             (["--space", "nowhere.toml"], ["nowhere.toml cannot be read"]),
         ],
@@ -123,7 +124,7 @@ class TestSettings:
     @pytest.mark.parametrize(
         ("flag", "value"),
         [("--epochs", "two"), ("--budget", "soon"), ("--aa", "augmix"),
-         ("--lr", "fast"), ("--nosuch", "1"),
+         ("--lr", "fast"), ("--nosuch", "1"), ("--workers-per-device", "many"),
          ("--trial-timeout", "-3s"), ("--mean", "0.5")],
     )  # fmt: skip
     def test_a_value_of_the_wrong_kind_shows_the_usage(self, cli, tmp_path, flag, value):

@@ -99,7 +99,7 @@ def test_the_default_space_that_ships_is_the_one_that_is_searched():
 def test_a_space_that_ships_means_something_to_the_trainer(file):
     space = SearchSpace.from_toml(file.read_text())
     preprocessing = Preprocessing((32, 32), (0.5,) * 3, (0.5,) * 3, "bicubic", 1.0, "center")
-    facts = BackboneFacts("embedded", 5, 1, preprocessing, True, True, "", 1.0, 1.0)
+    facts = BackboneFacts("embedded", 5, 1, preprocessing, True, True, "")
     express = expression_of(Settings(), (facts,), space)
     default = express(space.default())
     for name, gene in space.items():

@@ -15,7 +15,7 @@ LOOK = Preprocessing((8, 8), (0.5,) * 3, (0.5,) * 3, "bicubic", 1.0, "center")
 
 
 def check(space=None, models=("embedded",), founders=None, **fixed):
-    facts = tuple(BackboneFacts(m, 4, 10, LOOK, True, True, "", 1.0, 1.0) for m in models)
+    facts = tuple(BackboneFacts(m, 4, 10, LOOK, True, True, "") for m in models)
     settings = Settings(training=TrainingSettings(models=models), fixed=fixed)
     searched = searched_space(space, settings)
     return check_recipes(expression_of(settings, facts, searched), searched, founders or {})

@@ -44,7 +44,6 @@ def space() -> SearchSpace:
 @pytest.fixture(scope="session")
 def make_tuner() -> MakeTuner:
     """``make_tuner(settings, checkpoints)`` for 40 digits to train on and 30 to judge by."""
-    cpu = torch.device("cpu")
     images = limit(read_images("digits", seed=0), 40, 0)
     shared: dict[Any, SharedArray] = {}
     known: dict[Any, Any] = {}
@@ -59,7 +58,7 @@ def make_tuner() -> MakeTuner:
         for model in settings.models:
             key = repr((model, settings))
             if key not in known:
-                known[key] = facts_of(model, settings, len(images.classes), cpu)
+                known[key] = facts_of(model, settings, len(images.classes))
             facts[model] = known[key]
             preprocessing = known[key].preprocessing
             if preprocessing not in shared:

@@ -18,14 +18,14 @@ from evoft.training.backbone import (
     preprocessing_of,
     start_weights,
 )
+from evoft.training.facts import BackboneFacts
+from evoft.training.fine_tuner import Surveyor
 from evoft.training.freezing import classifier_names
-
-CPU = torch.device("cpu")
 
 
 def refused(model, words, **settings):
     with pytest.raises(BackboneError) as caught:
-        facts_of(model, TrainingSettings(models=(model,), **settings), 3, CPU)
+        Surveyor(TrainingSettings(models=(model,), **settings), 3).survey()
     assert "\n" not in str(caught.value)
     for word in words:
         assert word in str(caught.value)
@@ -85,7 +85,7 @@ class TestWeights:
 
 def test_facts_follow_timms_data_config_and_the_settings():
     settings = TrainingSettings(models=("test_resnet",), pretrained=False, std=(0.1, 0.2, 0.3))
-    facts = facts_of("test_resnet", settings, 3, CPU)
+    facts = facts_of("test_resnet", settings, 3)
     config = timm.get_pretrained_cfg("test_resnet")
     assert facts.preprocessing.img_size == config.input_size[1:]
     assert facts.preprocessing.mean == config.mean
@@ -93,6 +93,9 @@ def test_facts_follow_timms_data_config_and_the_settings():
     assert facts.weights == ""
     built = build("test_resnet", settings, 3, pretrained=False)
     assert facts.parameters == sum(p.numel() for p in built.parameters())
+    assert BackboneFacts.from_dict(facts.to_dict()) == facts
+    # Files made before there were probes have more in them.
+    assert BackboneFacts.from_dict({**facts.to_dict(), "train_seconds": 1.0}) == facts
 
 
 @pytest.mark.parametrize("name", ["test_resnet", "test_efficientnet", "test_vit", "test_convnext"])

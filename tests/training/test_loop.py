@@ -3,6 +3,7 @@
 import functools
 import math
 import operator
+import re
 
 import pytest
 import torch
@@ -148,14 +149,24 @@ class TestEarlyStopping:
 
 
 class TestOutOfMemory:
-    def test_torchs_error_is_a_status(self, tuner, space, monkeypatch):
-        def step(*_, **__):
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+    def test_what_does_not_fit_at_all_is_infeasible_and_says_what_it_needed(
+        self, tuner, space, monkeypatch
+    ):
+        sizes = []
+
+        def step(*_, micro, **__):
+            sizes.append(micro)
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0")
 
         monkeypatch.setattr(loop, "training_step", step)
         outcome = tuner.evaluate(Trial(79, space.complete({"batch_size": 8}), 1))
-        assert outcome.status is Status.OUT_OF_MEMORY
-        assert outcome.reason.startswith("not even one image at a time fits (CUDA out of memory")
+        assert sizes == [8, 4, 2, 1]
+        assert outcome.status is Status.INFEASIBLE
+        assert outcome.score == -math.inf
+        start = "not even one image at a time fits: it needs 20.00 GiB more beside "
+        assert outcome.reason.startswith(start)
+        assert re.search(r"beside \d+\.\d\d GiB in use, where the machine has \d+\.\d\d GiB left$",
+                         outcome.reason)  # fmt: skip
 
     def test_the_same_effective_batch_goes_through_in_parts(self, tuner, examples, monkeypatch):
         sizes, steps = [], []
@@ -183,7 +194,8 @@ class TestOutOfMemory:
     def test_an_allocation_that_fails_on_the_cpu_is_one(self, tuner, space, monkeypatch):
         monkeypatch.setattr(loop, "training_step", lambda *_, **__: torch.empty(2**58))
         outcome = tuner.evaluate(Trial(80, space.default(), 1))
-        assert outcome.status is Status.OUT_OF_MEMORY
+        assert outcome.status is Status.INFEASIBLE
+        assert "it needs 1073741824.00 GiB more" in outcome.reason
         assert "\n" not in outcome.reason
 
     def test_any_other_error_is_not(self, tuner, space, monkeypatch):

@@ -1,0 +1,56 @@
+"""Where workers run, and how many of them fit there."""
+
+from __future__ import annotations
+
+from evoft.errors import SettingsError
+from evoft.settings import RunSettings
+from evoft.training.facts import Survey
+
+#: Share of a device's free memory that is filled: a prediction is none the wiser for being tight.
+_FILLED = 0.8
+
+
+def place_workers(
+    run: RunSettings, survey: Survey, needed: int, context: int
+) -> tuple[tuple[str, ...], str]:
+    """Return the device of each worker, and why there are no more when memory is the reason.
+
+    Args:
+        run: What was asked for.
+        survey: What there is.
+        needed: Predicted bytes of the largest trial; 0 if that is unknown.
+        context: Bytes of a GPU that a process takes beside.
+
+    Raises:
+        SettingsError: A GPU that is not there.
+    """
+    if run.devices == "cpu" or (run.devices == "auto" and not survey.gpus):
+        # Where there are GPUs the survey was made on one, and tells nothing of the CPU's memory.
+        room = 0 if survey.gpus else survey.memory[0]
+        count, limit = _fitting(run, survey.cores, needed, room, "the machine")
+        return ("cpu",) * (run.workers or count), "" if run.workers else limit
+    numbers = [str(i) for i in range(len(survey.gpus))]
+    wanted = numbers if run.devices == "auto" else run.devices.split(",")
+    if missing := [number for number in wanted if number not in numbers]:
+        raise SettingsError(
+            f"`devices` names GPU {missing[0]}, but there are {len(numbers)} here: use auto or cpu"
+        )
+    share, room = max(1, survey.cores // len(wanted)), min(survey.memory[int(n)] for n in wanted)
+    count, limit = _fitting(run, share, needed + context, room, "each GPU")
+    total = run.workers or count * len(wanted)
+    return tuple(wanted[i % len(wanted)] for i in range(total)), "" if run.workers else limit
+
+
+def _fitting(run: RunSettings, cores: int, needed: int, room: int, where: str) -> tuple[int, str]:
+    """Return how many workers a device gets, and why no more when it is for want of memory."""
+    if run.workers_per_device is not None:
+        return run.workers_per_device, ""
+    if not (needed and room):
+        return cores, ""
+    fitting = max(1, int(_FILLED * room / needed))
+    if fitting >= cores:
+        return cores, ""
+    return fitting, (
+        f"{cores} cores would do for {cores} workers, but a trial takes up to "
+        f"{needed / 2**30:.1f} GiB of the {room / 2**30:.1f} GiB that {where} has free"
+    )

@@ -1,0 +1,69 @@
+"""Memory of processes, machines and devices: what is in use, what is free, what was short."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from pathlib import Path
+
+import torch
+
+_GIB = 2**30
+#: torch's words on what it was asked for, on a GPU and on the CPU.
+_ASKED = (r"[Tt]ried to allocate (\d+(?:\.\d+)? \wiB)", r"tried to allocate (\d+) bytes")
+
+
+def forget_own_peak() -> None:
+    """Let this process's peak begin anew; where that cannot be, it is that of a longer time."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def own_peak() -> int:
+    """Return the most memory that this process had, in bytes, less what it shares with files.
+
+    0 where the system does not tell.
+    """
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return 0
+    found = {k: int(v) * 1024 for k, v in re.findall(r"(VmHWM|RssFile|RssShmem):\s+(\d+)", status)}
+    return max(0, found.get("VmHWM", 0) - found.get("RssFile", 0) - found.get("RssShmem", 0))
+
+
+def available_memory() -> int:
+    """Return the bytes that new processes of this machine may take; 0 where it does not tell."""
+    limits = []
+    try:
+        found = re.search(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text())
+        limits += [int(found[1]) * 1024] if found else []
+        group = Path("/sys/fs/cgroup")
+        most = (group / "memory.max").read_text().strip()
+        if most != "max":
+            cached = re.search(r"inactive_file (\d+)", (group / "memory.stat").read_text())
+            used = int((group / "memory.current").read_text()) - int(cached[1] if cached else 0)
+            limits.append(int(most) - used)
+    except (OSError, ValueError):
+        pass
+    return max(0, min(limits, default=0))
+
+
+def shortage(error: BaseException, device: torch.device) -> str:
+    """Return how much memory was asked for in vain, beside what was in use, and of how much."""
+    words = " ".join(str(error).split())
+    found = next((m for pattern in _ASKED if (m := re.search(pattern, words))), None)
+    if found is None:
+        asked = "more memory"
+    else:
+        asked = f"{int(found[1]) / _GIB:.2f} GiB" if found[1].isdecimal() else found[1]
+    if device.type == "cuda":
+        used = torch.cuda.memory_allocated(device)
+        total = torch.cuda.get_device_properties(device).total_memory
+        return (
+            f"{asked} more beside {used / _GIB:.2f} GiB in use of the GPU's {total / _GIB:.2f} GiB"
+        )
+    return (
+        f"{asked} more beside {own_peak() / _GIB:.2f} GiB in use, where the machine has "
+        f"{available_memory() / _GIB:.2f} GiB left"
+    )

@@ -1,0 +1,49 @@
+"""How many workers there are, and where, by cores and by memory."""
+
+import pytest
+
+from evoft.errors import SettingsError
+from evoft.fine_tuning.devices import place_workers
+from evoft.settings import RunSettings
+from evoft.training.facts import Survey
+
+GIB = 2**30
+
+
+def placed(gpus=0, memory=64 * GIB, cores=8, needed=GIB, context=0, **run):
+    survey = Survey((), ("H200",) * gpus, (), (memory,) * max(1, gpus), cores)
+    return place_workers(RunSettings(**run), survey, needed, context)
+
+
+def test_a_cpu_has_a_worker_a_core():
+    assert placed() == (("cpu",) * 8, "")
+    assert placed(workers_per_device=3) == (("cpu",) * 3, "")
+    assert placed(workers=5, workers_per_device=3) == (("cpu",) * 5, "")
+    assert placed(gpus=2, devices="cpu", needed=9 * GIB, memory=GIB) == (("cpu",) * 8, "")
+
+
+def test_memory_may_bind_first_and_that_is_said():
+    devices, limit = placed(memory=10 * GIB, needed=2 * GIB)
+    assert devices == ("cpu",) * 4
+    assert limit == (
+        "8 cores would do for 8 workers, but a trial takes up to 2.0 GiB of the 10.0 GiB that the "
+        "machine has free"
+    )
+    assert placed(memory=GIB, needed=2 * GIB)[0] == ("cpu",)
+    assert placed(memory=GIB, needed=2 * GIB, workers=8) == (("cpu",) * 8, "")
+    assert placed(memory=0, needed=2 * GIB) == (("cpu",) * 8, "")
+    assert placed(memory=GIB, needed=0) == (("cpu",) * 8, "")
+
+
+def test_a_gpu_has_as_many_as_fit_with_their_contexts():
+    assert placed(gpus=1, memory=10 * GIB, needed=GIB, context=GIB)[0] == ("0",) * 4
+    assert placed(gpus=2, memory=10 * GIB, needed=GIB, context=GIB)[0] == ("0", "1") * 4
+    assert placed(gpus=4, memory=10 * GIB, needed=GIB, context=GIB)[0] == ("0", "1", "2", "3") * 2
+    assert placed(gpus=1, memory=10 * GIB, needed=99 * GIB)[0] == ("0",)
+    assert placed(gpus=3, devices="1,2", workers_per_device=2)[0] == ("1", "2", "1", "2")
+    assert placed(gpus=3, devices="1,2", workers=3)[0] == ("1", "2", "1")
+
+
+def test_a_gpu_that_is_not_there():
+    with pytest.raises(SettingsError, match="names GPU 2, but there are 2 here: use auto or cpu"):
+        placed(gpus=2, devices="0,2")

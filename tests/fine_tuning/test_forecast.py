@@ -1,0 +1,120 @@
+"""The forecast of a run: its trials' costs, and the time that is left."""
+
+import pytest
+
+from evoft.fine_tuning.forecast import Forecast
+from evoft.genome import Genome
+from evoft.outcome import Outcome, Status
+from evoft.recipe import Recipe
+from evoft.search.evolution import Search
+from evoft.search.genes import Integer, Ordinal
+from evoft.search.space import SearchSpace
+from evoft.settings import SearchSettings
+from evoft.training.costs import Costs
+from evoft.training.data import Preprocessing
+from evoft.training.facts import BackboneFacts, Probe, Probes
+from evoft.trial import Trial
+
+LOOK = Preprocessing((8, 8), (0.5,) * 3, (0.5,) * 3, "bicubic", 1.0, "center")
+SPACE = SearchSpace(freeze_depth=Integer(0, 3), batch_size=Ordinal([8, 16, 32, 64, 128, 256]))
+
+
+def settings_of(**changes):
+    return SearchSettings(**{"population_size": 8, "generations": 3, **changes})
+
+
+class Run:
+    """A run whose trials take what the forecast knows of, times a factor."""
+
+    def __init__(self, settings, workers=1):
+        facts = BackboneFacts("net", 4, 10, LOOK, True, True, "abc")
+        steps = [Probe(d, b, 0.01 + b * 1e-3 * (2 - d / 4), 0) for d in (0, 4) for b in (8, 32)]
+        probes = Probes("net", tuple(steps), 1e-3, 0, 0.1)
+        self.costs = Costs({"net": (facts, probes)}, 640, 100)
+        self.truth = Costs({"net": (facts, probes)}, 640, 100)
+        self.forecast = Forecast(self.costs, self.recipe)
+        self.settings = settings
+        self.search = Search(SPACE, settings, seed=3)
+
+    def recipe(self, genome):
+        return Recipe("net", 2, **genome)
+
+    def left(self, workers=1, **more):
+        return self.forecast.left(self.search, self.settings, workers, **more)
+
+    def seconds(self, genome):
+        return 3 * self.truth.seconds(self.recipe(genome))
+
+    def judge(self, count):
+        """Judge so many trials more; return what they took."""
+        took = 0.0
+        for _ in range(count):
+            born = self.search.ask()
+            took += self.seconds(born.genome)
+            fitness = -float(born.genome["freeze_depth"])
+            outcome = Outcome.of_fitness(fitness, seconds=self.seconds(born.genome))
+            self.search.tell(born.id, outcome)
+            trial = Trial(born.id, born.genome, born.seed)
+            self.forecast.learn(trial, outcome)
+        return took
+
+
+def test_after_a_generation_the_rest_is_known_to_a_quarter():
+    run = Run(settings_of())
+    run.judge(8)
+    left = run.left()
+    rest = run.judge(16)
+    best = sorted(run.search.born, key=lambda i: (-i.score, i.id))[:3]
+    finals = [*(i.genome for i in best), SPACE.default()]
+    finals_take = 2 * sum(run.seconds(genome) for genome in finals)
+    assert left == pytest.approx(rest + finals_take, rel=0.25)
+    # And it knows the finals at the end.
+    assert run.left() == pytest.approx(finals_take, rel=0.1)
+    assert run.left(finals_done=8) == 0.0
+    assert 0 < run.left(finals_done=5) < finals_take
+
+
+def test_more_workers_take_less_time_but_no_less_than_births_allow():
+    run = Run(settings_of())
+    run.judge(8)
+    times = [run.left(workers) for workers in (1, 2, 4, 64)]
+    assert times == sorted(times, reverse=True)
+    assert times[1] == pytest.approx(times[0] / 2, rel=0.2)
+    assert times[3] > times[0] / 64
+
+
+def test_before_the_first_trial_the_founders_are_taken_for_all():
+    run = Run(settings_of(generations=1, finalists=1, repeats=1))
+    assert run.left() * 3 == pytest.approx(run.judge(8), rel=0.4)
+
+
+def test_without_an_end_nothing_is_said():
+    assert Run(settings_of(generations=None)).left() is None
+
+
+def test_a_failure_tells_nothing_of_costs():
+    run = Run(settings_of())
+    genome = SPACE.default()
+    trial = Trial(0, genome, 1)
+    before = run.forecast.cost(trial)
+    run.forecast.learn(trial, Outcome(Status.TIMED_OUT, seconds=1e6))
+    assert run.forecast.cost(trial) == before
+    run.forecast.learn(trial, Outcome(Status.DIVERGED, seconds=20 * before))
+    assert run.forecast.cost(trial) > 5 * before
+
+
+def test_kin_have_backbone_and_depth_in_common():
+    run = Run(settings_of())
+
+    def kin(**genes):
+        return run.forecast.kin(Trial(0, Genome(genes), 1))
+
+    assert kin(freeze_depth=2, batch_size=8) == kin(freeze_depth=2, batch_size=64)
+    assert kin(freeze_depth=2, batch_size=8) != kin(freeze_depth=1, batch_size=8)
+
+
+def test_an_exhausted_space_has_no_more_births():
+    run = Run(settings_of(generations=100, finalists=1, repeats=1))
+    run.judge(24)
+    assert run.search.ask() is None
+    assert run.left() < 10 * run.seconds(SPACE.default())
