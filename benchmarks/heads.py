@@ -11,7 +11,7 @@ Trials of one company (see ``FineTuner.company``), 1 to 64 of them, are evaluate
 On ``digits`` they are drawn from the default space with ``freeze_depth=1.0`` and a batch of 32, and
 run from trial to outcome, what they share being there already: with the views that their recipes
 ask for, or (``clean``) with the images as they are.  ``generated`` are random features of 1280
-numbers in 100 classes, where nothing but the training counts.  Ways alternate, and medians of three
+numbers in 100 classes, where nothing but the training counts.  Ways alternate, and medians of the
 rounds are reported, on one thread.
 """
 
@@ -23,6 +23,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import torch
 from in_process import fine_tuner
 from torch import Generator, Tensor, nn
@@ -43,7 +44,6 @@ from evoft.training.loop import fine_tune
 from evoft.trial import Trial
 
 COUNTS = (1, 4, 16, 64)
-ROUNDS = 3
 OUT = Path(__file__).parent / "results"
 CLEAN = {"augment": 0.0, "hflip": 0.0, "reprob": 0.0, "mixup": 0.0, "cutmix": 0.0}
 
@@ -60,7 +60,7 @@ def recipes_of(count: int, fixed: dict[str, object]) -> list[dict[str, object]]:
 
 def digits(fixed: dict[str, object]) -> Ways:
     """Return the ways of trials on digits."""
-    tuner = fine_tuner(Settings(training=TrainingSettings(epochs=5)))
+    tuner = fine_tuner(Settings(training=TrainingSettings(epochs=3)))
     space = SearchSpace.from_dict(default_genes(("embedded",)))
     genomes = recipes_of(max(COUNTS), {"freeze_depth": 1.0, "batch_size": 32, **fixed})
     trials = [Trial(n, space.complete(genome), n) for n, genome in enumerate(genomes)]
@@ -149,12 +149,12 @@ def quiet(epoch: float, **metrics: float) -> None:
     """Report to nobody."""
 
 
-def measure(ways: Ways) -> list[dict[str, float]]:
+def measure(ways: Ways, rounds: int, most: int) -> list[dict[str, float]]:
     """Return the median seconds of each way for each number of trials."""
     rows = []
-    for count in COUNTS:
+    for count in (count for count in COUNTS if count <= most):
         seconds: dict[str, list[float]] = {name: [] for name in ways}
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             for name, way in ways.items():
                 start = time.perf_counter()
                 way(count)
@@ -182,13 +182,16 @@ def table(name: str, rows: list[dict[str, float]]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
+@click.command()
+@click.option("--rounds", default=3, show_default=True)
+@click.option("--most", default=max(COUNTS), show_default=True, help="Trials at a time.")
+def main(rounds: int, most: int) -> None:
     """Measure, and write down what came of it."""
     torch.set_num_threads(1)
     results = {
-        "digits": measure(digits({})),
-        "digits, clean": measure(digits(CLEAN)),
-        "generated": measure(generated()),
+        "digits": measure(digits({}), rounds, most),
+        "digits, clean": measure(digits(CLEAN), rounds, most),
+        "generated": measure(generated(), rounds, most),
     }
     about = {"machine": platform.processor() or platform.machine(), "versions": versions()}
     OUT.mkdir(exist_ok=True)
@@ -196,7 +199,7 @@ def main() -> None:
     words = [
         "# Linear heads, together and one by one\n",
         "Seconds for so many trials on one thread of a shared machine: medians of "
-        f"{ROUNDS} rounds.  What is compared, and how: `benchmarks/heads.py`.",
+        f"{rounds} rounds.  What is compared, and how: `benchmarks/heads.py`.",
         *(table(name, rows) for name, rows in results.items()),
     ]
     (OUT / "heads.md").write_text("\n".join(words) + "\n")

@@ -12,7 +12,7 @@ from evoft.recipe import Recipe
 from evoft.seeds import derive
 from evoft.training.augmentation import Dice, augment
 from evoft.training.examples import Examples
-from evoft.training.mixing import mix
+from evoft.training.mixing import draw, mix
 from evoft.training.optimization import Inputs
 from evoft.training.views import choose
 
@@ -74,6 +74,14 @@ class Feed:
         shape = self.steps, self.batch
         labels = self._train.labels[places]
         return Drawn(places.view(shape), views.view(shape), labels.view(shape))
+
+    def mixture(self) -> tuple[float, Tensor]:
+        """Draw how the next batch is mixed, of vectors: what each keeps, and partners ``(batch,)``.
+
+        Vectors have no places, so that CutMix blends them as mixup does.
+        """
+        _, share, partner = draw(self.batch, self._recipe, self._dice)
+        return share, partner
 
     def mix(self, inputs: Inputs, labels: Tensor) -> tuple[Inputs, Tensor]:
         """Return the next batch's inputs, mixed if the recipe says so, and its targets."""

@@ -87,14 +87,34 @@ class Batches:
         dropping = [(dropout, inputs) for dropout, inputs in both if dropout.active]
         for step in range(len(rows)):
             torch.index_select(self._bank, 0, rows[step].flatten(), out=self._memory)
-            self._targets.zero_().scatter_(1, labels[step][:, None], 1.0)
-            for at in mixing:
-                (mixed,), targets = feeds[at].mix((self._inputs[at],), labels[step, at])
-                self._inputs[at].copy_(mixed)
-                self._targets[at].copy_(targets.t())
+            self._targets.zero_()
+            if mixing:
+                self._mix(mixing, labels[step])
+            else:
+                self._targets.scatter_(1, labels[step][:, None], 1.0)
             for dropout, inputs in dropping:
                 dropout.apply(inputs)
             yield Batch(self._inputs, self._targets, labels[step])
+
+    def _mix(self, mixing: list[int], labels: Tensor) -> None:
+        """Blend inputs with those of partners, and write targets; see ``mixing.mix``."""
+        heads, batch = labels.shape
+        kept = torch.ones(heads, dtype=torch.float64)
+        partners = torch.arange(batch).repeat(heads, 1)
+        for at in mixing:
+            kept[at], partners[at] = self._feeds[at].mixture()
+        partners = partners.to(labels.device)
+        keeps = kept.float().to(labels.device)[:, None, None]
+        gives = (1.0 - kept).float().to(labels.device)[:, None, None]
+        chosen = torch.tensor(mixing, device=labels.device)
+        inputs = self._memory.view(heads, batch, -1)
+        own = inputs[chosen]
+        others = own.gather(1, partners[chosen][:, :, None].expand_as(own))
+        inputs[chosen] = own.mul_(keeps[chosen]).add_(others.mul_(gives[chosen]))
+        shape = heads, 1, batch
+        self._targets.scatter_(1, labels[:, None], keeps.expand(shape))
+        theirs = labels.gather(1, partners)
+        self._targets.scatter_add_(1, theirs[:, None], gives.expand(shape))
 
 
 def _bank(feeds: Sequence[Feed]) -> tuple[Tensor, list[Tensor]]:

@@ -60,7 +60,8 @@ def linear_head(features: Features, drop: float) -> LinearHead | None:
 def _as_it_was(suffix: Suffix, head: nn.Linear) -> Iterator[None]:
     """Give the head random weights for a while, for its own may be zero, which tell nothing."""
     device = head.weight.device
-    mode, values = suffix.model.training, [p.detach().clone() for p in head.parameters()]
+    mode, values = suffix.training, [p.detach().clone() for p in head.parameters()]
+    modes = [(module, module.training) for module in suffix.model.modules()]
     generator = Generator().manual_seed(0)
     try:
         with torch.no_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
@@ -71,7 +72,9 @@ def _as_it_was(suffix: Suffix, head: nn.Linear) -> Iterator[None]:
         with torch.no_grad():
             for parameter, value in zip(head.parameters(), values, strict=True):
                 parameter.copy_(value)
-        suffix.train(mode)
+        suffix.training = mode
+        for module, was in modes:
+            module.training = was
 
 
 def _is_linear(suffix: Suffix, head: nn.Linear, *, training: bool, drop: float) -> bool:

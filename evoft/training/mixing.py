@@ -37,9 +37,8 @@ def mix(
     targets = one_hot(labels, classes).float()
     if not (recipe.mixup or recipe.cutmix):
         return inputs, targets
-    cut = recipe.cutmix > 0 and (not recipe.mixup or float(dice.uniform(1)) < 0.5)
-    share = dice.beta(recipe.cutmix if cut else recipe.mixup)
-    partner = dice.order(len(labels)).to(labels.device)
+    cut, share, partner = draw(len(labels), recipe, dice)
+    partner = partner.to(labels.device)
     alone = isinstance(inputs, Tensor)
     values = (inputs,) if isinstance(inputs, Tensor) else inputs
     if cut:
@@ -49,6 +48,22 @@ def mix(
     else:
         mixed = tuple(_blend(value, partner, share) for value in values)
     return mixed[0] if alone else mixed, _blend(targets, partner, share)
+
+
+def draw(count: int, recipe: Recipe, dice: Dice) -> tuple[bool, float, Tensor]:
+    """Draw how a batch is mixed.
+
+    Args:
+        count: Images in the batch.
+        recipe: With ``mixup`` or ``cutmix``.
+        dice: Where the randomness comes from.
+
+    Returns:
+        Whether it is CutMix; what share each image should keep; and its partner, ``(batch,)``.
+    """
+    cut = recipe.cutmix > 0 and (not recipe.mixup or float(dice.uniform(1)) < 0.5)
+    share = dice.beta(recipe.cutmix if cut else recipe.mixup)
+    return cut, share, dice.order(count)
 
 
 def channels_of(value: Tensor) -> int | None:
@@ -89,6 +104,8 @@ def _paste(
     Returns:
         The values, and what each image keeps: a share of the cells of the first map, if any.
     """
+    if not any(channels):
+        return tuple(_blend(value, partner, share) for value in values), share
     side = torch.full((1,), (1.0 - share) ** 0.5, device=partner.device)
     box = place(dice, side, side)
     masks = [

@@ -141,7 +141,7 @@ class TestCompany:
     @pytest.mark.parametrize(
         "genes",
         [
-            {"lr": 0.5},
+            {"lr": 0.05},
             {"opt": "sgd"},
             {"epochs": 9},
             {"drop": 0.5, "model_ema": 0.5},
