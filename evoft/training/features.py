@@ -138,10 +138,11 @@ class FeatureCache:
         if parts is None or (recipe.changes_images and not views):
             return None
         if (recipe.mixup or recipe.cutmix) and not all(d.is_floating_point for d in parts.dtypes):
-            return None
-        wanted = possible(recipe, max(1, views))
-        versions = len(examples) if wanted == (UNCHANGED,) else KINDS * views * len(examples)
-        if not self._fits(parts, recipe.model, name, versions):
+            return None  # whole numbers cannot be mixed
+        views = max(1, views)
+        wanted = possible(recipe, views)
+        versions = 1 if wanted == (UNCHANGED,) else KINDS * views
+        if not self._fits(parts, recipe.model, name, versions * len(examples)):
             return None
         names = recipe.model, name
         values = tuple(self._values(parts, names, examples, v, views, precision) for v in wanted)
@@ -153,8 +154,8 @@ class FeatureCache:
         if needed > self._most and told not in self._told:
             self._told.add(told)
             _logger.info(
-                "%s trains whole: what its frozen layers give for %d images (%s) takes %d bytes, "
-                "above the %d that may be kept", model, images, name, needed, self._most,
+                "%s goes whole over %s: what is frozen gives %d bytes for %d images in all, but "
+                "%d may be kept", model, name, needed, images, self._most,
             )  # fmt: skip
         return needed <= self._most
 

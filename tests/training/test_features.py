@@ -185,8 +185,9 @@ class TestViews:
         fresh = tuner_with(make_tuner, tmp_path / "b", most=0, views=3)
         assert same_but_for_cost(fresh.evaluate(asked), whole)
         fresh.evaluate(trial(space, 2, **self.CHANGED))
-        said = [r.getMessage() for r in caplog.records if "trains whole" in r.getMessage()]
-        assert sum("train" in text.split("images")[1][:9] for text in said) == 1
+        said = [record.getMessage() for record in caplog.records]
+        assert sum("goes whole over train" in text for text in said) == 1
+        assert sum("goes whole over val" in text for text in said) == 1
 
     def test_whether_it_fits_depends_on_what_any_recipe_may_draw(self, make_tuner, space, tmp_path):
         one = trial(space, 1, **{**CLEAN, "hflip": 0.5})
