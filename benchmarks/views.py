@@ -260,9 +260,10 @@ def report(content: dict[str, Any]) -> str:
     lines = [
         "# What views cost and save",
         "",
-        f"`python benchmarks/views.py` with {named}; one thread a worker.",
+        f"`python benchmarks/views.py --count {content['count']} --seeds {content['seeds']}` with "
+        f"{named}; one thread a worker. Rows that are missing were not run.",
         "",
-        f"{content['count']} recipes a list, {content['seeds']} seeds each; difference of mean "
+        f"{content['count']} recipes a list, seeds of each: {content['seeds']}; difference of mean "
         "validation accuracy to augmentation anew in each epoch (`--views 0`), in points of a per "
         "cent, with the 95 % interval over recipes (Student's t).",
         "",

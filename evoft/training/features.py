@@ -151,10 +151,11 @@ class FeatureCache:
         if parts is None or (recipe.changes_images and not views):
             return None
         if (recipe.mixup or recipe.cutmix) and not all(d.is_floating_point for d in parts.dtypes):
-            return None
-        wanted = possible(recipe, max(1, views))
-        versions = len(examples) if wanted == (UNCHANGED,) else KINDS * views * len(examples)
-        if not self._fits(parts, recipe.model, versions):
+            return None  # whole numbers cannot be mixed
+        views = max(1, views)
+        wanted = possible(recipe, views)
+        versions = 1 if wanted == (UNCHANGED,) else KINDS * views
+        if not self._fits(parts, recipe.model, versions * len(examples)):
             return None
         values = tuple(
             self._values(parts, recipe.model, examples, _Rendered(view, views, precision), alive)

@@ -37,7 +37,11 @@ class View:
         return self.number / (views - 1) if self.number else 0.0
 
     def key(self, views: int) -> str:
-        """Return what tells this view's images from another's, be there as many numbers or not."""
+        """Return a name that two views have only if their images are the same.
+
+        Args:
+            views: How many numbers there are, which may not be the same for both.
+        """
         return f"{self.strength(views)!r} {self.flipped} {self.erased}"
 
 

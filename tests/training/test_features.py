@@ -172,7 +172,7 @@ class TestViews:
         model = tuner.start(recipe, 0)
         freeze(model, recipe.freeze_depth)
         train = tuner._examples("embedded", "train")
-        part = tuner._feature_cache().parts(model, recipe, train)
+        part = tuner._features.parts(model, recipe, train)
         pool = 12 * len(train) * part.bytes_per_image
         for most, whole in ((pool, False), (pool - 1, True)):
             tuner = tuner_with(make_tuner, tmp_path, cache_size=most, views=3)

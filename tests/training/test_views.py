@@ -14,6 +14,7 @@ from evoft.training.augmentation import Dice
 from evoft.training.examples import Examples
 from evoft.training.features import Features, compute
 from evoft.training.freezing import freeze, layer_groups, train_mode
+from evoft.training.optimization import Precision
 from evoft.training.prefix import Plan, make_plan
 from evoft.training.views import KINDS, UNCHANGED, View, choose, possible, render
 
@@ -164,8 +165,9 @@ FAMILIES = ["test_byobnet", "test_convnext", "test_efficientnet", "test_resnet",
             "test_maxvit"]  # fmt: skip
 
 
+@pytest.mark.parametrize("precision", [None, Precision(torch.bfloat16, None)])
 @pytest.mark.parametrize("name", FAMILIES)
-def test_views_at_the_cut_train_like_the_images_whole(name):
+def test_views_at_the_cut_train_like_the_images_whole(name, precision):
     examples = examples_of(6, 64)
     asked = recipe(augment=0.7, hflip=0.5, reprob=0.5)
     wanted = possible(asked, 3)
@@ -185,7 +187,7 @@ def test_views_at_the_cut_train_like_the_images_whole(name):
     plan = make_plan(parted, examples.normalise(examples.batch(places)))
     assert isinstance(plan, Plan), plan
     parts = plan.bind(parted)
-    values = [zip(*compute(parts, examples, view, 3, None), strict=True) for view in wanted]
+    values = [zip(*compute(parts, examples, view, 3, precision), strict=True) for view in wanted]
     kept = Features(parts.suffix, tuple(tuple(torch.cat(v) for v in one) for one in values), 3)
     shown = torch.stack(
         [render(examples.batch(places), wanted[d], 3, 0)[i] for i, d in enumerate(drawn.tolist())]
@@ -193,8 +195,10 @@ def test_views_at_the_cut_train_like_the_images_whole(name):
 
     def step(model, run, given):
         train_mode(model)
-        logits = run(given)
-        functional.cross_entropy(logits, examples.labels).backward()
+        dtype = precision.dtype if precision else None
+        with torch.autocast("cpu", dtype=dtype, enabled=precision is not None):
+            logits = run(given)
+        functional.cross_entropy(logits.float(), examples.labels).backward()
         return logits.detach(), {n: p.grad for n, p in model.named_parameters()}
 
     shown = shown.contiguous(memory_format=torch.channels_last)
