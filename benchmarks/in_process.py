@@ -22,7 +22,7 @@ def fine_tuner(settings: Settings, checkpoints: Path | None = None) -> FineTuner
     images = read_images(training.data, seed=settings.seed)
     images = limit(images, training.max_train_images, settings.seed)
     classes = len(images.classes)
-    facts = facts_of(training.models[0], training, classes, torch.device("cpu"))
+    facts = facts_of(training.models[0], training, classes)
     preprocessing = facts.preprocessing
     # Held open by its descriptor alone, which lives as long as this process.
     fd = os.memfd_create("evoft")
@@ -35,6 +35,7 @@ def fine_tuner(settings: Settings, checkpoints: Path | None = None) -> FineTuner
         labels=images.labels,
         splits={split: images.indices(split) for split in images.counts()},
         classes=classes,
+        fingerprint=images.fingerprint,
     )
     space = SearchSpace.from_dict(default_genes(training.models))
     express = expression_of(settings, (facts,), space)

@@ -41,6 +41,8 @@ from evoft.environment import versions
 from evoft.fine_tuning.preparation import Preparation, expression_of
 from evoft.genome import Genome
 from evoft.recipe import Recipe
+from evoft.scheduling import next_job
+from evoft.scratch import Scratch
 from evoft.search.space import SearchSpace
 from evoft.seeds import generator
 from evoft.settings import RunSettings, Settings, TrainingSettings
@@ -90,14 +92,21 @@ def run_evoft(settings: Settings, count: int) -> dict[str, Any]:
         express = expression_of(settings, plan.backbones, space)
         pixels = preparation.decode(plan, None)
         workers = preparation.workers
-        workers.retarget(FineTuner(settings.training, express, pixels, None), plan.devices)
+        scratch = Scratch()
+        workers.bequeath(scratch.path)
+        tuner = FineTuner(settings.training, express, pixels, None, scratch.path)
+        workers.retarget(tuner, plan.devices)
+        policy = plan.forecast
+        policy.company = tuner.company
         waiting = [Trial(i, genome, 1000 + i) for i, genome in enumerate(genomes(count))]
         recipes = [express(trial.genome).to_dict() for trial in waiting]
-        waiting.reverse()
         outcomes: dict[int, Any] = {}
         while waiting or workers.busy:
-            while waiting and workers.idle:
-                workers.submit(waiting.pop())
+            while workers.idle and waiting:
+                near = workers.at_hand
+                job = next_job(waiting, policy, len(plan.devices), last=True, at_hand=near)
+                waiting = [trial for trial in waiting if trial not in job]
+                workers.submit(*job, kin=policy.kin(job[0]))
             for trial, outcome in workers.collect():
                 outcomes[trial.individual] = outcome
     done = [outcomes[i] for i in range(count)]
