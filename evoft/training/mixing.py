@@ -29,7 +29,7 @@ def mix(
         labels: ``(batch,)``.
         classes: Width of the targets.
         recipe: Its ``mixup`` and ``cutmix``.
-        dice: Where the randomness comes from.
+        dice: Where the randomness comes from, on the CPU: to know it must not wait for a GPU.
 
     Returns:
         The inputs, and targets ``(batch, classes)`` whose rows sum to one.
@@ -38,7 +38,7 @@ def mix(
     if not (recipe.mixup or recipe.cutmix):
         return inputs, targets
     cut, share, partner = draw(len(labels), recipe, dice)
-    partner = partner.to(labels.device)
+    partner = partner.to(labels.device, non_blocking=True)
     alone = isinstance(inputs, Tensor)
     values = (inputs,) if isinstance(inputs, Tensor) else inputs
     if cut:
@@ -56,7 +56,7 @@ def draw(count: int, recipe: Recipe, dice: Dice) -> tuple[bool, float, Tensor]:
     Args:
         count: Images in the batch.
         recipe: With ``mixup`` or ``cutmix``.
-        dice: Where the randomness comes from.
+        dice: Where the randomness comes from, on the CPU.
 
     Returns:
         Whether it is CutMix; what share each image should keep; and its partner, ``(batch,)``.
@@ -99,14 +99,14 @@ def _paste(
             it has no places.
         partner: ``(batch,)``, whom each image is mixed with.
         share: Of the area, what each image should keep.
-        dice: Where the randomness comes from.
+        dice: Where the randomness comes from, on the CPU.
 
     Returns:
         The values, and what each image keeps: a share of the cells of the first map, if any.
     """
     if not any(channels):
         return tuple(_blend(value, partner, share) for value in values), share
-    side = torch.full((1,), (1.0 - share) ** 0.5, device=partner.device)
+    side = torch.full((1,), (1.0 - share) ** 0.5)
     box = place(dice, side, side)
     masks = [
         None if at is None else covered(box, *_size(value, at)).unsqueeze(at)
@@ -117,7 +117,9 @@ def _paste(
             share = 1.0 - float(mask.float().mean())
             break
     pasted = tuple(
-        _blend(value, partner, share) if mask is None else torch.where(mask, value[partner], value)
+        _blend(value, partner, share)
+        if mask is None
+        else torch.where(mask.to(value.device, non_blocking=True), value[partner], value)
         for value, mask in zip(values, masks, strict=True)
     )
     return pasted, share
