@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from evoft.fine_tuning.depths import freeze_depths
 from evoft.fine_tuning.preparation import expression_of
 from evoft.search.space import SearchSpace
 from evoft.settings import Settings
@@ -39,4 +40,5 @@ def fine_tuner(settings: Settings, checkpoints: Path | None = None) -> FineTuner
     )
     space = SearchSpace.from_dict(default_genes(training.models))
     express = expression_of(settings, (facts,), space)
-    return FineTuner(training, express, pixels, checkpoints)
+    depths = {facts.model: freeze_depths(space, settings.fixed, facts)}
+    return FineTuner(training, express, pixels, checkpoints, depths=depths)

@@ -38,6 +38,7 @@ from PIL import Image
 from plain_training import Job, peak_memory
 
 from evoft.environment import versions
+from evoft.fine_tuning.depths import freeze_depths
 from evoft.fine_tuning.preparation import Preparation, expression_of
 from evoft.genome import Genome
 from evoft.recipe import Recipe
@@ -94,7 +95,8 @@ def run_evoft(settings: Settings, count: int) -> dict[str, Any]:
         workers = preparation.workers
         scratch = Scratch()
         workers.bequeath(scratch.path)
-        tuner = FineTuner(settings.training, express, pixels, None, scratch.path)
+        depths = {f.model: freeze_depths(space, settings.fixed, f) for f in plan.backbones}
+        tuner = FineTuner(settings.training, express, pixels, None, scratch.path, depths)
         workers.retarget(tuner, plan.devices)
         policy = plan.forecast
         policy.company = tuner.company

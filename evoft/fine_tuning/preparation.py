@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from evoft.environment import versions
 from evoft.errors import PopulationExistsError, PopulationMismatchError, SettingsError
 from evoft.fine_tuning.checks import check_recipes, check_same, largest_batch, searched_space
+from evoft.fine_tuning.depths import freeze_depths
 from evoft.fine_tuning.devices import place_workers
 from evoft.fine_tuning.forecast import Forecast
 from evoft.fine_tuning.plan import Plan, checkpoints_of
@@ -208,7 +209,14 @@ class Preparation:
         """Return the run, ready to go on."""
         settings = plan.settings
         cache = self._make_cache() if settings.training.cache_size else None
-        tuner = FineTuner(settings.training, express, pixels, checkpoints_of(plan.file), cache)
+        tuner = FineTuner(
+            settings.training,
+            express,
+            pixels,
+            checkpoints_of(plan.file),
+            cache,
+            {f.model: freeze_depths(plan.space, settings.fixed, f) for f in plan.backbones},
+        )
         self.workers.retarget(tuner, plan.devices)
         search = Search(
             plan.space,

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 import operator
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.fx import Graph, GraphModule, Node
+from torch.fx import Graph, Node
 from torch.fx.node import map_arg
 from torch.fx.proxy import TraceError
 
-from evoft.training.dataflow import Dataflow, drop_rate_of, drops_by_model, facts_of, is_number
+from evoft.training.dataflow import (
+    Dataflow,
+    drop_rate_of,
+    drops_by_model,
+    facts_of,
+    is_number,
+    passed_on,
+)
 from evoft.training.tracing import BATCHES, VALUES, storages
 
 
@@ -101,31 +111,87 @@ class Bound(nn.Module):
         return self._code(self, *values)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Part:
-    """A part of a model, not bound to a model's parameters."""
+    """A part of a model, not bound to a model's parameters; it can be pickled."""
 
-    #: The part as a method: compiled once, for whatever model it is bound to.
-    code: Callable[..., Any]
+    #: The part as the Python code of a method.
+    source: str
+    #: What the code calls, by the names that it has there.
+    names: dict[str, Any]
     #: The modules, parameters and buffers of the model that it uses, by name.
     targets: tuple[str, ...]
     #: Tensors met while tracing that are no part of the model's state.
     constants: dict[str, Tensor]
 
+    @functools.cached_property
+    def _code(self) -> Callable[..., Any]:
+        """The method: compiled once, for whatever model the part is bound to."""
+        names = dict(self.names)
+        exec(compile(self.source, "<part of a model>", "exec"), names)
+        code: Callable[..., Any] = names["forward"]
+        return code
+
+    def __reduce__(self) -> tuple[Callable[..., Part], tuple[Any, ...]]:
+        modules = {k: v.__name__ for k, v in self.names.items() if isinstance(v, ModuleType)}
+        others = {k: v for k, v in self.names.items() if k not in modules}
+        return _unpickled, (self.source, modules, others, self.targets, self.constants)
+
     def bind(self, model: nn.Module) -> Bound:
         """Return the part with a model's own modules, parameters and ``drop_rate``."""
-        bound = Bound(self.code, model, self.targets)
+        bound = Bound(self._code, model, self.targets)
         for name, tensor in self.constants.items():
             bound.register_buffer(name, tensor)
         return bound
 
 
-def head(flow: Dataflow, cut: list[Node], root: nn.Module) -> Part:
-    """Return the graph from the images to the values at the cut."""
-    carver = _Carver(flow)
+def _unpickled(
+    source: str,
+    modules: dict[str, str],
+    others: dict[str, Any],
+    targets: tuple[str, ...],
+    constants: dict[str, Tensor],
+) -> Part:
+    imported = {name: importlib.import_module(module) for name, module in modules.items()}
+    return Part(source, {**others, **imported}, targets, constants)
+
+
+def head(flow: Dataflow, cut: list[Node], root: nn.Module, *, copies: bool = False) -> Part:
+    """Return the graph from the images to the values at the cut.
+
+    Args:
+        flow: Of the whole model.
+        cut: Nodes that show the image.
+        root: What was traced.
+        copies: Return values as they were when they were made, for another may be made of them in
+            the same memory, where ``cut`` is that of several depths.
+    """
+    carver = _Carver(flow, frozen=True)
     carver.start({n: "images" for n in flow.graph.nodes if n.op == "placeholder"})
+    wanted = set(cut)
+    given: dict[Node, Any] = {}
     for node in carver.closure(cut):
-        carver.copy(node)
+        made = carver.copy(node)
+        if node in wanted:
+            given[node] = carver.new.call_method("clone", (made,)) if copies else made
+    carver.new.output(tuple(given[node] for node in cut))
+    return carver.part(root)
+
+
+def middle(
+    flow: Dataflow,
+    start: list[Node],
+    layouts: Sequence[Layout],
+    cut: list[Node],
+    root: nn.Module,
+) -> Part:
+    """Return the graph from the values at one cut, as they are kept, to those at another.
+
+    Raises:
+        TraceError: The values to start from do not suffice.
+    """
+    carver = _Carver(flow, frozen=True)
+    carver.restart(start, layouts, cut)
     carver.new.output(tuple(carver.made[node] for node in cut))
     return carver.part(root)
 
@@ -137,20 +203,21 @@ def tail(flow: Dataflow, cut: list[Node], layouts: Sequence[Layout], root: nn.Mo
         TraceError: The values at the cut do not suffice.
     """
     carver = _Carver(flow)
-    carver.start({node: f"kept_{place}" for place, node in enumerate(cut)})
-    for node, layout in zip(cut, layouts, strict=True):
-        carver.made[node] = layout.restore(carver.new, carver.made[node])
-    closure = carver.closure(flow.effects())
-    carver.protect(cut, closure)
-    for node in closure:
-        carver.copy(node)
+    carver.restart(cut, layouts, flow.effects())
     return carver.part(root)
 
 
 class _Carver:
-    """Copies nodes into a new graph."""
+    """Copies nodes into a new graph.
 
-    def __init__(self, flow: Dataflow) -> None:
+    Args:
+        flow: Of the whole model.
+        frozen: All that is copied is in evaluation mode.  What gives back its input there, as
+            dropout does, is left out: not every model of a backbone has it.
+    """
+
+    def __init__(self, flow: Dataflow, *, frozen: bool = False) -> None:
+        self._frozen = frozen
         self.new = Graph()
         #: What stands for a node in the new graph; a plain value where it is one.
         self.made: dict[Node, Any] = {}
@@ -163,6 +230,16 @@ class _Carver:
             self.made[node] = self.new.placeholder(name)
         shape = self.new.call_function(getattr, (self.made[next(iter(inputs))], "shape"))
         self._batch = self.new.call_function(operator.getitem, (shape, 0))
+
+    def restart(self, cut: list[Node], layouts: Sequence[Layout], roots: list[Node]) -> None:
+        """Copy what the roots need beside the values at a cut, which are inputs, as kept."""
+        self.start({node: f"kept_{place}" for place, node in enumerate(cut)})
+        for node, layout in zip(cut, layouts, strict=True):
+            self.made[node] = layout.restore(self.new, self.made[node])
+        closure = self.closure(roots)
+        self.protect(cut, closure)
+        for node in closure:
+            self.copy(node)
 
     def closure(self, roots: list[Node]) -> list[Node]:
         """Return what the roots need and is not there yet, in order, numbers apart."""
@@ -192,8 +269,11 @@ class _Carver:
                 raise TraceError("two values at the cut are one in memory and are written into")
             self.made[node] = self.new.call_method("clone", (self.made[node],))
 
-    def copy(self, node: Node) -> Node:
+    def copy(self, node: Node) -> Any:
         """Copy a node whose inputs are there."""
+        if self._frozen and (same := passed_on(node)) is not None:
+            self.made[node] = self.made[same]
+            return self.made[node]
         for other in node.all_input_nodes:
             if is_number(other):
                 self._number(other)
@@ -246,7 +326,8 @@ class _Carver:
         # Shorter ones first: what is within another is there with it.
         targets = tuple(sorted((names | called) - set(constants), key=lambda n: (n.count("."), n)))
         self._drop_as_bound(root)
-        return Part(type(GraphModule(root, self.new)).forward, targets, constants)
+        code = self.new.python_code("self")
+        return Part(code.src, code.globals, targets, constants)
 
     def _drop_as_bound(self, root: nn.Module) -> None:
         """Let ``dropout`` take the rate of the model that the part is bound to."""

@@ -188,7 +188,7 @@ class Dataflow:
         """Return a digest of how each node comes about, the same in each trace of the model."""
         keys: dict[Node, str] = {}
         for node in self.graph.nodes:
-            if (same := _passed_on(node)) is not None:
+            if (same := passed_on(node)) is not None:
                 keys[node] = keys[same]
                 continue
             sha = hashlib.sha256(f"{node.op} {_name(node)}".encode())
@@ -228,7 +228,7 @@ def drops_by_model(node: Node, rate: float) -> bool:
     return node.target is functional.dropout and bool(node.kwargs.get("p") == rate)
 
 
-def _passed_on(node: Node) -> Node | None:
+def passed_on(node: Node) -> Node | None:
     """Return the input that a module gives back as it is, as dropout does where nothing trains."""
     if node.op != "call_module" or len(node.all_input_nodes) != 1 or facts_of(node).written:
         return None

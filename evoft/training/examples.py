@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from evoft.training.features import Features
+    from evoft.training.kept import Features
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import timm
@@ -19,9 +20,12 @@ from torch import Tensor, nn
 
 from evoft.recipe import Recipe
 from evoft.training.examples import Examples
+from evoft.training.kept import Features, in_one_piece
 from evoft.training.optimization import Precision
+from evoft.training.plans import Plans
 from evoft.training.prefix import Plan, Split, Suffix, Whole, split
 from evoft.training.store import FeatureStore, address
+from evoft.training.trunk import BoundStretch, Stretch, make_trunk
 from evoft.training.views import KINDS, UNCHANGED, View, possible, render
 
 _logger = logging.getLogger(__name__)
@@ -36,48 +40,42 @@ _SHARE = 1 / 16
 
 
 @dataclass(frozen=True, slots=True)
-class Features:
-    """A split's images as the frozen prefix leaves them, and the model from there on."""
+class Population:
+    """What is known beforehand of the recipes that will come, for each backbone alike."""
 
-    suffix: Suffix
-    #: For each view that may be drawn, ``(images, ...)`` tensors, one for each value at the cut, in
-    #: the order of the split.
-    values: tuple[tuple[Tensor, ...], ...]
-    #: How many numbers of views there are to draw from; see ``views.choose``.
-    views: int = 1
+    #: For each backbone, freeze depths of which features are made one from another.
+    depths: Mapping[str, tuple[int, ...]]
+    #: Training images, and how many numbers of views there are of them.
+    images: int
+    views: int
 
-    def batch(self, chosen: Tensor, drawn: Tensor | None = None) -> tuple[Tensor, ...]:
-        """Return what is kept of some images, ``(batch, ...)`` each.
-
-        Args:
-            chosen: ``(batch,)``: which images.
-            drawn: ``(batch,)``: which of ``values`` for each; None: the first.
-        """
-        if drawn is None or len(self.values) == 1:
-            return tuple(
-                value[chosen.to(value.device)].to(chosen.device) for value in self.values[0]
-            )
-        # An image at a time: a batch has about as many views as images, and this copies once.
-        rows = list(zip(drawn.tolist(), chosen.tolist(), strict=True))
-        return tuple(
-            torch.stack([self.values[view][at][image] for view, image in rows]).to(chosen.device)
-            for at in range(len(self.values[0]))
-        )
+    @property
+    def pool(self) -> int:
+        """Images and views of them, the most that a recipe's features may be of."""
+        return self.images * KINDS * max(1, self.views)
 
 
 class FeatureCache:
-    """The plans of one worker, and the features that it shares with the others.
+    """The plans and the features that a worker shares with the others.
 
     Args:
-        store: Where the features are.
+        store: Where they are.
         sources: For each backbone, as plain JSON data, what features follow from beside the cut:
             the images, how they are prepared, and the weights.
+        population: Where features of a depth are made of those of another; None: all of them are
+            made of the images.
     """
 
-    def __init__(self, store: FeatureStore, sources: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(
+        self,
+        store: FeatureStore,
+        sources: Mapping[str, Mapping[str, Any]],
+        population: Population | None = None,
+    ) -> None:
         self._store = store
         self._sources = sources
-        self._plans: dict[tuple[object, ...], Plan | Whole] = {}
+        self._population = population
+        self._plans = Plans(store.folder if store.limit else None)
 
     def parts(self, model: nn.Module, recipe: Recipe, examples: Examples) -> Split | None:
         """Return a frozen model in two parts; None where it trains whole.
@@ -87,23 +85,49 @@ class FeatureCache:
             recipe: Whose depth and rates tell which plan fits.
             examples: Images as the model gets them.
         """
-        built: tuple[object, ...] = (
-            recipe.model,
-            recipe.freeze_depth,
-            recipe.drop > 0,
-            recipe.drop_path > 0,
-        )
-        plan = self._plans.get(built)
+        built: tuple[object, ...] = (recipe.freeze_depth, recipe.drop > 0, recipe.drop_path > 0)
+        plan = self._plan(model, recipe, examples, built)
         if isinstance(plan, Plan) and plan.rates_inside:
             built = (*built, recipe.drop, recipe.drop_path)
-            plan = self._plans.get(built)
-        if plan is None:
-            example = examples.normalise(examples.batch(torch.zeros(2, dtype=torch.int64)))
-            found = split(model, recipe.freeze_depth, example)
-            self._plans[built] = plan = found.plan if isinstance(found, Split) else found
-            if isinstance(found, Whole) and recipe.freeze_depth:
-                _logger.info("%s trains whole: %s", recipe.model, found.reason)
+            plan = self._plan(model, recipe, examples, built)
         return None if isinstance(plan, Whole) else plan.bind(model)
+
+    def _plan(
+        self, model: nn.Module, recipe: Recipe, examples: Examples, built: tuple[object, ...]
+    ) -> Plan | Whole:
+        def make() -> Plan | Whole:
+            found = split(model, recipe.freeze_depth, _example(examples))
+            if isinstance(found, Split):
+                return found.plan
+            if recipe.freeze_depth:
+                _logger.info("%s trains whole: %s", recipe.model, found.reason)
+            return found
+
+        facts = {"plan": built, **self._facts(recipe.model, examples)}
+        return self._plans.get(address(facts), make)
+
+    def _facts(self, model: str, examples: Examples) -> dict[str, Any]:
+        return {"model": model, **self._sources[model], **_kernels(examples.pixels.device)}
+
+    def _way(
+        self, parts: Split, model: str, examples: Examples, alive: Callable[[], None]
+    ) -> tuple[Stretch, ...]:
+        """Return how images come to a cut by others; empty where they come there straight."""
+        population = self._population
+        depths = () if population is None else population.depths.get(model, ())
+        if population is None or len(depths) < 2 or not population.images:
+            return ()
+        most = self._store.limit // population.pool
+        facts = {"trunk": depths, "most": most, **self._facts(model, examples)}
+        batch = min(_BATCH, population.images)
+        trunk = self._plans.get(
+            address(facts),
+            lambda: make_trunk(
+                parts.model, _example(examples), depths, most=most, batch=batch, alive=alive
+            ),
+            alive,
+        )
+        return trunk.way(parts.plan)
 
     def unchanged(
         self,
@@ -123,7 +147,7 @@ class FeatureCache:
         if parts is None or not self._fits(parts, model, len(examples)):
             return None
         values = self._values(parts, model, examples, _Rendered(UNCHANGED, 1, None), alive)
-        return Features(parts.suffix, _placed((values,), examples.pixels.device))
+        return _placed(parts.suffix, (values,), 1, examples.pixels.device)
 
     def drawn(
         self,
@@ -161,7 +185,7 @@ class FeatureCache:
             self._values(parts, recipe.model, examples, _Rendered(view, views, precision), alive)
             for view in wanted
         )
-        return Features(parts.suffix, _placed(values, examples.pixels.device), views)
+        return _placed(parts.suffix, values, views, examples.pixels.device)
 
     def _fits(self, parts: Split, model: str, images: int) -> bool:
         what = f"what frozen layers of {model} make of {images} images"
@@ -178,17 +202,35 @@ class FeatureCache:
         facts = {
             **self._sources[model],
             **_kernels(examples.pixels.device),
-            "cut": parts.plan.key,
             "places": hashlib.sha256(examples.places.cpu().numpy().tobytes()).hexdigest(),
             "view": rendered.view.key(rendered.views),
             "precision": str(rendered.precision and rendered.precision.dtype),
         }
-        return self._store.get(
-            address(facts),
-            len(examples),
-            lambda: compute(parts, examples, rendered.view, rendered.views, rendered.precision),
-            alive,
-        )
+
+        def named(key: str) -> str:
+            # By what the values are, not by how they are made: that is the same to the bit.
+            return address({**facts, "cut": key})
+
+        if (values := self._store.find(named(parts.plan.key))) is not None:
+            return values
+        way = self._way(parts, model, examples, alive)
+        names = [named(stretch.key) for stretch in way] or [named(parts.plan.key)]
+        done, values = self._nearest(names)
+        # Each is in this process's hands before the next is asked for: no lock is waited for
+        # while another is held.
+        for place in range(done, len(names)):
+            through = way[place].bind(parts.model) if way else parts
+            make = partial(_made, through, values, examples, rendered)
+            values = self._store.get(names[place], len(examples), make, alive)
+        assert values is not None
+        return values
+
+    def _nearest(self, names: Sequence[str]) -> tuple[int, tuple[Tensor, ...] | None]:
+        """Return how many of the steps to the last entry need not be done, and what is there."""
+        for done in range(len(names), 0, -1):
+            if (values := self._store.find(names[done - 1])) is not None:
+                return done, values
+        return 0, None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,24 +250,77 @@ def _kernels(device: torch.device) -> dict[str, str]:
 
 
 def _placed(
-    values: tuple[tuple[Tensor, ...], ...], device: torch.device
-) -> tuple[tuple[Tensor, ...], ...]:
+    suffix: Suffix, values: tuple[tuple[Tensor, ...], ...], views: int, device: torch.device
+) -> Features:
     """Return the values of all views on the device, or where they are if they are too large."""
-    if device.type != "cuda":
-        return values
     size = sum(value.nbytes for view in values for value in view)
-    if size > _SHARE * torch.cuda.get_device_properties(device).total_memory:
-        return values
-    return tuple(tuple(value.to(device) for value in view) for view in values)
+    if (
+        device.type != "cuda"
+        or size > _SHARE * torch.cuda.get_device_properties(device).total_memory
+    ):
+        return Features(suffix, values, views)
+    return in_one_piece(Features(suffix, values, views), device)
+
+
+def _example(examples: Examples) -> Tensor:
+    """Return a batch as it comes to the model."""
+    return examples.normalise(examples.batch(torch.zeros(2, dtype=torch.int64)))
+
+
+def _made(
+    through: Split | BoundStretch,
+    start: tuple[Tensor, ...] | None,
+    examples: Examples,
+    rendered: _Rendered,
+) -> Iterator[tuple[Tensor, ...]]:
+    """Yield values at a cut, of those at the one before it; of the images where there is none."""
+    if start is None:
+        return compute(through, examples, rendered.view, rendered.views, rendered.precision)
+    return further(through, start, examples.pixels.device, rendered.precision)
+
+
+def further(
+    through: Split | BoundStretch,
+    start: tuple[Tensor, ...],
+    device: torch.device,
+    precision: Precision | None,
+) -> Iterator[tuple[Tensor, ...]]:
+    """Yield what layers make of what is kept at a cut, in its order and in batches of one size.
+
+    Args:
+        through: The layers.
+        start: ``(images, ...)`` for each value at the cut.
+        device: Where they compute.
+        precision: As for `compute`.
+
+    Yields:
+        ``(batch, ...)`` for each value at the next cut.
+    """
+    for first in range(0, len(start[0]), _BATCH):
+        with _mixed(device, precision):
+            values = through.prefix(*(v[first : first + _BATCH].to(device) for v in start))
+        yield values
+
+
+def _mixed(device: torch.device, precision: Precision | None) -> torch.autocast:
+    return torch.autocast(
+        device.type,
+        dtype=precision.dtype if precision else None,
+        enabled=precision is not None,
+    )
 
 
 def compute(
-    parts: Split, examples: Examples, view: View, views: int, precision: Precision | None
+    parts: Split | BoundStretch,
+    examples: Examples,
+    view: View,
+    views: int,
+    precision: Precision | None,
 ) -> Iterator[tuple[Tensor, ...]]:
     """Yield what the prefix gives for a view of a split, in its order and in batches of one size.
 
     Args:
-        parts: The model in two parts.
+        parts: The model in two parts, or its first stretch.
         examples: The split's images.
         view: Which view of them.
         views: How many numbers of views there are.
@@ -240,10 +335,6 @@ def compute(
         images = render(examples.batch(places[first : first + _BATCH]), view, views, first)
         # As images lie that are not changed, which is what the model was split for.
         images = images.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(
-            device.type,
-            dtype=precision.dtype if precision else None,
-            enabled=precision is not None,
-        ):
+        with _mixed(device, precision):
             values = parts.prefix(examples.normalise(images))
         yield values

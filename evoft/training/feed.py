@@ -46,6 +46,8 @@ class Feed:
         self._recipe = recipe
         self._order = Dice(derive(seed, "order"), torch.device("cpu"))
         self._dice = Dice(derive(seed, "augment"), train.pixels.device)
+        # What mixing draws is needed here, to tell what to do, and not on the device.
+        self._mixed = Dice(derive(seed, "mix"), torch.device("cpu"))
         self._drawn = Dice(derive(seed, "views"), torch.device("cpu"))
         #: Images in a batch.
         self.batch = min(recipe.batch_size, len(train))
@@ -80,12 +82,12 @@ class Feed:
 
         Vectors have no places, so that CutMix blends them as mixup does.
         """
-        _, share, partner = draw(self.batch, self._recipe, self._dice)
+        _, share, partner = draw(self.batch, self._recipe, self._mixed)
         return share, partner
 
     def mix(self, inputs: Inputs, labels: Tensor) -> tuple[Inputs, Tensor]:
         """Return the next batch's inputs, mixed if the recipe says so, and its targets."""
-        return mix(inputs, labels, self._train.classes, self._recipe, self._dice)
+        return mix(inputs, labels, self._train.classes, self._recipe, self._mixed)
 
     def epoch(self) -> Iterator[tuple[Inputs, Tensor, Tensor]]:
         """Yield the batches of the next epoch, which must be taken to the end.
@@ -95,15 +97,19 @@ class Feed:
             one; and labels ``(batch,)``, of the images before they were mixed.
         """
         drawn = self.draw()
-        for places, views, labels in zip(drawn.places, drawn.views, drawn.labels, strict=True):
-            inputs, targets = self._inputs(places, views, labels)
-            yield inputs, targets, labels
+        for inputs, labels in zip(self._inputs(drawn), drawn.labels, strict=True):
+            mixed, targets = self.mix(inputs, labels)
+            # Images are mixed as such, before they are normalised.
+            yield (
+                self._train.normalise(mixed) if isinstance(mixed, Tensor) else mixed,
+                targets,
+                labels,
+            )
 
-    def _inputs(self, places: Tensor, views: Tensor, labels: Tensor) -> tuple[Inputs, Tensor]:
-        train, recipe = self._train, self._recipe
-        if train.features is not None:
-            return self.mix(train.features.batch(places, views), labels)
-        images = augment(train.batch(places), recipe, self._dice)
-        mixed, targets = self.mix(images, labels)
-        assert isinstance(mixed, Tensor)
-        return train.normalise(mixed), targets
+    def _inputs(self, drawn: Drawn) -> Iterator[Inputs]:
+        """Yield the batches of an epoch, changed and not yet mixed."""
+        if (features := self._train.features) is not None:
+            yield from features.batches(drawn.places, drawn.views)
+            return
+        for places in drawn.places:
+            yield augment(self._train.batch(places), self._recipe, self._dice)

@@ -161,6 +161,9 @@ class FineTuner:
     checkpoints: Path | None
     #: Folder of the features that a run's workers share; None: each keeps its own.
     cache: Path | None = None
+    #: For each backbone, freeze depths that recipes will have, in layer groups: the features of one
+    #: are made of those of another.  They settle what is computed how fast, and no result.
+    depths: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     _kept: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     def company(self, trial: Trial) -> Hashable | None:
@@ -400,7 +403,7 @@ class FineTuner:
 
     @property
     def _features(self) -> FeatureCache:
-        from evoft.training.features import FeatureCache
+        from evoft.training.features import FeatureCache, Population
         from evoft.training.store import FeatureStore
 
         def make() -> FeatureCache:
@@ -412,7 +415,10 @@ class FineTuner:
                 }
                 for name, facts in self.express.facts.items()
             }
-            return FeatureCache(FeatureStore(self.cache, self.settings.cache_size), sources)
+            images = len(self.pixels.splits["train"])
+            population = Population(self.depths, images, self.settings.views)
+            store = FeatureStore(self.cache, self.settings.cache_size)
+            return FeatureCache(store, sources, population)
 
         return self._keep(("features", ""), make)  # type: ignore[no-any-return]
 

@@ -10,8 +10,8 @@ import torch
 from torch import Generator, nn
 from torch.nn.functional import dropout, linear
 
-from evoft.training.features import Features
 from evoft.training.freezing import trained_names
+from evoft.training.kept import Features
 from evoft.training.prefix import Suffix
 
 #: Vectors that the suffix is compared with a linear layer on, and how far off it may be.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,12 +135,26 @@ class Split:
             images: ``(batch, 3, height, width)``, normalised, in the size and memory format of the
                 example that the model was split with.
         """
-        with _evaluating(self._before), torch.inference_mode():
-            values = self._before(images)
-        # Copied outside of inference mode, whose tensors autograd refuses.
-        return tuple(
-            layout.keep(value) for layout, value in zip(self.plan.layouts, values, strict=True)
-        )
+        return kept_of(self._before, self.plan.layouts, images)
+
+
+def kept_of(part: Bound, layouts: Sequence[Layout], *given: Tensor) -> tuple[Tensor, ...]:
+    """Return what is kept of what a frozen part gives; leaves the model's mode alone.
+
+    Args:
+        part: Gives the values at a cut.
+        layouts: How those are kept.
+        given: What it starts from.
+    """
+    with _evaluating(part), torch.inference_mode():
+        values = part(*given)
+    # Copied outside of inference mode, whose tensors autograd refuses.
+    return tuple(layout.keep(value) for layout, value in zip(layouts, values, strict=True))
+
+
+def name_of_cut(keys: Sequence[str]) -> str:
+    """Return the digest of a cut, given the nodes' keys: `Plan.key`."""
+    return hashlib.sha256("".join(keys).encode()).hexdigest()
 
 
 @contextlib.contextmanager
@@ -207,8 +221,7 @@ def _plan(model: nn.Module, example: Tensor) -> Plan | Whole:
     if any(key not in found for key in wanted):
         raise TraceError("in evaluation mode its frozen part is another")
     evaluation = tail(flow, [found[key] for key in wanted], layouts, traced.root)
-    digest = hashlib.sha256("".join(wanted).encode()).hexdigest()
-    return Plan(layouts, digest, rates_inside, before, training, evaluation)
+    return Plan(layouts, name_of_cut(wanted), rates_inside, before, training, evaluation)
 
 
 def _difference(model: nn.Module, plan: Plan, example: Tensor) -> str:
@@ -221,14 +234,14 @@ def _difference(model: nn.Module, plan: Plan, example: Tensor) -> str:
         kept = bound.prefix(images)
         seen = [_step(whole, images, whole), _step(bound.suffix, kept, parted)]
         for name, value in seen[0].items():
-            if not _equal(value, seen[1].get(name), exact):
+            if not equal(value, seen[1].get(name), exact):
                 return f"{name} in training"
         whole.eval()
         bound.suffix.eval()
         with torch.inference_mode():
-            if not _equal(whole(images), bound.suffix(kept), exact):
+            if not equal(whole(images), bound.suffix(kept), exact):
                 return "logits in evaluation"
-            if not _equal(whole(images[:1]), bound.suffix(tuple(k[:1] for k in kept)), False):
+            if not equal(whole(images[:1]), bound.suffix(tuple(k[:1] for k in kept)), False):
                 return "logits of a single image"
     except Exception as error:  # what was traced may not run for another batch
         return reason_of(error)
@@ -251,7 +264,8 @@ def _step(what: nn.Module, given: Any, model: nn.Module) -> dict[str, Tensor | N
     return {"logits": logits.detach(), **made, **model.state_dict()}
 
 
-def _equal(first: Tensor | None, second: Tensor | None, exact: bool) -> bool:
+def equal(first: Tensor | None, second: Tensor | None, exact: bool) -> bool:
+    """Tell whether two tensors have the same bits; if not ``exact``, the same up to rounding."""
     if first is None or second is None:
         return first is second
     if exact or not first.is_floating_point():

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import json
 import logging
 import os
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
@@ -26,6 +24,7 @@ from torch import Tensor
 
 from evoft.quantities import size_text
 from evoft.training.entries import DamagedEntryError, Layout, mapped, open_entry, use, write
+from evoft.training.locks import held, is_at, lock
 
 _logger = logging.getLogger(__name__)
 
@@ -34,8 +33,6 @@ Compute = Callable[[], Iterator[tuple[Tensor, ...]]]
 
 #: Suffixes of finished entries, and of those that a process is writing or died writing.
 _DONE, _PART = ".features", ".part"
-#: Seconds between two looks at what another worker is computing.
-_LOOK = 0.02
 #: Where the file system cannot reserve room.
 _CANNOT = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
@@ -55,7 +52,7 @@ class FeatureStore:
 
     def __init__(self, folder: Path | None, limit: int) -> None:
         self.limit = limit
-        self._folder = folder
+        self.folder = folder
         #: What could not be shared.
         self._own: OrderedDict[str, tuple[Tensor, ...]] = OrderedDict()
         self._said: set[str] = set()
@@ -70,6 +67,18 @@ class FeatureStore:
                 "does not fit: a larger --cache-size would keep it",
             )
         return needed <= self.limit
+
+    def find(self, name: str) -> tuple[Tensor, ...] | None:
+        """Return the values of an entry that is there already; None where it is not, or damaged."""
+        if name in self._own:
+            self._own.move_to_end(name)
+            return self._own[name]
+        if self.folder is None:
+            return None
+        try:
+            return open_entry(self.folder / f"{name}{_DONE}", name)
+        except (DamagedEntryError, OSError):  # whoever computes it deals with that
+            return None
 
     def get(
         self, name: str, images: int, compute: Compute, alive: Callable[[], None] = lambda: None
@@ -88,16 +97,16 @@ class FeatureStore:
         if name in self._own:
             self._own.move_to_end(name)
             return self._own[name]
-        if self._folder is not None and self.limit and images:
+        if self.folder is not None and self.limit and images:
             try:
-                values = self._shared(self._folder / name, images, compute, alive)
+                values = self._shared(self.folder / name, images, compute, alive)
             except ConnectionError:  # nobody is there to hear that we live
                 raise
             except OSError as error:
                 values = None
                 self._say(
                     "disk",
-                    f"features cannot be shared in {self._folder} ({error.strerror or error}); "
+                    f"features cannot be shared in {self.folder} ({error.strerror or error}); "
                     "each worker keeps its own in memory: make room there, or name another folder "
                     "by TMPDIR",
                 )
@@ -122,7 +131,7 @@ class FeatureStore:
                 continue
             if values is not None:
                 return values
-            with _held(part, alive) as descriptor:
+            with held(part, alive) as descriptor:
                 finished = False
                 try:
                     if done.exists():  # another worker was at it, and we waited
@@ -151,7 +160,7 @@ class FeatureStore:
         layout = Layout.of(part.stem, first, images)
         if not self.fits(layout.size):
             return None
-        with _held(part.with_name("lock"), alive):
+        with held(part.with_name("lock"), alive):
             if not self._make_room(layout.size, part):
                 return None
             os.truncate(descriptor, layout.size)  # so that others count it
@@ -190,9 +199,9 @@ class FeatureStore:
         if kind in self._said:
             return
         self._said.add(kind)
-        if self._folder is not None:
+        if self.folder is not None:
             try:
-                (self._folder / f"said-{kind}").touch(exist_ok=False)
+                (self.folder / f"said-{kind}").touch(exist_ok=False)
             except FileExistsError:
                 return
             except OSError:  # then each worker says it
@@ -208,51 +217,13 @@ def _living(
         yield batch
 
 
-@contextlib.contextmanager
-def _held(path: Path, alive: Callable[[], None]) -> Iterator[int]:
-    """Hold a file's lock, the file made if need be; it is free again when the process dies.
-
-    Yields:
-        The file's descriptor.
-    """
-    while True:
-        descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        try:
-            while not _lock(descriptor):
-                alive()
-                time.sleep(_LOOK)
-            if _is_at(descriptor, path):
-                yield descriptor
-                return
-        finally:
-            # A mapping keeps the file open, so that closing alone would not free it.
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-            os.close(descriptor)
-
-
-def _lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _is_at(descriptor: int, path: Path) -> bool:
-    """Tell whether a file still has the name under which it was opened."""
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
-
-
 def _abandoned(path: Path) -> bool:
     """Remove what a dead worker did not finish; False for what a living one is writing."""
     descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
-        if not _lock(descriptor):
+        if not lock(descriptor):
             return False
-        if _is_at(descriptor, path):
+        if is_at(descriptor, path):
             path.unlink()
         return True
     finally:

@@ -9,7 +9,9 @@ import torch
 from evoft.search.space import SearchSpace
 from evoft.settings import TrainingSettings
 from evoft.training import features
+from evoft.training import kept as kept_module
 from evoft.training.freezing import freeze
+from evoft.training.kept import Features, in_one_piece
 from evoft.trial import Trial
 
 CLEAN = {"augment": 0.0, "hflip": 0.0, "reprob": 0.0, "mixup": 0.0, "cutmix": 0.0}
@@ -100,6 +102,45 @@ def batches_whole(tuner, asked):
     model, recipe = tuner.start(tuner.express(asked.genome), 0), tuner.express(asked.genome)
     train, _ = tuner._splits(model, recipe, lambda: None)
     return train.features is None
+
+
+class TestBatches:
+    """What is gathered several batches at a time is what is gathered alone."""
+
+    def views(self, count):
+        drawn = torch.Generator().manual_seed(1)
+        return tuple(
+            (torch.randn(20, 6, 2, 2, generator=drawn), torch.randn(20, 3, generator=drawn))
+            for _ in range(count)
+        )
+
+    @pytest.mark.parametrize("views", [1, 2, 5])
+    @pytest.mark.parametrize("room", [1, 3 * 4 * 27 * 4, 2**20])  # bytes; 27 floats an image
+    def test_each_row_is_its_images(self, monkeypatch, views, room):
+        monkeypatch.setattr(kept_module, "_GATHERED", room)
+        values = self.views(views)
+        drawn = torch.Generator().manual_seed(2)
+        chosen = torch.randint(20, (5, 4), generator=drawn)
+        # Not every view is drawn.
+        of = torch.randint(max(1, views - 1), (5, 4), generator=drawn)
+        separate = Features(torch.nn.Identity(), values, views)
+        joined = in_one_piece(separate, torch.device("cpu"))
+        for kept in (separate, joined):
+            batches = list(kept.batches(chosen, of))
+            assert len(batches) == 5
+            for batch, places, numbers in zip(batches, chosen, of, strict=True):
+                for at, rows in enumerate(batch):
+                    pairs = zip(numbers.tolist(), places.tolist(), strict=True)
+                    expected = torch.stack([values[n][at][place] for n, place in pairs])
+                    assert torch.equal(rows, expected)
+                assert all(map(torch.equal, kept.batch(places, numbers), batch))
+        assert all(
+            torch.equal(a, b) and a.data_ptr() != b.data_ptr()
+            for one, other in zip(joined.values, values, strict=True)
+            for a, b in zip(one, other, strict=True)
+        )
+        first = separate.batch(chosen[0])
+        assert torch.equal(first[0], values[0][0][chosen[0]])
 
 
 class TestViews:

@@ -6,8 +6,8 @@ from torch import nn
 
 from evoft.settings import TrainingSettings
 from evoft.training.backbone import build
-from evoft.training.features import Features
 from evoft.training.freezing import freeze, layer_groups
+from evoft.training.kept import Features
 from evoft.training.linear import linear_head
 from evoft.training.prefix import split
 
