@@ -21,7 +21,8 @@ from evoft.outcome import Outcome
 from evoft.search.space import SearchSpace
 from evoft.settings import Settings
 from evoft.training.facts import BackboneFacts
-from evoft.training.fine_tuner import FineTuner, Pixels, checkpoint_path
+from evoft.training.fine_tuner import FineTuner, checkpoint_path
+from evoft.training.pixels import Pixels
 from evoft.trial import Stage, Trial, TrialKey
 from evoft.workers.local import LocalWorkers
 

@@ -31,8 +31,11 @@ from evoft.search.space import SearchSpace
 from evoft.settings import Settings
 from evoft.training.costs import Costs
 from evoft.training.data import decode, limit, read_images
+from evoft.training.expression import Expression
 from evoft.training.facts import BackboneFacts, Survey
-from evoft.training.fine_tuner import Expression, FineTuner, Pixels, Surveyor
+from evoft.training.fine_tuner import FineTuner
+from evoft.training.pixels import Pixels
+from evoft.training.survey import Surveyor
 from evoft.trial import Stage
 from evoft.workers.local import LocalWorkers
 
