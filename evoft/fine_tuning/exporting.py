@@ -122,7 +122,7 @@ def runs_of(population: Population, id: int) -> list[TrialKey]:
 
 
 def _tuner(header: Header, path: Path) -> FineTuner:
-    settings = Settings.from_dict(header.settings)
+    settings = Settings.of_file(header.settings)
     backbones = tuple(BackboneFacts.from_dict(facts) for facts in header.backbones)
     express = expression_of(settings, backbones, SearchSpace.from_dict(header.space))
     pixels = Pixels({}, np.empty(0, np.int64), {}, len(header.data["classes"]))
@@ -135,7 +135,7 @@ def _train_again(
     """Repeat a run, to the bit on a CPU, and export what it gives."""
     assert population.path is not None
     header, recorded = population.header, population.records[key].trial
-    settings = Settings.from_dict(header.settings)
+    settings = Settings.of_file(header.settings)
     if data is not None:
         settings = replace(settings, training=replace(settings.training, data=data))
     space = SearchSpace.from_dict(header.space)

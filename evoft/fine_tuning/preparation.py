@@ -118,7 +118,7 @@ def resume(
             f"{file} was made with a fitness function of its own: go on with it in Python by "
             "`evoft.resume(fitness, file)`"
         )
-    settings = _absolute(change(Settings.from_dict(header.settings)))
+    settings = _absolute(change(Settings.of_file(header.settings)))
     space = SearchSpace.from_dict(header.space)
     with Preparation(settings) as preparation:
         plan = preparation.plan(file, space)
@@ -127,7 +127,7 @@ def resume(
         try:
             judged = sum(stage is Stage.SEARCH for stage, _, _ in store.records)
             plan = replace(plan, judged=judged, finals=len(store.records) - judged)
-            if settings.to_dict() != Settings.from_dict(header.settings).to_dict():
+            if settings.to_dict() != Settings.of_file(header.settings).to_dict():
                 store.amend_settings(settings.to_dict())
             pixels = preparation.decode(plan, progress)
             expression = expression_of(settings, plan.backbones, space)
