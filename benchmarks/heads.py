@@ -198,7 +198,7 @@ def main(rounds: int, most: int) -> None:
     (OUT / "heads.json").write_text(json.dumps({**about, "seconds": results}, indent=1) + "\n")
     words = [
         "# Linear heads, together and one by one\n",
-        "Seconds for so many trials on one thread of a shared machine: medians of "
+        "Seconds for so many trials on one thread: medians of "
         f"{rounds} rounds.  What is compared, and how: `benchmarks/heads.py`.",
         *(table(name, rows) for name, rows in results.items()),
     ]

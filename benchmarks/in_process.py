@@ -13,7 +13,8 @@ from evoft.shared import SharedArray
 from evoft.training.backbone import facts_of
 from evoft.training.data import decode, limit, read_images
 from evoft.training.default_space import default_genes
-from evoft.training.fine_tuner import FineTuner, Pixels
+from evoft.training.fine_tuner import FineTuner
+from evoft.training.pixels import Pixels
 
 
 def fine_tuner(settings: Settings, checkpoints: Path | None = None) -> FineTuner:

@@ -30,12 +30,11 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
 from PIL import Image
-from plain_training import Job, peak_memory
 
 from evoft.environment import versions
 from evoft.fine_tuning.depths import freeze_depths
@@ -51,6 +50,9 @@ from evoft.training.data import ArrayPixels, Images, read_images
 from evoft.training.default_space import default_genes
 from evoft.training.fine_tuner import FineTuner
 from evoft.trial import Trial
+
+if TYPE_CHECKING:
+    from plain_training import Job
 
 HERE = Path(__file__).parent
 DATA = Path(os.environ.get("EVOFT_DATA", HERE.parent.parent / "shared/data"))
@@ -133,8 +135,10 @@ def write_files(images: Images, folder: Path) -> list[str]:
     return paths
 
 
-def jobs(settings: Settings, recipes: list[dict[str, Any]], folder: Path) -> list[Job]:
+def jobs(settings: Settings, recipes: list[dict[str, Any]], folder: Path) -> "list[Job]":
     """Return the plain script's jobs for the same recipes, images, splits and weights."""
+    from plain_training import Job  # which imports torch, as evoft's own parent process does not
+
     training = settings.training
     images = read_images(training.data, seed=settings.seed)
     paths = write_files(images, folder)
@@ -189,7 +193,7 @@ def in_threads(work: Callable[[int], None], count: int, at_a_time: int) -> None:
         thread.join()
 
 
-def run_scripts(made: list[Job], folder: Path, at_a_time: int) -> dict[str, Any]:
+def run_scripts(made: "list[Job]", folder: Path, at_a_time: int) -> dict[str, Any]:
     """Evaluate each job in a process of its own."""
     results: dict[int, Any] = {}
 
@@ -208,7 +212,7 @@ def run_scripts(made: list[Job], folder: Path, at_a_time: int) -> dict[str, Any]
     return gathered(results)
 
 
-def run_warm(made: list[Job], folder: Path, at_a_time: int) -> dict[str, Any]:
+def run_warm(made: "list[Job]", folder: Path, at_a_time: int) -> dict[str, Any]:
     """Evaluate the jobs in ``at_a_time`` warm processes."""
     results: dict[int, Any] = {}
     local = threading.local()
@@ -232,7 +236,7 @@ def run_warm(made: list[Job], folder: Path, at_a_time: int) -> dict[str, Any]:
 
 def serve_warm() -> None:
     """Train whatever job comes in as a line, in this process."""
-    from plain_training import train_one
+    from plain_training import Job, peak_memory, train_one
 
     for line in sys.stdin:
         result = train_one(Job.read(line))
@@ -249,7 +253,7 @@ def gathered(results: dict[int, Any]) -> dict[str, Any]:
     }
 
 
-def fastest_way(made: list[Job], folder: Path) -> tuple[tuple[int, int], list[dict[str, Any]]]:
+def fastest_way(made: "list[Job]", folder: Path) -> tuple[tuple[int, int], list[dict[str, Any]]]:
     """Return how scripts are run fastest, and the seconds of each way that was tried."""
     tried = []
     for at_a_time, loaders in dict.fromkeys(WAYS):

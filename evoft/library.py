@@ -147,7 +147,7 @@ def reopen(
     settings = _reopened(file, generations)
     store = Store.open(file)
     try:
-        if settings.to_dict() != Settings.from_dict(store.header.settings).to_dict():
+        if settings.to_dict() != Settings.of_file(store.header.settings).to_dict():
             store.amend_settings(settings.to_dict())
         space = SearchSpace.from_dict(store.header.space)
         search = Search(space, settings.search, settings.seed, named=settings.founders)
@@ -163,7 +163,7 @@ def _reopened(file: str | os.PathLike[str], generations: int | None) -> Settings
         raise PopulationMismatchError(
             f"{file} holds fine-tuning recipes: go on with it by `evoft resume {file}`"
         )
-    settings = Settings.from_dict(header.settings)
+    settings = Settings.of_file(header.settings)
     if generations is None:
         return settings
     return replace(settings, search=replace(settings.search, generations=generations))

@@ -130,7 +130,7 @@ class TrainingSettings:
     max_train_images: int | None = None
     #: Strengths of augmentation of which each image has fixed versions, the image itself among
     #: them, where frozen layers come first; 0: augmented anew in each epoch there, too.
-    views: int = 4
+    views: int = 2
     #: Automatic mixed precision on a GPU.
     amp: bool = True
     #: Most bytes of features, what frozen layers make of images, that a run keeps; 0: none.  Where
@@ -249,8 +249,19 @@ class Settings:
         return asdict(self)
 
     @staticmethod
+    def of_file(data: Mapping[str, Any]) -> Settings:
+        """Return the settings that a population file holds, as they were meant when it was made.
+
+        Raises:
+            SettingsError: An unknown table or name, or a value that breaks its rule.
+        """
+        # Before there were views, images were augmented anew in each epoch.
+        training = {"views": 0, **_table(data.get("training", {}), "training")}
+        return Settings.from_dict({**data, "training": training})
+
+    @staticmethod
     def from_dict(data: Mapping[str, Any]) -> Settings:
-        """Return the settings that ``to_dict`` or a configuration file gives.
+        """Return the settings that a configuration file gives.
 
         Raises:
             SettingsError: An unknown table or name, or a value that breaks its rule.

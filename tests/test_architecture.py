@@ -182,7 +182,7 @@ LENT = {
     "search/variation.py": {"random.getstate", "random.seed", "random.setstate"},
     # Where torch has no place for a generator: dropout, and the start weights of layers.
     "training/loop.py": {"torch.manual_seed"},
-    "training/fine_tuner.py": {"torch.manual_seed"},
+    "training/start.py": {"torch.manual_seed"},
     "training/backbone.py": {"torch.manual_seed"},
     # What is traced or checked draws from torch's own state, which is put back as it was.
     "training/prefix.py": {"torch.manual_seed", "torch.random.fork_rng"},

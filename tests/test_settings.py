@@ -165,6 +165,7 @@ def test_settings_are_read_back_from_json() -> None:
         founders={"mine": {"lr": 0.1}},
     )
     assert Settings.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
+    assert Settings.of_file(json.loads(json.dumps(settings.to_dict()))) == settings
     assert Settings.from_dict({}) == Settings()
 
 
@@ -241,3 +242,9 @@ def test_workers_per_device_may_be_said_to_be_automatic() -> None:
     assert Settings.from_dict({"run": {"workers_per_device": 2}}).run.workers_per_device == 2
     with pytest.raises(SettingsError, match="`workers_per_device` must be a number"):
         Settings.from_dict({"run": {"workers_per_device": "many"}})
+
+
+def test_files_made_before_there_were_views_go_on_without() -> None:
+    old = Settings(training=TrainingSettings(epochs=3)).to_dict()
+    del old["training"]["views"]
+    assert Settings.of_file(old).training == TrainingSettings(epochs=3, views=0)

@@ -75,7 +75,7 @@ def model_metrics(
     report = report_of(population)
     role = _judged_as(population, key)
     if report is not None and role == "winner":
-        return metrics_of(report)
+        return {**run, **metrics_of(report)}
     accuracies: dict[str, Any] = {**run, "validation_accuracy": fitness}
     if report is not None and report.default and role == "default":
         accuracies["test_accuracy"] = bounds(report.default.test)

@@ -14,7 +14,7 @@ from evoft.search.genes import Choice, Gene, Ordinal
 from evoft.search.space import SearchSpace
 from evoft.settings import Settings
 from evoft.training.default_space import default_genes
-from evoft.training.fine_tuner import Expression
+from evoft.training.expression import Expression
 
 
 def searched_space(space: SearchSpace | None, settings: Settings) -> SearchSpace:

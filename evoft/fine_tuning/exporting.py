@@ -21,7 +21,8 @@ from evoft.outcome import Outcome
 from evoft.search.space import SearchSpace
 from evoft.settings import Settings
 from evoft.training.facts import BackboneFacts
-from evoft.training.fine_tuner import FineTuner, Pixels, checkpoint_path
+from evoft.training.fine_tuner import FineTuner, checkpoint_path
+from evoft.training.pixels import Pixels
 from evoft.trial import Stage, Trial, TrialKey
 from evoft.workers.local import LocalWorkers
 
@@ -121,7 +122,7 @@ def runs_of(population: Population, id: int) -> list[TrialKey]:
 
 
 def _tuner(header: Header, path: Path) -> FineTuner:
-    settings = Settings.from_dict(header.settings)
+    settings = Settings.of_file(header.settings)
     backbones = tuple(BackboneFacts.from_dict(facts) for facts in header.backbones)
     express = expression_of(settings, backbones, SearchSpace.from_dict(header.space))
     pixels = Pixels({}, np.empty(0, np.int64), {}, len(header.data["classes"]))
@@ -134,7 +135,7 @@ def _train_again(
     """Repeat a run, to the bit on a CPU, and export what it gives."""
     assert population.path is not None
     header, recorded = population.header, population.records[key].trial
-    settings = Settings.from_dict(header.settings)
+    settings = Settings.of_file(header.settings)
     if data is not None:
         settings = replace(settings, training=replace(settings.training, data=data))
     space = SearchSpace.from_dict(header.space)

@@ -32,8 +32,11 @@ from evoft.search.space import SearchSpace
 from evoft.settings import Settings
 from evoft.training.costs import Costs
 from evoft.training.data import decode, limit, read_images
+from evoft.training.expression import Expression
 from evoft.training.facts import BackboneFacts, Survey
-from evoft.training.fine_tuner import Expression, FineTuner, Pixels, Surveyor
+from evoft.training.fine_tuner import FineTuner
+from evoft.training.pixels import Pixels
+from evoft.training.survey import Surveyor
 from evoft.trial import Stage
 from evoft.workers.local import LocalWorkers
 
@@ -116,7 +119,7 @@ def resume(
             f"{file} was made with a fitness function of its own: go on with it in Python by "
             "`evoft.resume(fitness, file)`"
         )
-    settings = _absolute(change(Settings.from_dict(header.settings)))
+    settings = _absolute(change(Settings.of_file(header.settings)))
     space = SearchSpace.from_dict(header.space)
     with Preparation(settings) as preparation:
         plan = preparation.plan(file, space)
@@ -125,7 +128,7 @@ def resume(
         try:
             judged = sum(stage is Stage.SEARCH for stage, _, _ in store.records)
             plan = replace(plan, judged=judged, finals=len(store.records) - judged)
-            if settings.to_dict() != Settings.from_dict(header.settings).to_dict():
+            if settings.to_dict() != Settings.of_file(header.settings).to_dict():
                 store.amend_settings(settings.to_dict())
             pixels = preparation.decode(plan, progress)
             expression = expression_of(settings, plan.backbones, space)

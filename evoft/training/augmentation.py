@@ -74,7 +74,7 @@ def change(images: Tensor, strength: float, hflip: float, reprob: float, dice: D
     """
     if not (strength or hflip or reprob):
         return images
-    parts = images.split(_AT_A_TIME)
+    parts = torch.split(images, _AT_A_TIME)
     return torch.cat([_changed(part, strength, hflip, reprob, dice) for part in parts])
 
 

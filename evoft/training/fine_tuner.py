@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -13,15 +11,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from evoft.errors import PopulationMismatchError, SettingsError
 from evoft.genome import Genome
 from evoft.outcome import Outcome, Status
 from evoft.recipe import Recipe
-from evoft.seeds import derive
 from evoft.settings import TrainingSettings
-from evoft.shared import SharedArray
 from evoft.training.company import company_of
-from evoft.training.facts import BackboneFacts, Probes, Survey
+from evoft.training.device import gpu_peak, the_device
+from evoft.training.expression import Expression
+from evoft.training.pixels import Pixels, examples_of
 from evoft.trial import Trial, TrialKey
 
 if TYPE_CHECKING:
@@ -32,122 +29,9 @@ if TYPE_CHECKING:
     from evoft.training.heads import Head
     from evoft.training.loop import Trained
     from evoft.training.prefix import Split
+    from evoft.training.start import Start
 
 _Answer = TypeVar("_Answer")
-
-
-@dataclass(frozen=True)
-class Surveyor:
-    """Takes the first look: which GPUs there are, and what the backbones are like."""
-
-    settings: TrainingSettings
-    classes: int
-
-    def survey(self, largest: int = 32) -> Survey:
-        """Return the facts, and what a few steps of training take.
-
-        Args:
-            largest: Largest batch size that a recipe may have.
-
-        Raises:
-            BackboneError: A model that timm does not know, or weights that cannot be had.
-        """
-        import torch
-
-        from evoft.training.backbone import facts_of
-        from evoft.training.memory import available_memory
-
-        torch.set_num_threads(1)
-        models = self.settings.models
-        backbones = tuple(facts_of(m, self.settings, self.classes) for m in models)
-        count = torch.cuda.device_count()
-        # Before anything is allocated, while all that is free on them is free.
-        memory = tuple(torch.cuda.mem_get_info(i)[0] for i in range(count))
-        return Survey(
-            backbones,
-            gpus=tuple(torch.cuda.get_device_name(i) for i in range(count)),
-            probes=tuple(self._probes(facts, largest) for facts in backbones),
-            memory=memory or (available_memory(),),
-            cores=len(os.sched_getaffinity(0)),
-        )
-
-    def _probes(self, facts: BackboneFacts, largest: int) -> Probes:
-        from evoft.training.backbone import build, laid_out
-        from evoft.training.probing import probe
-
-        start = time.perf_counter()
-        model = build(facts.model, self.settings, self.classes, pretrained=False)
-        seconds = time.perf_counter() - start
-        device = the_device()
-        probes = probe(
-            laid_out(model).to(device),
-            facts.model,
-            facts.preprocessing,
-            self.classes,
-            largest=largest,
-            device=device,
-            amp=self.settings.amp,
-        )
-        return replace(probes, build_seconds=seconds)
-
-    def check_optimizers(self, names: Sequence[str]) -> None:
-        """Take a step with each optimizer.
-
-        Raises:
-            SettingsError: timm has no such optimizer, or it cannot be used here.
-        """
-        from evoft.training.optimization import check_optimizer
-
-        for name in names:
-            check_optimizer(name)
-
-
-@dataclass(frozen=True)
-class Expression:
-    """From genome to recipe: the fixed values, the genes that count, the backbone's limits."""
-
-    settings: TrainingSettings
-    facts: Mapping[str, BackboneFacts]
-    #: Recipe fields that are the same for all.
-    fixed: Mapping[str, Any]
-    #: The genes that count, for each genome: ``SearchSpace.phenotype``.
-    phenotype: Any
-
-    def __call__(self, genome: Genome) -> Recipe:
-        """Return the recipe of a genome, in canonical form."""
-        values: dict[str, Any] = {
-            "model": self.settings.models[0],
-            "epochs": self.settings.epochs,
-            "patience": self.settings.patience,
-            **self.fixed,
-            **self.phenotype(genome),
-        }
-        facts = self.facts.get(values["model"])
-        if facts is None:
-            raise SettingsError(
-                f"the gene `model` may be {values['model']!r}, but --model names only "
-                f"{', '.join(self.facts)}"
-            )
-        if not facts.drop_path:
-            values.pop("drop_path", None)
-        if not facts.drop:
-            values.pop("drop", None)
-        return Recipe.of(values, layer_groups=facts.layer_groups)
-
-
-@dataclass(frozen=True)
-class Pixels:
-    """A data set as workers find it: decoded images in shared memory, labels, splits."""
-
-    #: ``(images, height, width, 3)`` uint8, for each model.
-    images: Mapping[str, SharedArray]
-    #: ``(images,)``, class numbers; empty where nothing is trained.
-    labels: NDArray[np.int64]
-    #: Places of each split's images, by the split's name.
-    splits: Mapping[str, NDArray[np.int64]]
-    classes: int
-    #: Digest of the images and of how they are split.
-    fingerprint: str = ""
 
 
 @dataclass
@@ -209,7 +93,7 @@ class FineTuner:
             if self.checkpoints is not None and answer.state:
                 path = checkpoint_path(self.checkpoints, trial.key)
                 save(answer.state, path, self.express(trial.genome).to_dict(), trial.seed)
-            outcomes.append(replace(answer.outcome, peak_memory=_gpu_peak(device)))
+            outcomes.append(replace(answer.outcome, peak_memory=gpu_peak(device)))
         return outcomes
 
     def _begin(self, trial: Trial) -> Head | Trained:
@@ -246,7 +130,7 @@ class FineTuner:
         )
         if linear is None:
             return None
-        fresh = self._classifier(recipe.model, trial.seed)
+        fresh = self._start.classifier(recipe.model, trial.seed)
         weight, bias = (fresh[name].to(the_device()) for name in linear.names)
         return Head(
             recipe,
@@ -261,63 +145,7 @@ class FineTuner:
 
     def start(self, recipe: Recipe, seed: int) -> torch.nn.Module:
         """Return the recipe's model as training finds it: start weights, a fresh classifier."""
-        import torch
-
-        from evoft.training.backbone import build, laid_out
-
-        weights = self._keep(("weights", recipe.model), lambda: self._start_weights(recipe.model))
-        torch.manual_seed(derive(seed, "classifier"))
-        model = build(
-            recipe.model,
-            self.settings,
-            self.pixels.classes,
-            pretrained=False,
-            drop=recipe.drop,
-            drop_path=recipe.drop_path,
-        )
-        model.load_state_dict({**weights, **self._classifier(recipe.model, seed)}, strict=False)
-        return laid_out(model)
-
-    def _classifier(self, model: str, seed: int) -> dict[str, torch.Tensor]:
-        """Return a fresh classifier's state by name; empty where the frozen layers are fresh too.
-
-        It has the numbers of one that timm made, in a random order: they are drawn independently of
-        each other, so any order is as likely, and no model need be built to draw others.
-        """
-        import torch
-
-        if not self.express.facts[model].weights:
-            return {}
-        fresh = self._keep(("classifier", model), lambda: self._fresh_classifier(model))
-        generator = torch.Generator().manual_seed(derive(seed, "classifier"))
-        return {
-            name: tensor.flatten()[torch.randperm(tensor.numel(), generator=generator)].view_as(
-                tensor
-            )
-            for name, tensor in fresh.items()
-        }
-
-    def _fresh_classifier(self, model: str) -> dict[str, torch.Tensor]:
-        import torch
-
-        from evoft.training.backbone import build
-        from evoft.training.freezing import classifier_names
-
-        torch.manual_seed(derive(0, "classifier"))
-        built = build(model, self.settings, self.pixels.classes, pretrained=False)
-        names = classifier_names(built)
-        return {name: tensor for name, tensor in built.state_dict().items() if name in names}
-
-    def _start_weights(self, model: str) -> dict[str, torch.Tensor]:
-        from evoft.training.backbone import digest, start_weights
-
-        weights = start_weights(model, self.settings, self.pixels.classes)
-        if weights and digest(weights) != self.express.facts[model].weights:
-            raise PopulationMismatchError(
-                f"the pretrained weights of {model} are not those that this population was made "
-                "with: bring them back"
-            )
-        return weights
+        return self._start.model(recipe, seed)
 
     def trained(self, genome: Genome, key: TrialKey) -> torch.nn.Module:
         """Return the model that a trial left behind, from its checkpoint."""
@@ -422,34 +250,34 @@ class FineTuner:
 
         return self._keep(("features", ""), make)  # type: ignore[no-any-return]
 
+    @property
+    def _start(self) -> Start:
+        from evoft.training.start import Start
+
+        def make() -> Start:
+            return Start(self.settings, self.pixels.classes, self.express.facts)
+
+        return self._keep(("start", ""), make)  # type: ignore[no-any-return]
+
     def _keep(self, key: tuple[str, str], make: Any) -> Any:
         if key not in self._kept:
             self._kept[key] = make()
         return self._kept[key]
 
     def _examples(self, model: str, split: str) -> Examples:
-        return self._keep((split, model), lambda: self._load(model, split))  # type: ignore[no-any-return]
-
-    def _load(self, model: str, split: str) -> Examples:
         import torch
 
-        from evoft.training.examples import Examples
-
-        device = the_device()
-        places = self.pixels.splits[split]
-        preprocessing = self.express.facts[model].preprocessing
         shared = self.pixels.images[model]
-        pixels = self._keep(
-            ("pixels", str(shared)), lambda: torch.from_numpy(shared.open()).to(device)
-        )
-        return Examples(
-            pixels=pixels,
-            places=torch.from_numpy(places).to(device),
-            labels=torch.from_numpy(self.pixels.labels[places]).to(device),
-            mean=torch.tensor(preprocessing.mean, device=device),
-            std=torch.tensor(preprocessing.std, device=device),
-            classes=self.pixels.classes,
-        )
+        preprocessing = self.express.facts[model].preprocessing
+
+        def load() -> torch.Tensor:
+            return torch.from_numpy(shared.open()).to(the_device())
+
+        def make() -> Examples:
+            pixels = self._keep(("pixels", str(shared)), load)
+            return examples_of(self.pixels, split, pixels, preprocessing)
+
+        return self._keep((split, model), make)  # type: ignore[no-any-return]
 
 
 def checkpoint_path(folder: Path, key: TrialKey) -> Path:
@@ -473,20 +301,7 @@ def _unless_out_of_memory(act: Callable[[], _Answer]) -> _Answer | Outcome:
         if not is_out_of_memory(error):
             raise
         reason = f"not even one image at a time fits: it needs {shortage(error, device)}"
-    return Outcome(Status.INFEASIBLE, reason=reason, peak_memory=_gpu_peak(device))
-
-
-def the_device() -> torch.device:
-    """Return the one device that this process was given."""
-    import torch
-
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def _gpu_peak(device: torch.device) -> int:
-    import torch
-
-    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
+    return Outcome(Status.INFEASIBLE, reason=reason, peak_memory=gpu_peak(device))
 
 
 def _alive(trial: Trial) -> Callable[[], None]:

@@ -17,7 +17,9 @@ from evoft.shared import SharedArray
 from evoft.training.backbone import facts_of
 from evoft.training.data import decode, limit, read_images
 from evoft.training.default_space import DEFAULT_GENES
-from evoft.training.fine_tuner import Expression, FineTuner, Pixels
+from evoft.training.expression import Expression
+from evoft.training.fine_tuner import FineTuner
+from evoft.training.pixels import Pixels
 
 #: The default space, and what else a genome may say.
 GENES: Mapping[str, Mapping[str, Any]] = {

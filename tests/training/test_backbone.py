@@ -19,8 +19,8 @@ from evoft.training.backbone import (
     start_weights,
 )
 from evoft.training.facts import BackboneFacts
-from evoft.training.fine_tuner import Surveyor
 from evoft.training.freezing import classifier_names
+from evoft.training.survey import Surveyor
 
 
 def refused(model, words, **settings):

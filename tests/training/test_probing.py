@@ -6,10 +6,10 @@ import torch
 from evoft.settings import TrainingSettings
 from evoft.training import probing
 from evoft.training.backbone import build, preprocessing_of
-from evoft.training.fine_tuner import Surveyor
 from evoft.training.freezing import layer_groups
 from evoft.training.memory import available_memory, own_peak
 from evoft.training.probing import probe
+from evoft.training.survey import Surveyor
 
 CPU = torch.device("cpu")
 

@@ -12,7 +12,9 @@ from evoft.search.space import SearchSpace
 from evoft.settings import TrainingSettings
 from evoft.shared import SharedArray
 from evoft.training.default_space import DEFAULT_GENES, MEANINGS, default_genes
-from evoft.training.fine_tuner import Expression, FineTuner, Pixels, checkpoint_path
+from evoft.training.expression import Expression
+from evoft.training.fine_tuner import FineTuner, checkpoint_path
+from evoft.training.pixels import Pixels
 from evoft.trial import Trial
 from evoft.workers.local import LocalWorkers
 

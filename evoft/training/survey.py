@@ -1,0 +1,78 @@
+"""The first look at a run's backbones and devices, taken in a worker."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from evoft.settings import TrainingSettings
+from evoft.training.device import the_device
+from evoft.training.facts import BackboneFacts, Probes, Survey
+
+
+@dataclass(frozen=True)
+class Surveyor:
+    """Takes the first look: which GPUs there are, and what the backbones are like."""
+
+    settings: TrainingSettings
+    classes: int
+
+    def survey(self, largest: int = 32) -> Survey:
+        """Return the facts, and what a few steps of training take.
+
+        Args:
+            largest: Largest batch size that a recipe may have.
+
+        Raises:
+            BackboneError: A model that timm does not know, or weights that cannot be had.
+        """
+        import torch
+
+        from evoft.training.backbone import facts_of
+        from evoft.training.memory import available_memory
+
+        torch.set_num_threads(1)
+        models = self.settings.models
+        backbones = tuple(facts_of(m, self.settings, self.classes) for m in models)
+        count = torch.cuda.device_count()
+        # Before anything is allocated, while all that is free on them is free.
+        memory = tuple(torch.cuda.mem_get_info(i)[0] for i in range(count))
+        return Survey(
+            backbones,
+            gpus=tuple(torch.cuda.get_device_name(i) for i in range(count)),
+            probes=tuple(self._probes(facts, largest) for facts in backbones),
+            memory=memory or (available_memory(),),
+            cores=len(os.sched_getaffinity(0)),
+        )
+
+    def _probes(self, facts: BackboneFacts, largest: int) -> Probes:
+        from evoft.training.backbone import build, laid_out
+        from evoft.training.probing import probe
+
+        start = time.perf_counter()
+        model = build(facts.model, self.settings, self.classes, pretrained=False)
+        seconds = time.perf_counter() - start
+        device = the_device()
+        probes = probe(
+            laid_out(model).to(device),
+            facts.model,
+            facts.preprocessing,
+            self.classes,
+            largest=largest,
+            device=device,
+            amp=self.settings.amp,
+        )
+        return replace(probes, build_seconds=seconds)
+
+    def check_optimizers(self, names: Sequence[str]) -> None:
+        """Take a step with each optimizer.
+
+        Raises:
+            SettingsError: timm has no such optimizer, or it cannot be used here.
+        """
+        from evoft.training.optimization import check_optimizer
+
+        for name in names:
+            check_optimizer(name)
