@@ -9,7 +9,7 @@ import torch
 from evoft.settings import TrainingSettings
 from evoft.training import features
 from evoft.training.backbone import digest
-from evoft.training.fine_tuner import FineTuner
+from evoft.training.start import Start
 from evoft.trial import Trial
 
 CLEAN = {"augment": 0.0, "hflip": 0.0, "reprob": 0.0, "mixup": 0.0, "cutmix": 0.0}
@@ -186,13 +186,13 @@ def test_another_image_weight_size_or_split_is_another_entry(make_tuner, space, 
         assert len(now) > len(seen)
         seen = now
     facts = tuner.express.facts["embedded"]
-    start = FineTuner._start_weights
+    start = Start._start_weights
 
     def shifted(self, model):
-        return {name: value + 1e-3 for name, value in start(tuner, model).items()}
+        return {name: value + 1e-3 for name, value in start(tuner._start, model).items()}
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(FineTuner, "_start_weights", shifted)
+        patch.setattr(Start, "_start_weights", shifted)
         other = replace(facts, weights=digest(shifted(tuner, "embedded")))
         now = entries(tuner, replace(tuner.express, facts={"embedded": other}))
     assert len(now) > len(seen)
