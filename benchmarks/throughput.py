@@ -60,7 +60,7 @@ CORES = len(os.sched_getaffinity(0))
 #: Ways to keep the cores busy with scripts: how many at a time, loader processes of each.
 WAYS = ((CORES, 0), (CORES, 1), (max(1, CORES // 2), 1), (1, CORES))
 #: Recipes, of one epoch each, that the ways are tried on.
-TRIED = 6
+TRIED = 4
 
 
 def settings_of(task: str, epochs: int) -> Settings:
