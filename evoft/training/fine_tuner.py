@@ -291,8 +291,7 @@ def _unless_out_of_memory(act: Callable[[], _Answer]) -> _Answer | Outcome:
     """Return what ``act`` returns; or the outcome of a trial that the memory does not do for."""
     import torch
 
-    from evoft.training.loop import is_out_of_memory
-    from evoft.training.memory import shortage
+    from evoft.training.memory import is_out_of_memory, shortage
 
     device = the_device()
     try:

@@ -19,6 +19,7 @@ from evoft.training.checkpoints import trained_state
 from evoft.training.examples import Examples
 from evoft.training.feed import Feed
 from evoft.training.freezing import freeze, train_mode
+from evoft.training.memory import is_out_of_memory
 from evoft.training.optimization import (
     Inputs,
     Precision,
@@ -180,12 +181,6 @@ class _Trainer:
             self._optimizer.zero_grad(set_to_none=True)
             if targets.device.type == "cuda":
                 torch.cuda.empty_cache()
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether torch ran out of memory, on a GPU or on the CPU."""
-    words = str(error)
-    return "out of memory" in words or "can't allocate memory" in words
 
 
 @torch.inference_mode()

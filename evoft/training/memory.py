@@ -67,3 +67,9 @@ def shortage(error: BaseException, device: torch.device) -> str:
         f"{asked} more beside {own_peak() / _GIB:.2f} GiB in use, where the machine has "
         f"{available_memory() / _GIB:.2f} GiB left"
     )
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether torch ran out of memory, on a GPU or on the CPU."""
+    words = str(error)
+    return "out of memory" in words or "can't allocate memory" in words

@@ -22,6 +22,7 @@ from torch.nn.functional import cross_entropy
 from evoft.training.carving import Bound, Layout, Part, head, tail
 from evoft.training.dataflow import Dataflow
 from evoft.training.freezing import train_mode
+from evoft.training.memory import is_out_of_memory
 from evoft.training.tracing import BATCHES, VALUES, random_images, reason_of, trace
 
 #: Images in the batch that a split is checked with; unlike those that it was traced with.
@@ -196,6 +197,8 @@ def make_plan(model: nn.Module, example: Tensor) -> Plan | Whole:
     try:
         return _plan(model, example)
     except Exception as error:  # a model's own code meets symbols: anything may be raised
+        if is_out_of_memory(error):  # which says nothing of the model
+            raise
         return Whole(f"it cannot be traced ({reason_of(error)})")
 
 
@@ -244,6 +247,8 @@ def _difference(model: nn.Module, plan: Plan, example: Tensor) -> str:
             if not equal(whole(images[:1]), bound.suffix(tuple(k[:1] for k in kept)), False):
                 return "logits of a single image"
     except Exception as error:  # what was traced may not run for another batch
+        if is_out_of_memory(error):
+            raise
         return reason_of(error)
     return ""
 

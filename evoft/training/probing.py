@@ -11,8 +11,7 @@ from evoft.errors import BackboneError
 from evoft.training.data import Preprocessing
 from evoft.training.facts import Probe, Probes
 from evoft.training.freezing import freeze, layer_groups, train_mode
-from evoft.training.loop import is_out_of_memory
-from evoft.training.memory import forget_own_peak, own_peak
+from evoft.training.memory import forget_own_peak, is_out_of_memory, own_peak
 from evoft.training.optimization import Precision, training_step
 
 #: Images in the smaller batch of the two, unless the space has only smaller ones.

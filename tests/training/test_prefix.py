@@ -397,3 +397,14 @@ def test_images_that_lie_in_memory_channel_by_channel_are_split_as_they_are(batc
     model.eval()
     with torch.inference_mode():
         assert torch.equal(parts.suffix(parts.prefix(images)), model(images))
+
+
+def test_out_of_memory_says_nothing_of_the_model(monkeypatch):
+    def short_of_memory(model, example):
+        raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr("evoft.training.prefix._plan", short_of_memory)
+    model = timm.create_model("test_resnet", num_classes=3)
+    freeze(model, 1)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        split(model, 1, torch.zeros(2, 3, 32, 32))
