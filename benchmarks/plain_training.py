@@ -50,6 +50,7 @@ class Job:
     img_size: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    crop_pct: float  # timm's: the share of the resized image's side that is kept
     create: dict[str, Any]  # arguments of timm.create_model
     train: tuple[list[str], list[int]]
     val: tuple[list[str], list[int]]
@@ -63,8 +64,13 @@ class Job:
 
 def transforms(job: Job) -> tuple[Any, Any]:
     """Return the transforms of training and of validation."""
-    size = (job.img_size, job.img_size)
-    resize = v2.Resize(size, interpolation=v2.InterpolationMode.BICUBIC, antialias=True)
+    scale = math.floor(job.img_size / job.crop_pct)
+    resize = v2.Compose(
+        [
+            v2.Resize(scale, interpolation=v2.InterpolationMode.BICUBIC, antialias=True),
+            v2.CenterCrop(job.img_size),
+        ]
+    )
     finish = [
         v2.ToImage(),
         v2.ToDtype(torch.float32, scale=True),

@@ -121,6 +121,7 @@ def run_evoft(settings: Settings, count: int) -> dict[str, Any]:
         "peak_memory": max(o.peak_memory for o in done),
         "recipes": recipes,
         "layer_groups": plan.backbones[0].layer_groups,
+        "crop_pct": plan.backbones[0].preprocessing.crop_pct,
     }
 
 
@@ -135,7 +136,9 @@ def write_files(images: Images, folder: Path) -> list[str]:
     return paths
 
 
-def jobs(settings: Settings, recipes: list[dict[str, Any]], folder: Path) -> "list[Job]":
+def jobs(
+    settings: Settings, recipes: list[dict[str, Any]], crop_pct: float, folder: Path
+) -> "list[Job]":
     """Return the plain script's jobs for the same recipes, images, splits and weights."""
     from plain_training import Job  # which imports torch, as evoft's own parent process does not
 
@@ -164,6 +167,7 @@ def jobs(settings: Settings, recipes: list[dict[str, Any]], folder: Path) -> "li
             img_size=size,
             mean=(0.5, 0.5, 0.5),
             std=(0.5, 0.5, 0.5),
+            crop_pct=crop_pct,
             create=create,
             train=split("train"),
             val=split("val"),
@@ -292,7 +296,7 @@ def measure(task: str, count: int, epochs: int, rounds: int) -> dict[str, Any]:
                     )
                 result["wall"] = time.perf_counter() - start
                 if not made:
-                    made = jobs(settings, result["recipes"], folder)
+                    made = jobs(settings, result["recipes"], result["crop_pct"], folder)
                     (at_a_time, loaders), tried = fastest_way(made, folder)
                     made = [replace(job, loader_workers=loaders) for job in made]
                 results.append(result)
