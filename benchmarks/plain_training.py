@@ -87,6 +87,8 @@ def transforms(job: Job) -> tuple[Any, Any]:
                 translate=(0.2 * strength, 0.2 * strength),
                 scale=(math.exp(-0.4 * strength), math.exp(0.4 * strength)),
                 shear=17 * strength,
+                interpolation=v2.InterpolationMode.BILINEAR,
+                fill=128,
             ),
             v2.ColorJitter(0.5 * strength, 0.5 * strength, 0.5 * strength),
         ]
