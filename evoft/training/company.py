@@ -7,7 +7,7 @@ from collections.abc import Hashable
 from evoft.recipe import Recipe
 from evoft.training.facts import BackboneFacts
 
-#: The optimizers that ``head_steps`` takes for many heads at once, by timm's names.
+#: The optimizers that ``head_optimizers`` takes for many heads at once, by timm's names.
 HEAD_OPTIMIZERS = frozenset({"adam", "adamw", "rmsprop", "sgd"})
 
 

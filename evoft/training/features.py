@@ -40,7 +40,7 @@ _SHARE = 1 / 16
 
 
 @dataclass(frozen=True, slots=True)
-class Population:
+class Prospects:
     """What is known beforehand of the recipes that will come, for each backbone alike."""
 
     #: For each backbone, freeze depths of which features are made one from another.
@@ -62,7 +62,7 @@ class FeatureCache:
         store: Where they are.
         sources: For each backbone, as plain JSON data, what features follow from beside the cut:
             the images, how they are prepared, and the weights.
-        population: Where features of a depth are made of those of another; None: all of them are
+        prospects: Where features of a depth are made of those of another; None: all of them are
             made of the images.
     """
 
@@ -70,11 +70,11 @@ class FeatureCache:
         self,
         store: FeatureStore,
         sources: Mapping[str, Mapping[str, Any]],
-        population: Population | None = None,
+        prospects: Prospects | None = None,
     ) -> None:
         self._store = store
         self._sources = sources
-        self._population = population
+        self._prospects = prospects
         self._plans = Plans(store.folder if store.limit else None)
 
     def parts(self, model: nn.Module, recipe: Recipe, examples: Examples) -> Split | None:
@@ -113,13 +113,13 @@ class FeatureCache:
         self, parts: Split, model: str, examples: Examples, alive: Callable[[], None]
     ) -> tuple[Stretch, ...]:
         """Return how images come to a cut by others; empty where they come there straight."""
-        population = self._population
-        depths = () if population is None else population.depths.get(model, ())
-        if population is None or len(depths) < 2 or not population.images:
+        prospects = self._prospects
+        depths = () if prospects is None else prospects.depths.get(model, ())
+        if prospects is None or len(depths) < 2 or not prospects.images:
             return ()
-        most = self._store.limit // population.pool
+        most = self._store.limit // prospects.pool
         facts = {"trunk": depths, "most": most, **self._facts(model, examples)}
-        batch = min(_BATCH, population.images)
+        batch = min(_BATCH, prospects.images)
         trunk = self._plans.get(
             address(facts),
             lambda: make_trunk(

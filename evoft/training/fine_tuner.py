@@ -231,7 +231,7 @@ class FineTuner:
 
     @property
     def _features(self) -> FeatureCache:
-        from evoft.training.features import FeatureCache, Population
+        from evoft.training.features import FeatureCache, Prospects
         from evoft.training.store import FeatureStore
 
         def make() -> FeatureCache:
@@ -244,9 +244,9 @@ class FineTuner:
                 for name, facts in self.express.facts.items()
             }
             images = len(self.pixels.splits["train"])
-            population = Population(self.depths, images, self.settings.views)
+            prospects = Prospects(self.depths, images, self.settings.views)
             store = FeatureStore(self.cache, self.settings.cache_size)
-            return FeatureCache(store, sources, population)
+            return FeatureCache(store, sources, prospects)
 
         return self._keep(("features", ""), make)  # type: ignore[no-any-return]
 

@@ -18,6 +18,7 @@ from torch.fx.proxy import TraceError
 from evoft.training.carving import Bound, Layout, Part, head, middle
 from evoft.training.dataflow import Dataflow
 from evoft.training.freezing import freeze, train_mode
+from evoft.training.memory import is_out_of_memory
 from evoft.training.prefix import Plan, equal, kept_of, name_of_cut
 from evoft.training.tracing import BATCHES, VALUES, Traced, random_images, reason_of, trace
 
@@ -120,6 +121,8 @@ def make_trunk(
                 _logger.info("frozen layers in stretches do not give what they give in one go")
                 return Trunk(())
     except Exception as error:  # a model's own code meets symbols: anything may be raised
+        if is_out_of_memory(error):  # which says nothing of the model
+            raise
         _logger.info("frozen layers are not cut in stretches (%s)", reason_of(error))
         return Trunk(())
     return trunk
