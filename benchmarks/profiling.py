@@ -92,8 +92,8 @@ PARENT = {
     "waiting for workers": ("evoft.workers.local:LocalWorkers.collect",),
     "handing out trials": ("evoft.workers.local:LocalWorkers.submit",),
     "the search": (
-        "evoft.search.evolution:Search.ask",
-        "evoft.search.evolution:Search.tell",
+        "evoft.search.search:Search.ask",
+        "evoft.search.search:Search.tell",
     ),
     "journal": ("evoft.lineage.store:Store.append",),
     "population file": ("evoft.lineage.store:Store.fold",),

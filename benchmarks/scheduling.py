@@ -20,7 +20,7 @@ from pathlib import Path
 from evoft.genome import Genome
 from evoft.outcome import Outcome
 from evoft.scheduling import in_order, span
-from evoft.search.evolution import Search
+from evoft.search.search import Search
 from evoft.search.space import SearchSpace
 from evoft.seeds import generator
 from evoft.settings import SearchSettings

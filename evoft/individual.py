@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from evoft.genome import Genome
 from evoft.outcome import Outcome, Status
@@ -19,13 +19,19 @@ class Individual:
     #: Ids of the parents: none for a founder, one after mutation alone, two after crossover.
     parents: tuple[int, ...]
     #: What made it: ``default``, a founder's own name such as ``linear probe``, ``sample``,
-    #: ``crossover``, ``mutation``, ``crossover+mutation`` or ``immigrant``.
+    #: ``crossover``, ``differential``, ``mutation``, ``crossover+mutation``, ``resampling`` or
+    #: ``immigrant``.
     operator: str
     genome: Genome
     #: Seed of its evaluation in the search.
     seed: int
-    #: What its trial in the search gave; None while it has not ended.
+    #: What its trial in the search gave, the one on its highest rung; None while none has ended.
     outcome: Outcome | None = None
+    #: What its trials on the rungs below gave, the lowest first.
+    earlier: tuple[Outcome, ...] = ()
+    #: The size of its mutations, as a share of a gene's range, which its offspring inherit; 0 where
+    #: none is inherited.
+    step: float = 0.0
 
     @property
     def score(self) -> float:
@@ -42,17 +48,38 @@ class Individual:
         """How its trial ended; None while it has not."""
         return self.outcome.status if self.outcome else None
 
+    @property
+    def rung(self) -> int:
+        """The highest rung on which it was judged, 0 being the lowest; -1 before it was."""
+        return len(self.earlier) if self.outcome else -1
+
+    def judged(self, outcome: Outcome) -> Individual:
+        """Return it with the outcome of its trial on the next rung."""
+        earlier = self.earlier if self.outcome is None else (*self.earlier, self.outcome)
+        return replace(self, outcome=outcome, earlier=earlier)
+
+    @property
+    def unjudged(self) -> Individual:
+        """It as it was born, without an outcome."""
+        return replace(self, outcome=None, earlier=())
+
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """``population_size`` births in a row, all of them judged."""
+    """As much training as ``population_size`` full trainings, all of it judged.
+
+    Without rungs, that is ``population_size`` births in a row.
+    """
 
     index: int
-    #: Its individuals in order of birth.
+    #: The individuals born in it, in order of birth; none where it went into elder ones alone.
     individuals: tuple[Individual, ...]
     #: The best individual so far, in this generation or an earlier one; None when every trial
     #: so far failed.
     best_so_far: Individual | None
+    #: Ids of the individuals, of this generation or an earlier one, that were continued to a
+    #: higher rung in it, in the order in which that was decided.
+    continued: tuple[int, ...] = ()
 
     @property
     def scores(self) -> list[float]:

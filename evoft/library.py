@@ -22,8 +22,8 @@ from evoft.ledger import Memory
 from evoft.lineage import Population, Store
 from evoft.quantities import seconds
 from evoft.run import Evolution, Workers, drive, final_trials, run_all
-from evoft.search.evolution import Search
-from evoft.search.founders import Founders
+from evoft.search.chronicle import Founders
+from evoft.search.search import Search
 from evoft.search.space import SearchSpace
 from evoft.settings import RunSettings, SearchSettings, Settings
 from evoft.trial import Trial
@@ -150,8 +150,7 @@ def reopen(
         if settings.to_dict() != Settings.of_file(store.header.settings).to_dict():
             store.amend_settings(settings.to_dict())
         space = SearchSpace.from_dict(store.header.space)
-        search = Search(space, settings.search, settings.seed, named=settings.founders)
-        return Evolution(search, store)
+        return Evolution(_search(space, settings), store)
     except BaseException:
         store.close()
         raise
@@ -208,7 +207,7 @@ def _check_file(file: str | os.PathLike[str] | None) -> None:
 
 
 def _new(space: SearchSpace, settings: Settings, file: str | os.PathLike[str] | None) -> Evolution:
-    search = Search(space, settings.search, settings.seed, named=settings.founders)
+    search = _search(space, settings)
     header = Header(
         run_id=secrets.token_hex(16),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -220,6 +219,11 @@ def _new(space: SearchSpace, settings: Settings, file: str | os.PathLike[str] | 
     if file is None:
         return Evolution(search, Memory(header))
     return Evolution(search, Store.create(file, header))
+
+
+def _search(space: SearchSpace, settings: Settings) -> Search:
+    ladder = settings.search.ladder(settings.search.epochs)
+    return Search(space, settings.search, settings.seed, ladder=ladder, named=settings.founders)
 
 
 def _workers(fitness: FitnessFunction, settings: Settings) -> Workers:

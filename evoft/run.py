@@ -19,7 +19,8 @@ from evoft.ledger import Ledger
 from evoft.lineage import Population, Record
 from evoft.outcome import Outcome
 from evoft.scheduling import Policy, next_job
-from evoft.search.evolution import Search
+from evoft.search.search import Search
+from evoft.search.stint import Stint
 from evoft.seeds import derive
 from evoft.trial import Stage, Trial
 
@@ -73,7 +74,9 @@ class Evolution:
         self.ledger = ledger
         self._describe = describe
         self._shown = 0  # generations that were given out
-        self._best: Individual | None = None  # of those generations
+        self._first = 0  # the first stint of the next one
+        self._looked = 0  # no stint before this one is of a later generation
+        self._best: int | None = None  # of those generations
         self._told = len(ledger.records)
         self._seconds = sum(record.outcome.seconds for record in ledger.records.values())
         self._before = ledger.elapsed
@@ -123,8 +126,17 @@ class Evolution:
 
     def next(self) -> Trial | None:
         """Return the next trial, or None when there is none or an earlier one must end first."""
-        while (individual := self.search.ask()) is not None:
-            trial = Trial(individual.id, individual.genome, individual.seed)
+        while (stint := self.search.ask()) is not None:
+            individual = self.search.born[stint.individual]
+            trial = Trial(
+                individual.id,
+                individual.genome,
+                individual.seed,
+                rung=stint.rung,
+                epochs=self._epochs(stint),
+                number=stint.number,
+                generation=stint.generation,
+            )
             record = self.ledger.records.get(trial.key)
             if record is None:
                 return trial
@@ -134,7 +146,7 @@ class Evolution:
                     f"this version of evoft breeds {dict(individual.genome)}: resume with "
                     f"evoft {self.ledger.header.environment.get('evoft', 'as it was')}"
                 )
-            self.search.tell(individual.id, record.outcome)
+            self.search.tell(stint.number, record.outcome)
         return None
 
     def tell(self, trial: Trial, outcome: Outcome | float) -> None:
@@ -149,24 +161,22 @@ class Evolution:
         born = self.search.born
         if trial.individual >= len(born) or trial.key in self.ledger.records:
             raise ValueError(f"no outcome of {trial.key} is wanted: it was told, or never asked")
-        birth = born[trial.individual] if trial.stage is Stage.SEARCH else None
+        birth = born[trial.individual].unjudged if trial.stage is Stage.SEARCH else None
         recipe = self._describe(trial.genome) if self._describe and birth else None
         self.ledger.append(Record(trial, outcome, birth, recipe, self.elapsed))
         self._told += 1
         self._seconds += outcome.seconds
         if birth:
-            self.search.tell(trial.individual, outcome)
+            self.search.tell(trial.number, outcome)
 
     def complete(self) -> Iterator[Generation]:
         """Yield the generations that became complete since the last call, the file up to date."""
-        size = self.search.settings.population_size
-        while (end := (self._shown + 1) * size) <= len(self.search.born):
-            members = self.search.born[self._shown * size : end]
-            if any(i.outcome is None for i in members):
+        while (last := self._last_of_next()) is not None:
+            stints = self.search.stints[self._first : last]
+            if not all(self.search.told(stint.number) for stint in stints):
                 return
-            generation = self._generation(members)
-            self._shown += 1
-            self._best = generation.best_so_far
+            generation = self._generation(stints)
+            self._show(last, generation.best_so_far)
             self.ledger.fold()
             yield generation
 
@@ -182,30 +192,53 @@ class Evolution:
         judged.
         """
         self.search.withdraw()
-        size = self.search.settings.population_size
-        rest = [i for i in self.search.born[self._shown * size :] if i.outcome is not None]
-        numbers = sorted({i.generation for i in rest})
-        return [self._generation([i for i in rest if i.generation == n]) for n in numbers]
+        rest = [s for s in self.search.stints[self._first :] if self.search.told(s.number)]
+        numbers = sorted({stint.generation for stint in rest})
+        return [self._generation([s for s in rest if s.generation == n]) for n in numbers]
 
     def close(self) -> None:
         """Bring the population file up to date and let others write it."""
         self.ledger.close()
 
-    def _generation(self, members: list[Individual]) -> Generation:
-        best = best_of([*members, *([self._best] if self._best else [])])
-        return Generation(members[0].generation, tuple(members), best)
+    def _epochs(self, stint: Stint) -> float | None:
+        ladder = self.search.ladder
+        return ladder.rungs[stint.rung] if stint.rung < ladder.top else None
+
+    def _last_of_next(self) -> int | None:
+        """Return where the next generation's stints end; None while more of them may come."""
+        stints, last = self.search.stints, max(self._first, self._looked)
+        while last < len(stints) and stints[last].generation == self._shown:
+            last += 1
+        self._looked = last
+        return last if self.search.generation > self._shown else None
+
+    def _generation(self, stints: Sequence[Stint]) -> Generation:
+        born = self.search.born
+        members = tuple(born[stint.individual] for stint in stints if stint.rung == 0)
+        continued = tuple(stint.individual for stint in stints if stint.rung)
+        judged = [*members, *(born[id] for id in continued)]
+        best = best_of([*judged, *([born[self._best]] if self._best is not None else [])])
+        return Generation(stints[0].generation, members, best, continued)
+
+    def _show(self, last: int, best: Individual | None) -> None:
+        self._shown += 1
+        self._first = last
+        self._best = best.id if best else None
 
     def _restore(self) -> None:
-        """Take over the unbroken run of records from the first birth on."""
-        number = 0
-        while record := self.ledger.records.get((Stage.SEARCH, number, 0)):
+        """Take over the unbroken run of records from the first stint on."""
+        stints = {
+            record.trial.number: record
+            for (stage, _, _), record in self.ledger.records.items()
+            if stage is Stage.SEARCH
+        }
+        while record := stints.get(len(self.search.stints)):
             assert record.birth is not None
-            self.search.restore(record.birth)
-            self.search.tell(number, record.outcome)
-            number += 1
-        self._shown = number // self.search.settings.population_size
-        shown = self.search.born[: self._shown * self.search.settings.population_size]
-        self._best = best_of(shown)
+            self.search.restore(record.birth, record.trial.rung)
+            self.search.tell(record.trial.number, record.outcome)
+        while (last := self._last_of_next()) is not None:
+            generation = self._generation(self.search.stints[self._first : last])
+            self._show(last, generation.best_so_far)
 
 
 def drive(

@@ -13,8 +13,13 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypeVar
 
 from evoft.errors import SettingsError
+from evoft.ladder import Ladder
 from evoft.quantities import seconds, size
 from evoft.rules import require, require_whole
+
+#: Who can decide what is trained next, and those of them that judge on rungs.
+STRATEGIES = ("ga",)
+CLIMBING = frozenset({"evolution", "hyperband", "asha"})
 
 #: The name of the backbone that evoft ships.
 EMBEDDED = "embedded"
@@ -33,12 +38,22 @@ def _require_kinds(values: Mapping[str, Any], kinds: Mapping[str, tuple[type, st
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchSettings:
-    """How the evolution breeds.  Probabilities have DEAP's names."""
+    """How the search goes.  Probabilities have DEAP's names."""
 
-    #: Births in a generation, and individuals that live at a time.
+    #: Who decides what is trained next: ``ga``, ...
+    strategy: str = "ga"
+    #: Full trainings in a generation; without rungs, births in it and individuals that live at a
+    #: time.
     population_size: int = 12
     #: Generations over the life of the population, founders included; None: until the budget ends.
     generations: int | None = 4
+    #: Epochs of a full evaluation by a fitness function of one's own; None: it has no epochs.  A
+    #: fine-tuning trial has its own ``epochs``.
+    epochs: float | None = None
+    #: Epochs of the lowest rung, for strategies that judge on rungs.
+    first_rung: float = 1.0
+    #: What each rung multiplies the epochs of the one below it by, about.
+    rung_factor: float = 3.0
     #: Probability that an offspring comes from two parents.
     cxpb: float = 0.7
     #: Probability that an offspring of two parents is mutated; one of one parent always is.
@@ -63,6 +78,10 @@ class SearchSettings:
     def __post_init__(self) -> None:
         values = asdict(self)
         require(values, _SEARCH_RULES)
+        if self.strategy not in STRATEGIES:
+            raise SettingsError(
+                f"`strategy` must be one of {', '.join(STRATEGIES)}, but is {self.strategy!r}"
+            )
         require_whole(
             values,
             ("population_size", "generations", "tournsize", "elite", "lookahead", "finalists",
@@ -87,15 +106,31 @@ class SearchSettings:
 
     @property
     def births(self) -> int | None:
-        """Individuals over the life of the population; None: as many as the budget allows."""
+        """Full trainings over the life of the population; None: as many as the budget allows."""
         return None if self.generations is None else self.generations * self.population_size
+
+    def ladder(self, epochs: float | None, cooldown: float = 0.0) -> Ladder:
+        """Return the rungs on which the strategy judges individuals.
+
+        Args:
+            epochs: Epochs of a full training; None: it has none, and so there is one rung.
+            cooldown: Share of a rung's epochs that serve its judgement alone, ``[0, 1)``.
+        """
+        if epochs is None:
+            return Ladder()
+        if self.strategy not in CLIMBING:
+            return Ladder((float(epochs),))
+        return Ladder.of(
+            epochs, first=self.first_rung, factor=self.rung_factor, cooldown=cooldown
+        )
 
 
 _SEARCH_RULES = {
     ">= 2": ("population_size",),
     ">= 1": ("generations", "tournsize", "repeats"),
     ">= 0": ("elite", "lookahead", "finalists"),
-    "> 0": ("sigma", "eta"),
+    "> 0": ("sigma", "eta", "epochs", "first_rung"),
+    "> 1": ("rung_factor",),
     "in [0, 1]": ("cxpb", "mutpb", "indpb"),
 }
 
@@ -255,9 +290,11 @@ class Settings:
         Raises:
             SettingsError: An unknown table or name, or a value that breaks its rule.
         """
-        # Before there were views, images were augmented anew in each epoch.
+        # Before there were views, images were augmented anew in each epoch; before there were
+        # strategies, every search was a plain genetic algorithm.
         training = {"views": 0, **_table(data.get("training", {}), "training")}
-        return Settings.from_dict({**data, "training": training})
+        search = {"strategy": "ga", **_table(data.get("search", {}), "search")}
+        return Settings.from_dict({**data, "training": training, "search": search})
 
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> Settings:

@@ -16,7 +16,8 @@ class Stage(StrEnum):
     FINAL = "final"  #: runs a finalist again with a fresh seed
 
 
-#: ``(stage, individual, repeat)``: tells every trial of a population from every other.
+#: ``(stage, individual, turn)``: tells every trial of a population from every other.  The turn is
+#: the rung in the search, and counts the re-runs of a finalist.
 TrialKey = tuple[Stage, int, int]
 
 
@@ -26,7 +27,7 @@ def _unheard(epoch: float, **metrics: float) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """An individual's genome with a seed."""
+    """An individual's genome with a budget and a seed."""
 
     #: Id of the individual under trial.
     individual: int
@@ -36,6 +37,17 @@ class Trial:
     stage: Stage = Stage.SEARCH
     #: Counts the re-runs of a finalist from 0; always 0 in the search.
     repeat: int = 0
+    #: Counts the budgets at which the search judges the individual from 0, the smallest; always 0
+    #: in a final run.
+    rung: int = 0
+    #: Epochs of training in all when it ends, those of the individual's lower rungs included;
+    #: None: a full training, or one that has no epochs.
+    epochs: float | None = None
+    #: Counts what the search asked for, in the order in which it was decided; always 0 in a final
+    #: run.
+    number: int = 0
+    #: In which generation the search asked for it; always 0 in a final run.
+    generation: int = 0
     #: Called as ``report(epoch, loss=0.3, ...)`` it adds a point to the learning curve and tells
     #: the watchdog that the trial is alive.
     report: Callable[..., None] = field(default=_unheard, compare=False, repr=False)
@@ -43,4 +55,5 @@ class Trial:
     @property
     def key(self) -> TrialKey:
         """What tells this trial from every other of its population."""
-        return (self.stage, self.individual, self.repeat)
+        turn = self.rung if self.stage is Stage.SEARCH else self.repeat
+        return (self.stage, self.individual, turn)

@@ -27,7 +27,7 @@ from evoft.header import Header
 from evoft.lineage import Population, Store
 from evoft.run import Evolution
 from evoft.scratch import Scratch
-from evoft.search.evolution import Search
+from evoft.search.search import Search
 from evoft.search.space import SearchSpace
 from evoft.settings import Settings
 from evoft.training.costs import Costs
@@ -225,6 +225,7 @@ class Preparation:
             plan.space,
             settings.search,
             settings.seed,
+            ladder=settings.search.ladder(settings.training.epochs),
             named=settings.founders,
             express=express,
         )

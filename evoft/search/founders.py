@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 
-from evoft.genome import Genome, Value
+from evoft.genome import Genome
+from evoft.search.chronicle import Founders
 from evoft.search.space import SearchSpace
-from evoft.search.variation import Offspring
+from evoft.search.stint import Offspring
 from evoft.seeds import generator
-
-#: Founders by the name of their operator: the genes that differ from the default recipe.
-Founders = Mapping[str, Mapping[str, Value]]
 
 
 def founders(space: SearchSpace, named: Founders, count: int, seed: int) -> list[Offspring]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -20,6 +19,7 @@ from deap import base, tools
 from evoft.genome import Genome, Value
 from evoft.individual import Individual
 from evoft.search.space import SearchSpace
+from evoft.search.stint import Offspring
 from evoft.settings import SearchSettings
 
 
@@ -41,15 +41,6 @@ class Chromosome(list[Value]):
     def of(individual: Individual) -> Chromosome:
         """Return an individual's chromosome, with its score as its DEAP fitness."""
         return Chromosome(individual.genome.values(), individual.id, individual.score)
-
-
-@dataclass(frozen=True, slots=True)
-class Offspring:
-    """A genome fresh from its parents."""
-
-    genome: Genome
-    parents: tuple[int, ...]
-    operator: str
 
 
 @contextmanager

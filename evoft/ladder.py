@@ -1,0 +1,62 @@
+"""The ladder of budgets that an individual climbs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """The rungs: epochs trained in all when an individual is judged, ascending.
+
+    A rung may be judged after a cool-down that branches off from the training: those epochs serve
+    the judgement alone, and the next rung continues from where they began.
+    """
+
+    #: Epochs at each rung; the last is a full training.
+    rungs: tuple[float, ...] = (1.0,)
+    #: Share of a rung's epochs that are its cool-down, ``[0, 1)``.
+    cooldown: float = 0.0
+
+    @staticmethod
+    def of(
+        epochs: float, *, first: float = 1.0, factor: float = 3.0, cooldown: float = 0.0
+    ) -> Ladder:
+        """Return the ladder evenly spread in the logarithm from ``first`` to ``epochs``.
+
+        Args:
+            epochs: Epochs of a full training, above 0.
+            first: Epochs of the lowest rung; at least ``epochs``: there is one rung only.
+            factor: What each rung multiplies the one below it by, about: as nearly as whole
+                steps allow; above 1.
+            cooldown: Share of a rung's epochs that are its cool-down; one rung alone has none.
+        """
+        if first >= epochs:
+            return Ladder((float(epochs),))
+        steps = max(1, round(math.log(epochs / first) / math.log(factor)))
+        exact = [first * (epochs / first) ** (i / steps) for i in range(steps + 1)]
+        # Whole epochs where a rung has several; below one there is nothing to round to.
+        rungs = sorted({float(round(e)) if e >= 1 else e for e in exact[:-1]} | {float(epochs)})
+        return Ladder(tuple(rungs), cooldown if len(rungs) > 1 else 0.0)
+
+    def __len__(self) -> int:
+        return len(self.rungs)
+
+    @property
+    def epochs(self) -> float:
+        """Epochs of a full training."""
+        return self.rungs[-1]
+
+    @property
+    def top(self) -> int:
+        """The highest rung."""
+        return len(self.rungs) - 1
+
+    def begins(self, rung: int) -> float:
+        """Return how many epochs of the lower rungs the training to a rung goes on from."""
+        return (1.0 - self.cooldown) * self.rungs[rung - 1] if rung else 0.0
+
+    def cost(self, rung: int) -> float:
+        """Return what it costs to train to a rung from the one below, in full trainings."""
+        return (self.rungs[rung] - self.begins(rung)) / self.epochs

@@ -1,0 +1,61 @@
+"""All that has happened in a search: who was born, and which stints were decided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+
+from evoft.genome import Genome, Value
+from evoft.individual import Individual
+from evoft.ladder import Ladder
+from evoft.search.space import SearchSpace
+from evoft.search.stint import Stint
+from evoft.settings import SearchSettings
+
+#: What a genome means: equal phenotypes are never evaluated twice.
+Express = Callable[[Genome], Hashable]
+#: Founders by the name of their operator: the genes that differ from the default recipe.
+Founders = Mapping[str, Mapping[str, Value]]
+
+
+class Chronicle:
+    """What a strategy stands on.  It reads; the search alone writes."""
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        settings: SearchSettings,
+        seed: int,
+        *,
+        ladder: Ladder,
+        named: Founders,
+        express: Express | None,
+    ) -> None:
+        self.space = space
+        self.settings = settings
+        self.seed = seed
+        self.ladder = ladder
+        self.named = named
+        #: Every individual in order of birth, with its outcomes once they are told.
+        self.born: list[Individual] = []
+        #: Every stint in the order in which it was decided.
+        self.stints: list[Stint] = []
+        #: Cost of all stints, in full trainings.
+        self.spent = 0.0
+        self._express: Express = express or (lambda genome: _items(space, genome))
+        self._phenotypes: set[Hashable] = set()
+
+    def is_new(self, genome: Genome) -> bool:
+        """Tell whether nobody was born who means the same as this genome."""
+        return self._express(genome) not in self._phenotypes
+
+    def add(self, stint: Stint, individual: Individual | None) -> None:
+        """Take the next stint, and the individual that is born by it."""
+        if individual is not None:
+            self.born.append(individual)
+            self._phenotypes.add(self._express(individual.genome))
+        self.stints.append(stint)
+        self.spent += stint.cost
+
+
+def _items(space: SearchSpace, genome: Genome) -> Hashable:
+    return tuple((name, type(v), v) for name, v in space.phenotype(genome).items())

@@ -1,0 +1,234 @@
+"""The search: which stint of training comes next, as a pure function of the records so far.
+
+A strategy decides; here is the bookkeeping that all of them share.  A decision is made from the
+outcomes of exactly those stints that have ended on the search's own clock, whatever else has
+finished by then.  So the lineage does not depend on how many workers there are, on who finishes
+first, or on how often the run was killed (DESIGN.md, rules 1 and 2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from evoft.errors import PopulationMismatchError
+from evoft.individual import Individual
+from evoft.ladder import Ladder
+from evoft.outcome import Outcome
+from evoft.search.chronicle import Chronicle, Express, Founders
+from evoft.search.clock import Clock
+from evoft.search.space import SearchSpace
+from evoft.search.stint import Decision, Offspring, Promotion, Stint
+from evoft.search.strategies import strategy_of
+from evoft.search.strategy import Strategy
+from evoft.seeds import derive
+from evoft.settings import SearchSettings
+
+#: Full trainings that two sums of costs may differ by and be equal.
+_EQUAL = 1e-9
+
+
+class Search:
+    """The fold over all stints and outcomes, and the decisions that follow from it.
+
+    ``ask`` gives the next stint, ``tell`` takes an outcome; outcomes may come in any order.  Every
+    state in here follows from the settings, the seed and the outcomes told.
+
+    Args:
+        space: The genes.
+        settings: How to search.
+        seed: Of every random stream.
+        ladder: The budgets at which individuals are judged; None: one alone.
+        named: Founders by name.
+        express: What a genome means; None: its genes that count.
+        strategy: Makes what decides; None: the one that the settings name.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        settings: SearchSettings,
+        seed: int,
+        *,
+        ladder: Ladder | None = None,
+        named: Founders | None = None,
+        express: Express | None = None,
+        strategy: Callable[[Chronicle], Strategy] | None = None,
+    ) -> None:
+        self.space = space
+        self.settings = settings
+        self.seed = seed
+        self.ladder = ladder or Ladder()
+        self.named = named or {}
+        self._express = express
+        self._make = strategy or strategy_of
+        self._begin()
+
+    def _begin(self) -> None:
+        self._chronicle = Chronicle(
+            self.space,
+            self.settings,
+            self.seed,
+            ladder=self.ladder,
+            named=self.named,
+            express=self._express,
+        )
+        self._strategy = self._make(self._chronicle)
+        self._clock = Clock(self.settings.births_ahead + 1)
+        self._outcomes: list[Outcome | None] = []
+        self._rungs: list[int] = []  # of each individual, where its latest stint ends
+        #: Stints that have ended on the clock and are not learned yet.
+        self._due: list[int] = []
+        self._open = 0  # no stint before this one waits for its outcome
+        self._exhausted = False
+
+    @property
+    def born(self) -> list[Individual]:
+        """Every individual in order of birth, with its outcomes once they are told."""
+        return self._chronicle.born
+
+    @property
+    def stints(self) -> list[Stint]:
+        """Every stint in the order in which it was decided."""
+        return self._chronicle.stints
+
+    @property
+    def spent(self) -> float:
+        """Cost of all stints so far, in full trainings."""
+        return self._chronicle.spent
+
+    @property
+    def generation(self) -> int:
+        """The generation that the next stint belongs to."""
+        return int((self.spent + _EQUAL) // self.settings.population_size)
+
+    @property
+    def ended(self) -> bool:
+        """Whether no further stint will ever be decided."""
+        most = self.settings.births
+        return self._exhausted or (most is not None and self.spent >= most - _EQUAL)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether nothing is left to train, or nothing that fits in what is left to spend."""
+        return self._exhausted
+
+    @property
+    def waits_for(self) -> int | None:
+        """The individual of the first stint without an outcome; None if all have one."""
+        while self._open < len(self.stints) and self._outcomes[self._open] is not None:
+            self._open += 1
+        return self.stints[self._open].individual if self._open < len(self.stints) else None
+
+    def told(self, number: int) -> bool:
+        """Tell whether a stint's outcome has been told."""
+        return self._outcomes[number] is not None
+
+    def ask(self) -> Stint | None:
+        """Return the next stint, or None when the search has ended or must wait."""
+        if self.ended or not self._ready():
+            return None
+        decision = self._strategy.decide()
+        if decision is None or not self._fits(decision):
+            self._exhausted = True
+            return None
+        if isinstance(decision, Promotion):
+            id = decision.individual
+            return self._take(self._stint(id, self._rung_above(id)), None)
+        individual = Individual(
+            id=len(self.born),
+            generation=self.generation,
+            parents=decision.parents,
+            operator=decision.operator,
+            genome=decision.genome,
+            seed=derive(self.seed, "trial", len(self.born)),
+            step=decision.step,
+        )
+        return self._take(self._stint(individual.id, 0), individual)
+
+    def tell(self, number: int, outcome: Outcome) -> None:
+        """Take the outcome of stint ``number``.
+
+        Raises:
+            ValueError: It was never decided, or its outcome has been told already.
+        """
+        if not 0 <= number < len(self.stints):
+            raise ValueError(f"trial {number} was never asked for")
+        if self._outcomes[number] is not None:
+            raise ValueError(f"the outcome of trial {number} has been told already")
+        self._outcomes[number] = outcome
+        id = self.stints[number].individual
+        self.born[id] = self.born[id].judged(outcome)
+
+    def restore(self, individual: Individual, rung: int = 0) -> None:
+        """Take the next stint from the records, without deciding it again.
+
+        Args:
+            individual: Whose stint it is, as it was born.
+            rung: Where the stint ends.
+
+        Raises:
+            PopulationMismatchError: It cannot be the next one.
+        """
+        expected = len(self.born) if rung == 0 else individual.id
+        if individual.id != expected or individual.id > len(self.born):
+            raise PopulationMismatchError(
+                f"the records go from individual {len(self.born) - 1} to {individual.id}: "
+                "run `evoft fsck` on the file"
+            )
+        if rung and (individual.id == len(self.born) or rung != self._rung_above(individual.id)):
+            raise PopulationMismatchError(
+                f"the records take individual {individual.id} to rung {rung} and not to the ones "
+                "below: run `evoft fsck` on the file"
+            )
+        self._ready()
+        self._take(self._stint(individual.id, rung), None if rung else individual.unjudged)
+
+    def withdraw(self) -> None:
+        """Take back the youngest stints, as long as they have no outcome, as if never asked for."""
+        keep = len(self.stints)
+        while keep and self._outcomes[keep - 1] is None:
+            keep -= 1
+        if keep == len(self.stints):
+            return
+        stints, born, outcomes = self.stints[:keep], self.born, self._outcomes
+        self._begin()
+        for stint in stints:
+            self.restore(born[stint.individual].unjudged, stint.rung)
+            outcome = outcomes[stint.number]
+            if outcome is not None:
+                self.tell(stint.number, outcome)
+
+    def _ready(self) -> bool:
+        """Learn what the next decision stands on; tell whether all of it has been told."""
+        self._due.extend(self._clock.ended())
+        if self._strategy.blind:
+            return True
+        while self._due:
+            outcome = self._outcomes[self._due[0]]
+            if outcome is None:
+                return False
+            self._strategy.learn(self.stints[self._due.pop(0)], outcome)
+        return True
+
+    def _fits(self, decision: Decision) -> bool:
+        """Tell whether a decision's cost is left to spend."""
+        most = self.settings.births
+        rung = self._rung_above(decision.individual) if isinstance(decision, Promotion) else 0
+        return most is None or self.spent + self.ladder.cost(rung) <= most + _EQUAL
+
+    def _rung_above(self, id: int) -> int:
+        """Return the rung that an individual's next stint ends at."""
+        return self._rungs[id] + 1
+
+    def _stint(self, id: int, rung: int) -> Stint:
+        return Stint(len(self.stints), id, rung, self.ladder.cost(rung), self.generation)
+
+    def _take(self, stint: Stint, individual: Individual | None) -> Stint:
+        self._chronicle.add(stint, individual)
+        self._outcomes.append(None)
+        if individual is not None:
+            self._rungs.append(0)
+        self._rungs[stint.individual] = stint.rung
+        self._clock.start(stint)
+        self._strategy.take(stint)
+        return stint
