@@ -61,10 +61,10 @@ def evolve(  # noqa: PLR0913  # each is a setting that users name at this one ca
     With ``epochs``, strategies such as ``evolution`` and ``asha`` judge individuals on rungs: first
     after few epochs, and those that are worth it again after more.  The fitness function is then
     called once a rung, with the same ``trial.individual`` and ``trial.seed``, the next
-    ``trial.rung``, and in ``trial.epochs`` the epochs of training in all.  It may go on from what it
-    saved itself on the rung below, under a name made of ``trial.stage``, ``trial.individual`` and
-    ``trial.rung``; where that is missing it must train from the start, and either way the fitness
-    must come out the same, for a seed to give one lineage.  See ``examples/rungs.py``.
+    ``trial.rung``, and in ``trial.epochs`` the epochs of training in all.  It may go on from what
+    it saved itself on the rung below, under a name made of ``trial.stage``, ``trial.individual``
+    and ``trial.rung``; where that is missing it must train from the start, and either way the
+    fitness must come out the same, for a seed to give one lineage.  See ``examples/rungs.py``.
 
     Args:
         fitness: What to maximise.  It runs in worker processes: it must be picklable; a function

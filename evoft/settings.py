@@ -125,8 +125,8 @@ class SearchSettings:
         if epochs is None:
             if self.strategy in RUNGS_ONLY:
                 raise SettingsError(
-                    f"`epochs` must be given, for the strategy {self.strategy!r} judges after parts "
-                    "of a full evaluation: say how many epochs that has, or take another strategy"
+                    f"`epochs` must be given, for the strategy {self.strategy!r} judges after "
+                    "parts of a full evaluation: say how many epochs that has, or take another strategy"
                 )
             return Ladder()
         if self.strategy not in CLIMBING:
@@ -136,9 +136,7 @@ class SearchSettings:
                 f"`first_rung <= epochs` must hold, but got (first_rung={self.first_rung:g}, "
                 f"epochs={epochs:g}): individuals are first judged within a full training"
             )
-        return Ladder.of(
-            epochs, first=self.first_rung, factor=self.rung_factor, cooldown=cooldown
-        )
+        return Ladder.of(epochs, first=self.first_rung, factor=self.rung_factor, cooldown=cooldown)
 
 
 _SEARCH_RULES = {

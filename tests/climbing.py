@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Callable
 
-import evoft.settings
+from evoft import settings
 from evoft.genome import Genome
 from evoft.outcome import Outcome
-from evoft.search import strategies
+from evoft.search import checks, strategies
 from evoft.search.chronicle import Chronicle
 from evoft.search.novelty import make_new
 from evoft.search.stint import Decision, Offspring, Promotion, Stint
@@ -55,8 +56,9 @@ class Climber:
         return make_new(self._chronicle, Offspring(genome, parents, operator), "immigrant", rng)
 
 
-def install() -> None:
+def install(put: Callable[[object, str, object], None] = setattr) -> None:
     """Have settings and searches know the strategy by the name ``climber``."""
-    evoft.settings.STRATEGIES = (*evoft.settings.STRATEGIES, "climber")  # type: ignore[assignment]
-    evoft.settings.CLIMBING |= {"climber"}
-    strategies.STRATEGIES = {**strategies.STRATEGIES, "climber": Climber}
+    put(settings, "STRATEGIES", (*settings.STRATEGIES, "climber"))
+    for module in (settings, checks):
+        put(module, "CLIMBING", settings.CLIMBING | {"climber"})
+    put(strategies, "STRATEGIES", {**strategies.STRATEGIES, "climber": Climber})

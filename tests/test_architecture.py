@@ -41,8 +41,15 @@ KNOWS = {
     "ledger": {"lineage"},
     "library": {"search", "lineage", "workers", "evolution", "run", "ledger", "environment"},
     "fine_tuning": {
-        "search", "lineage", "workers", "training", "evolution", "run", "scheduling", "environment",
-    },  # fmt: skip
+        "search",
+        "lineage",
+        "workers",
+        "training",
+        "evolution",
+        "run",
+        "scheduling",
+        "environment",
+    },
 }
 #: Other people's packages that each room may never import.
 NEVER = {

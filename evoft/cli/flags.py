@@ -186,7 +186,7 @@ _NAMES = {
 
 
 def with_flags(*groups: tuple[Flag, ...], hidden: bool = False) -> Callable[[Any], Any]:
-    """Return a decorator that gives a command these options, without a word in its help if hidden."""
+    """Return a decorator that gives a command these options; in its help unless hidden."""
 
     def decorate(function: Any) -> Any:
         for flag in reversed([flag for group in groups for flag in group]):

@@ -41,8 +41,8 @@ def check_search(space: SearchSpace, settings: Settings) -> None:
         )
     if settings.search.epochs is not None:
         raise SettingsError(
-            "`epochs` of [search] are those of a fitness function of one's own: give the epochs of a "
-            "trial under [training]"
+            "`epochs` of [search] are those of a fitness function of one's own: give the epochs of "
+            "a trial under [training]"
         )
     check_epochs({*space, *settings.fixed}, settings.search)
     settings.ladder(fine_tuning=True)
@@ -111,8 +111,8 @@ def check_lineage(before: Settings, after: Settings) -> None:
     for (name, was), (_, now) in zip(_settling(before), _settling(after), strict=True):
         if was != now:
             raise SettingsError(
-                f"`{name}` settles the lineage and cannot change over the life of a population, but "
-                f"was {was!r} and is to be {now!r}: go on without it, or start a new "
+                f"`{name}` settles the lineage and cannot change over the life of a population, "
+                f"but was {was!r} and is to be {now!r}: go on without it, or start a new "
                 "population"
             )
 

@@ -1,4 +1,4 @@
-"""The plain genetic algorithm as a pure function of its records: no order, no restart changes it."""
+"""The plain genetic algorithm as a pure function of its records: no order or restart counts."""
 
 from __future__ import annotations
 
