@@ -126,7 +126,8 @@ class SearchSettings:
             if self.strategy in RUNGS_ONLY:
                 raise SettingsError(
                     f"`epochs` must be given, for the strategy {self.strategy!r} judges after "
-                    "parts of a full evaluation: say how many epochs that has, or take another strategy"
+                    "parts of a full evaluation: say how many epochs that has, or take another "
+                    "strategy"
                 )
             return Ladder()
         if self.strategy not in CLIMBING:
