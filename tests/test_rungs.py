@@ -86,6 +86,14 @@ def straight(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def told(generations: list[evoft.Generation]) -> list[Any]:
+    """Return generations without what was measured."""
+    return [
+        (g.index, g.best.id, g.continued, [(i.id, i.rung, repr(i.fitness)) for i in g.individuals])
+        for g in generations
+    ]
+
+
 @pytest.mark.parametrize("workers", [1, 3])
 def test_the_same_lineage_to_the_last_bit_on_any_number_of_workers(
     straight: Path, tmp_path: Path, workers: int
@@ -93,7 +101,7 @@ def test_the_same_lineage_to_the_last_bit_on_any_number_of_workers(
     path = tmp_path / "mine.h5"
     generations = run(file=path, workers=workers)
     assert lineage(evoft.Population.open(path)) == lineage(evoft.Population.open(straight))
-    assert generations == run(workers=0)
+    assert told(generations) == told(run(workers=0))
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -110,9 +118,9 @@ def test_a_run_in_two_halves_is_the_run(straight: Path, tmp_path: Path, workers:
     assert list(evoft.resume(fitness, path)) == []
 
 
-def test_generations_are_told_as_they_stood_at_their_end(straight: Path) -> None:
-    generations = run(workers=3)
-    population = evoft.Population.open(straight)
+def test_generations_are_told_as_they_stood_at_their_end(tmp_path: Path) -> None:
+    generations = run(workers=3, file=tmp_path / "mine.h5")
+    population = evoft.Population.open(tmp_path / "mine.h5")
     records = sorted(
         (r for r in population.records.values() if r.birth), key=lambda r: r.trial.number
     )
