@@ -133,7 +133,7 @@ def test_generations_are_told_as_they_stood_at_their_end(tmp_path: Path) -> None
         latest = {r.trial.individual: r for r in by_now}  # the highest rung comes last
         for individual in generation.individuals:
             assert individual.rung == latest[individual.id].trial.rung
-            assert individual.outcome == latest[individual.id].outcome
+            assert repr(individual.outcome) == repr(latest[individual.id].outcome)
         scores = [r.outcome.score for r in latest.values()]
         assert generation.best.score == max(scores)
     assert sum(len(g.continued) for g in generations) > 5
