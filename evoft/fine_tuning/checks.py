@@ -9,6 +9,7 @@ from evoft.errors import PopulationMismatchError, SettingsError
 from evoft.fine_tuning.plan import Plan
 from evoft.genome import Value
 from evoft.header import Header
+from evoft.ladder import Ladder
 from evoft.recipe import Recipe
 from evoft.search.genes import Choice, Gene, Ordinal
 from evoft.search.space import SearchSpace
@@ -93,4 +94,34 @@ def check_same(header: Header, plan: Plan) -> None:
             raise PopulationMismatchError(
                 f"{plan.file} was made with other weights of {facts.model} than there are now: "
                 "bring the same weights back, or start a new population"
+            )
+
+
+def ladder_of(settings: Settings) -> Ladder:
+    """Return the rungs on which a run's individuals are judged."""
+    return settings.search.ladder(settings.training.epochs, settings.training.cooldown)
+
+
+def check_rungs(settings: Settings, space: SearchSpace) -> None:
+    """Refuse what several rungs leave no room for: other lengths, another end of a trial.
+
+    Raises:
+        SettingsError: A setting, fixed value or gene that the rungs settle.
+    """
+    ladder = ladder_of(settings)
+    if len(ladder) == 1:
+        return
+    rungs = f"the rungs of {', '.join(f'{epochs:.3g}' for epochs in ladder.rungs)} epochs"
+    patience = settings.fixed.get("patience", settings.training.patience)
+    if patience or "patience" in space:
+        raise SettingsError(
+            f"`patience` must be 0 with the strategy {settings.search.strategy}, whose individuals "
+            f"are judged on {rungs}, but is {'a gene' if 'patience' in space else patience}: take "
+            "it out, or choose a strategy that trains everybody to the end"
+        )
+    for name in ("epochs", "cooldown"):
+        if name in space or name in settings.fixed:
+            raise SettingsError(
+                f"`{name}` cannot be a gene or fixed with the strategy {settings.search.strategy}, "
+                f"whose individuals are judged on {rungs}: set --{name} for all"
             )
