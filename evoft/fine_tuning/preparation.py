@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 
 from evoft.environment import versions
 from evoft.errors import PopulationExistsError, PopulationMismatchError, SettingsError
-from evoft.fine_tuning.checks import check_recipes, check_same, largest_batch, searched_space
+from evoft.fine_tuning.checks import (
+    check_recipes,
+    check_rungs,
+    check_same,
+    ladder_of,
+    largest_batch,
+    searched_space,
+)
 from evoft.fine_tuning.depths import freeze_depths
 from evoft.fine_tuning.devices import place_workers
 from evoft.fine_tuning.forecast import Forecast
@@ -84,6 +91,7 @@ def start(
         )
     settings = _absolute(settings)
     searched = searched_space(space, settings)
+    check_rungs(settings, searched)
     settings = replace(settings, founders={**_linear_probe(searched), **settings.founders})
     with Preparation(settings) as preparation:
         plan = preparation.plan(file, searched)
@@ -182,7 +190,8 @@ class Preparation:
         costs = Costs(known, counts["train"], counts["val"])
         context = max(probes.context for probes in survey.probes)
         devices, why = place_workers(settings.run, survey, costs.memory(largest), context)
-        forecast = Forecast(costs, expression_of(settings, survey.backbones, space))
+        express = expression_of(settings, survey.backbones, space)
+        forecast = Forecast(costs, express, ladder=express.ladder)
         backbones, gpus = survey.backbones, survey.gpus
         return Plan(file, settings, space, images, backbones, gpus, devices, forecast, why)
 
@@ -219,13 +228,14 @@ class Preparation:
             checkpoints_of(plan.file),
             cache,
             {f.model: freeze_depths(plan.space, settings.fixed, f) for f in plan.backbones},
+            paused=checkpoints_of(plan.file),
         )
         self.workers.retarget(tuner, plan.devices)
         search = Search(
             plan.space,
             settings.search,
             settings.seed,
-            ladder=settings.search.ladder(settings.training.epochs),
+            ladder=express.ladder,
             named=settings.founders,
             express=express,
         )
@@ -267,7 +277,8 @@ def expression_of(
 ) -> Expression:
     """Return the mapping from genomes to recipes."""
     facts = {f.model: f for f in backbones}
-    return Expression(settings.training, facts, dict(settings.fixed), space.phenotype)
+    fixed, ladder = dict(settings.fixed), ladder_of(settings)
+    return Expression(settings.training, facts, fixed, space.phenotype, ladder)
 
 
 def _absolute(settings: Settings) -> Settings:
