@@ -7,14 +7,16 @@ from collections.abc import Callable, Hashable, Sequence
 
 from evoft.genome import Genome
 from evoft.individual import Individual
+from evoft.ladder import Ladder
 from evoft.outcome import Outcome, Status
 from evoft.recipe import Recipe
 from evoft.scheduling import span, span_of_last
-from evoft.search.search import Search
 from evoft.search.founders import founders
+from evoft.search.search import Search
 from evoft.settings import SearchSettings
 from evoft.training.costs import Costs
-from evoft.trial import Trial
+from evoft.training.schedule import can_pause
+from evoft.trial import Stage, Trial
 
 #: Trials that ended otherwise took what they took for reasons of their own.
 _TELLING = (Status.OK, Status.DIVERGED)
@@ -27,6 +29,7 @@ class Forecast:
         costs: Predicts seconds; learns from outcomes.
         express: From genomes to recipes.
         company: What trials have in common that are evaluated together; None: alone.
+        ladder: The rungs on which individuals are judged; None: one alone.
     """
 
     def __init__(
@@ -34,14 +37,16 @@ class Forecast:
         costs: Costs,
         express: Callable[[Genome], Recipe],
         company: Callable[[Trial], Hashable] = lambda trial: None,
+        ladder: Ladder | None = None,
     ) -> None:
         self._costs = costs
         self._express = express
         self.company = company
+        self._ladder = ladder or Ladder()
 
     def cost(self, trial: Trial) -> float:
         """Return the seconds that a trial is going to take."""
-        return self._costs.seconds(self._express(trial.genome))
+        return self._costs.seconds(self._express(trial.genome), *self._span(trial))
 
     def kin(self, trial: Trial) -> Hashable:
         """Return backbone and depth, which tell what a worker keeps from one trial to the next."""
@@ -51,7 +56,17 @@ class Forecast:
     def learn(self, trial: Trial, outcome: Outcome) -> None:
         """Take in what a trial took."""
         if outcome.status in _TELLING:
-            self._costs.learn(self._express(trial.genome), outcome.seconds)
+            recipe = self._express(trial.genome)
+            self._costs.learn(recipe, outcome.seconds, *self._span(trial))
+
+    def _span(self, trial: Trial) -> tuple[float, float | None]:
+        """Return from how many epochs a trial goes on, and after how many it ends.
+
+        What trains in company begins anew on each rung, and so do some optimizers.
+        """
+        alone = trial.stage is Stage.SEARCH and self.company(trial) is None
+        goes_on = alone and can_pause(self._express(trial.genome))
+        return self._ladder.begins(trial.rung) if goes_on else 0.0, trial.epochs
 
     def left(
         self, search: Search, settings: SearchSettings, workers: int, *, finals_done: int = 0

@@ -1,19 +1,22 @@
 """The forecast of a run: its trials' costs, and the time that is left."""
 
+from dataclasses import replace
+
 import pytest
 
 from evoft.fine_tuning.forecast import Forecast
 from evoft.genome import Genome
+from evoft.ladder import Ladder
 from evoft.outcome import Outcome, Status
 from evoft.recipe import Recipe
-from evoft.search.search import Search
 from evoft.search.genes import Integer, Ordinal
+from evoft.search.search import Search
 from evoft.search.space import SearchSpace
 from evoft.settings import SearchSettings
 from evoft.training.costs import Costs
 from evoft.training.data import Preprocessing
 from evoft.training.facts import BackboneFacts, Probe, Probes
-from evoft.trial import Trial
+from evoft.trial import Stage, Trial
 
 LOOK = Preprocessing((8, 8), (0.5,) * 3, (0.5,) * 3, "bicubic", 1.0, "center")
 SPACE = SearchSpace(freeze_depth=Integer(0, 3), batch_size=Ordinal([8, 16, 32, 64, 128, 256]))
@@ -118,3 +121,27 @@ def test_an_exhausted_space_has_no_more_births():
     run.judge(24)
     assert run.search.ask() is None
     assert run.left() < 10 * run.seconds(SPACE.default())
+
+
+def test_a_trial_that_goes_on_costs_its_own_epochs():
+    run = Run(settings_of())
+    ladder = Ladder((1.0, 2.0), cooldown=0.25)
+    genome = SPACE.default()
+    recipe = replace(run.recipe(genome), opt="adamw")
+    forecast = Forecast(run.costs, lambda genome: recipe, ladder=ladder)
+    low = Trial(0, genome, 1, rung=0, epochs=1.0)
+    high = Trial(0, genome, 1, rung=1)
+    final = Trial(0, genome, 2, Stage.FINAL)
+    assert forecast.cost(low) == run.costs.seconds(recipe, 0.0, 1.0)
+    assert forecast.cost(high) == run.costs.seconds(recipe, 0.75, 2.0)
+    assert forecast.cost(final) == run.costs.seconds(recipe)
+    before = forecast.cost(final)
+    forecast.learn(high, Outcome(Status.OK, 0.5, seconds=3 * forecast.cost(high)))
+    assert forecast.cost(final) > 1.5 * before
+    # What trains in company begins anew, and so does what cannot be paused.
+    beside = Forecast(run.costs, lambda genome: recipe, lambda trial: "us", ladder)
+    assert beside.cost(high) == run.costs.seconds(recipe)
+    other = replace(recipe, opt="lookahead_adam")
+    assert Forecast(run.costs, lambda genome: other, ladder=ladder).cost(high) == (
+        run.costs.seconds(other)
+    )
