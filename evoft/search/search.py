@@ -79,6 +79,7 @@ class Search:
         #: Stints that have ended on the clock and are not learned yet.
         self._due: list[int] = []
         self._open = 0  # no stint before this one waits for its outcome
+        self._untold = 0  # how many stints wait for their outcomes
         self._exhausted = False
 
     @property
@@ -156,6 +157,7 @@ class Search:
         if self._outcomes[number] is not None:
             raise ValueError(f"the outcome of trial {number} has been told already")
         self._outcomes[number] = outcome
+        self._untold -= 1
         id = self.stints[number].individual
         self.born[id] = self.born[id].judged(outcome)
 
@@ -201,8 +203,8 @@ class Search:
     def _ready(self) -> bool:
         """Learn what the next decision stands on; tell whether all of it has been told."""
         self._due.extend(self._clock.ended())
-        if self._strategy.blind:
-            return True
+        if self._strategy.blind:  # how far ahead it is asked changes nothing but the wait
+            return self._untold < self.settings.population_size
         while self._due:
             outcome = self._outcomes[self._due[0]]
             if outcome is None:
@@ -226,6 +228,7 @@ class Search:
     def _take(self, stint: Stint, individual: Individual | None) -> Stint:
         self._chronicle.add(stint, individual)
         self._outcomes.append(None)
+        self._untold += 1
         if individual is not None:
             self._rungs.append(0)
         self._rungs[stint.individual] = stint.rung
