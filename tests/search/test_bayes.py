@@ -64,14 +64,15 @@ def test_what_optuna_knows_a_value_as_is_that_value(
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_it_samples_first_and_then_follows_what_was_good(sampler: str) -> None:
-    search = straight(search_of(sampler), judge)
+    size = 10 if sampler == "tpe" else 6  # Gaussian processes take their time
+    search = straight(search_of(sampler, population_size=size), judge)
     operators = [i.operator for i in search.born]
     assert operators[:11] == ["default"] + ["sample"] * 10  # ten outcomes, and one in flight
-    assert operators.count(sampler) >= 18
-    early = [i.fitness for i in search.born[1:11]]
-    late = [i.fitness for i in search.born[-10:]]
-    assert sorted(late)[5] > sorted(early)[5]
-    assert max(late) > max(early)
+    assert set(operators[11:]) <= {sampler, "sample"}
+    assert operators.count(sampler) >= 3 * size - 12
+    sampled = sorted(i.fitness for i in search.born if i.operator == "sample")
+    suggested = sorted(i.fitness for i in search.born if i.operator == sampler)
+    assert suggested[len(suggested) // 2] > sampled[len(sampled) // 2]
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -133,7 +134,7 @@ def test_optuna_says_nothing(sampler: str, capfd, caplog) -> None:
     caplog.set_level(logging.DEBUG)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        straight(search_of(sampler, generations=2), judge)
+        straight(search_of(sampler, population_size=6, generations=2, lookahead=0), judge)
     assert capfd.readouterr() == ("", "")
     assert [r for r in caplog.records if r.name.startswith("optuna")] == []
     assert caught == []

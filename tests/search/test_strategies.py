@@ -43,6 +43,7 @@ class TestBayes(StrategyContract):
     tries = 4
 
 
+@pytest.mark.slow
 class TestBayesByGaussianProcess(StrategyContract):
     settings = settings_of("bayes", generations=2, sampler="gp", lookahead=1)
     tries = 2
