@@ -120,9 +120,7 @@ class SearchSettings:
             return Ladder()
         if self.strategy not in CLIMBING:
             return Ladder((float(epochs),))
-        return Ladder.of(
-            epochs, first=self.first_rung, factor=self.rung_factor, cooldown=cooldown
-        )
+        return Ladder.of(epochs, first=self.first_rung, factor=self.rung_factor, cooldown=cooldown)
 
 
 _SEARCH_RULES = {

@@ -10,8 +10,8 @@ from evoft.individual import Individual
 from evoft.outcome import Outcome, Status
 from evoft.recipe import Recipe
 from evoft.scheduling import span, span_of_last
-from evoft.search.search import Search
 from evoft.search.founders import founders
+from evoft.search.search import Search
 from evoft.settings import SearchSettings
 from evoft.training.costs import Costs
 from evoft.trial import Trial

@@ -6,8 +6,8 @@ from evoft.fine_tuning.forecast import Forecast
 from evoft.genome import Genome
 from evoft.outcome import Outcome, Status
 from evoft.recipe import Recipe
-from evoft.search.search import Search
 from evoft.search.genes import Integer, Ordinal
+from evoft.search.search import Search
 from evoft.search.space import SearchSpace
 from evoft.settings import SearchSettings
 from evoft.training.costs import Costs

@@ -16,9 +16,9 @@ from evoft.errors import PopulationMismatchError, SpaceError
 from evoft.genome import Genome
 from evoft.individual import Individual
 from evoft.outcome import Outcome, Status
-from evoft.search.search import Search
 from evoft.search.founders import founders, sobol
 from evoft.search.genes import Choice, Float, Integer, Ordinal
+from evoft.search.search import Search
 from evoft.search.space import SearchSpace
 from evoft.seeds import derive
 from evoft.settings import SearchSettings
