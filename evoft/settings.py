@@ -140,14 +140,11 @@ class SearchSettings:
             return Ladder()
         if self.strategy not in CLIMBING:
             return Ladder((float(epochs),))
-<<<<<<< HEAD
-=======
         if self.first_rung > epochs:
             raise SettingsError(
                 f"`first_rung <= epochs` must hold, but got (first_rung={self.first_rung:g}, "
                 f"epochs={epochs:g}): individuals are first judged within a full training"
             )
->>>>>>> s3-wiring
         return Ladder.of(epochs, first=self.first_rung, factor=self.rung_factor, cooldown=cooldown)
 
 
