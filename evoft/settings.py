@@ -19,9 +19,12 @@ from evoft.rules import require, require_whole
 
 #: Who can decide what is trained next, those of them that judge on rungs, and those of these that
 #: are nothing without them.
-STRATEGIES = ("ga",)
+STRATEGIES = ("ga", "random", "grid", "hyperband", "asha", "bayes")
 CLIMBING = frozenset({"evolution", "hyperband", "asha"})
 RUNGS_ONLY = frozenset({"hyperband", "asha"})
+
+#: Whom the strategy ``bayes`` asks: a tree-structured Parzen estimator or a Gaussian process.
+SAMPLERS = ("tpe", "gp")
 
 #: The name of the backbone that evoft ships.
 EMBEDDED = "embedded"
@@ -42,7 +45,7 @@ def _require_kinds(values: Mapping[str, Any], kinds: Mapping[str, tuple[type, st
 class SearchSettings:
     """How the search goes.  Probabilities have DEAP's names."""
 
-    #: Who decides what is trained next: ``ga``, ...
+    #: Who decides what is trained next: ``ga``, ``random``, ...
     strategy: str = "ga"
     #: Full trainings in a generation; without rungs, births in it and individuals that live at a
     #: time.
@@ -56,6 +59,10 @@ class SearchSettings:
     first_rung: float = 1.0
     #: What each rung multiplies the epochs of the one below it by, about.
     rung_factor: float = 3.0
+    #: Values of each gene on a grid, at most; None: 3, then 9, and so on while the budget lasts.
+    points: int | None = None
+    #: Which of Optuna's samplers the strategy ``bayes`` asks: ``tpe`` or ``gp``.
+    sampler: str = "tpe"
     #: Probability that an offspring comes from two parents.
     cxpb: float = 0.7
     #: Probability that an offspring of two parents is mutated; one of one parent always is.
@@ -80,14 +87,15 @@ class SearchSettings:
     def __post_init__(self) -> None:
         values = asdict(self)
         require(values, _SEARCH_RULES)
-        if self.strategy not in STRATEGIES:
-            raise SettingsError(
-                f"`strategy` must be one of {', '.join(STRATEGIES)}, but is {self.strategy!r}"
-            )
+        for name, known in (("strategy", STRATEGIES), ("sampler", SAMPLERS)):
+            if values[name] not in known:
+                raise SettingsError(
+                    f"`{name}` must be one of {', '.join(known)}, but is {values[name]!r}"
+                )
         require_whole(
             values,
-            ("population_size", "generations", "tournsize", "elite", "lookahead", "finalists",
-             "repeats"),
+            ("population_size", "generations", "points", "tournsize", "elite", "lookahead",
+             "finalists", "repeats"),
         )  # fmt: skip
         for name in ("elite", "lookahead"):
             if values[name] is not None and values[name] >= self.population_size:
@@ -141,7 +149,7 @@ class SearchSettings:
 
 
 _SEARCH_RULES = {
-    ">= 2": ("population_size",),
+    ">= 2": ("population_size", "points"),
     ">= 1": ("generations", "tournsize", "repeats"),
     ">= 0": ("elite", "lookahead", "finalists"),
     "> 0": ("sigma", "eta", "epochs", "first_rung"),
@@ -271,7 +279,10 @@ class RunSettings:
 
 
 #: What makes the individuals that are no named founders.
-_OPERATORS = {"default", "sample", "crossover", "mutation", "crossover+mutation", "immigrant"}
+_OPERATORS = {
+    "default", "sample", "crossover", "mutation", "crossover+mutation", "immigrant", "grid",
+    *SAMPLERS,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

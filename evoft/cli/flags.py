@@ -17,7 +17,7 @@ import click
 
 from evoft.errors import SettingsError
 from evoft.quantities import seconds, size
-from evoft.settings import STRATEGIES, Settings
+from evoft.settings import SAMPLERS, STRATEGIES, Settings
 from evoft.training.default_space import MEANINGS
 
 
@@ -127,6 +127,10 @@ EVOLVE_FLAGS = (
          "What each rung multiplies the epochs of the one below by, about."),
     Flag(("--population-size",), "search", "population_size", int,
          "Full trainings in a generation; where there is one rung, births in it."),
+    Flag(("--points",), "search", "points", int,
+         "Values of each gene on a grid, for the strategy grid."),
+    Flag(("--sampler",), "search", "sampler", click.Choice(SAMPLERS),
+         "Optuna's sampler for the strategy bayes: tpe or gp."),
     Flag(("--cxpb",), "search", "cxpb", float, "Probability that a child has two parents."),
     Flag(("--mutpb",), "search", "mutpb", float, "Probability that a child is mutated."),
     Flag(("--indpb",), "search", "indpb", float, "Probability that each gene mutates then."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from evoft.ladder import Ladder
 from evoft.search.space import SearchSpace
 from evoft.settings import TrainingSettings
 from evoft.shared import SharedArray
+from evoft.training import passes
 from evoft.training.backbone import facts_of
 from evoft.training.data import decode, limit, read_images
 from evoft.training.default_space import DEFAULT_GENES
@@ -39,6 +40,21 @@ MakeTuner = Callable[..., FineTuner]
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def prefixed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return how many images passed through a prefix, a number a batch, checks left aside."""
+    counts: list[int] = []
+    real = passes.compute
+
+    def counted(*arguments: Any) -> Iterator[tuple[torch.Tensor, ...]]:
+        for values in real(*arguments):
+            counts.append(len(values[0]))
+            yield values
+
+    monkeypatch.setattr(passes, "compute", counted)
+    return counts
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import pytest
 import timm
 import torch
 from safetensors.torch import load_file
+from trials import same_but_for_cost, shared_with
 
 from evoft.ladder import Ladder
 from evoft.outcome import Status
@@ -48,10 +49,6 @@ def weights(folder, trial):
     return load_file(checkpoint_path(folder, trial.key))
 
 
-def same(one, other):
-    return replace(one, peak_memory=0) == replace(other, peak_memory=0)
-
-
 @pytest.fixture(scope="module")
 def alone(make_tuner, space, tmp_path_factory):
     """Trials of a company, their outcomes one by one, and where their weights are."""
@@ -68,7 +65,7 @@ def test_a_head_is_the_same_to_the_bit_whoever_trains_beside_it(make_tuner, alon
     together = tuner.evaluate_together([trials[place] for place in order])
     for place, outcome in zip(order, together, strict=True):
         assert outcome.status is Status.OK
-        assert same(outcome, outcomes[place])
+        assert same_but_for_cost(outcome, outcomes[place])
         ours, theirs = weights(tmp_path, trials[place]), weights(folder, trials[place])
         assert ours.keys() == theirs.keys()
         assert all(torch.equal(ours[name], theirs[name]) for name in ours)
@@ -98,8 +95,8 @@ def test_a_head_that_diverges_stops_alone(make_tuner, alone, space, tmp_path):
     tuner = make_tuner(TrainingSettings(), tmp_path / "heads")
     lost = replace(trials[0], individual=8, genome=trials[0].genome.replace(lr=1e38, opt="sgd"))
     together = tuner.evaluate_together([trials[0], lost, trials[4]])
-    assert same(together[0], outcomes[0])
-    assert same(together[2], outcomes[4])
+    assert same_but_for_cost(together[0], outcomes[0])
+    assert same_but_for_cost(together[2], outcomes[4])
     diverged = together[1]
     assert diverged.status is Status.DIVERGED
     assert len(diverged.curve) == 1
@@ -193,7 +190,7 @@ def test_views_and_mixing_are_those_of_the_ordinary_way(
     outcome = tuner.evaluate(trial)
     ours = weights(tmp_path, trial)
     beside = tuner.evaluate_together([*alone[0], trial, *alone[0]])
-    assert same(beside[len(COMPANY)], outcome)
+    assert same_but_for_cost(beside[len(COMPANY)], outcome)
     assert all(torch.equal(ours[n], w) for n, w in weights(tmp_path, trial).items())
     whole_way(monkeypatch)
     ordinary = make_tuner(TrainingSettings(), tmp_path / "whole").evaluate(trial)
@@ -233,7 +230,9 @@ def test_a_classifier_that_is_not_linear_trains_the_ordinary_way(
         found = make_tuner(TrainingSettings(), tmp_path).evaluate_together(trials)
     whole_way(monkeypatch)
     ordinary = make_tuner(TrainingSettings(), tmp_path / "whole")
-    assert all(same(f, ordinary.evaluate(t)) for f, t in zip(found, trials, strict=True))
+    assert all(
+        same_but_for_cost(f, ordinary.evaluate(t)) for f, t in zip(found, trials, strict=True)
+    )
 
 
 def test_where_all_do_not_fit_in_the_memory_each_trains_alone(
@@ -250,7 +249,7 @@ def test_where_all_do_not_fit_in_the_memory_each_trains_alone(
     monkeypatch.setattr(heads, "train_heads", small)
     tuner = make_tuner(TrainingSettings(), tmp_path)
     together = tuner.evaluate_together(trials)
-    assert all(same(one, other) for one, other in zip(together, outcomes, strict=True))
+    assert all(same_but_for_cost(one, other) for one, other in zip(together, outcomes, strict=True))
 
 
 @pytest.mark.parametrize("killed", [False, True])
@@ -259,12 +258,7 @@ def test_worker_processes_give_the_same_bits(make_tuner, alone, tmp_path, killed
     tuner = make_tuner(TrainingSettings(), tmp_path)
     workers = LocalWorkers(None, preload=("torch", "timm"), devices=["cpu", "cpu"])
     try:
-        images = {}
-        for model, shared in tuner.pixels.images.items():
-            place, array = workers.share(shared.shape, shared.dtype)
-            array[:] = shared.open()
-            images[model] = place
-        workers.retarget(replace(tuner, pixels=replace(tuner.pixels, images=images)))
+        workers.retarget(shared_with(workers, tuner))
         workers.submit(*trials[:4])
         workers.submit(*trials[4:])
         if killed:
