@@ -310,7 +310,7 @@ class TestRungs:
         trials = [
             self.asked(space, number, epochs, **genes)
             for number, (genes, epochs) in enumerate(
-                zip(COMPANY[:4], (0.6, 2.0, 0.6, None), strict=True)
+                zip([COMPANY[at] for at in (0, 1, 3, 5)], (0.6, 2.0, 0.6, None), strict=True)
             )
         ]
         alone = make_tuner(TrainingSettings(), tmp_path / "alone", ladder=self.LADDER)
