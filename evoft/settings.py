@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from evoft.errors import SettingsError
 from evoft.ladder import Ladder
+from evoft.objectives import FITNESS, objectives_of
 from evoft.quantities import seconds, size
 from evoft.rules import require, require_whole
 
@@ -22,6 +23,8 @@ from evoft.rules import require, require_whole
 STRATEGIES = ("ga",)
 CLIMBING = frozenset({"evolution", "hyperband", "asha"})
 RUNGS_ONLY = frozenset({"hyperband", "asha"})
+#: Those that can serve several objectives.
+SEVERAL = frozenset({"ga"})
 
 #: The name of the backbone that evoft ships.
 EMBEDDED = "embedded"
@@ -44,6 +47,9 @@ class SearchSettings:
 
     #: Who decides what is trained next: ``ga``, ...
     strategy: str = "ga"
+    #: What the search is after: ``accuracy``, the fitness; ``latency`` and ``parameters``, which
+    #: evoft measures when it trains; metrics of one's own as in ``energy:min`` or ``f1:max``.
+    objectives: tuple[str, ...] = (FITNESS.name,)
     #: Full trainings in a generation; without rungs, births in it and individuals that live at a
     #: time.
     population_size: int = 12
@@ -84,6 +90,7 @@ class SearchSettings:
             raise SettingsError(
                 f"`strategy` must be one of {', '.join(STRATEGIES)}, but is {self.strategy!r}"
             )
+        self._check_objectives()
         require_whole(
             values,
             ("population_size", "generations", "tournsize", "elite", "lookahead", "finalists",
@@ -95,6 +102,21 @@ class SearchSettings:
                     f"`{name} < population_size` must hold, but got ({name}={values[name]}, "
                     f"population_size={self.population_size})"
                 )
+
+    def _check_objectives(self) -> None:
+        if not isinstance(self.objectives, tuple):
+            raise SettingsError(f"`objectives` must be a list of names, but is {self.objectives!r}")
+        objectives = objectives_of(self.objectives)
+        if FITNESS not in objectives:
+            raise SettingsError(
+                f"`objectives` must have {FITNESS.name}, the fitness, among them, but are "
+                f"{', '.join(self.objectives)}"
+            )
+        if len(objectives) > 1 and self.strategy not in SEVERAL:
+            raise SettingsError(
+                f"`strategy` must be {' or '.join(sorted(SEVERAL))} for several objectives, but is "
+                f"{self.strategy!r}"
+            )
 
     @property
     def elite_places(self) -> int:
@@ -136,9 +158,7 @@ class SearchSettings:
                 f"`first_rung <= epochs` must hold, but got (first_rung={self.first_rung:g}, "
                 f"epochs={epochs:g}): individuals are first judged within a full training"
             )
-        return Ladder.of(
-            epochs, first=self.first_rung, factor=self.rung_factor, cooldown=cooldown
-        )
+        return Ladder.of(epochs, first=self.first_rung, factor=self.rung_factor, cooldown=cooldown)
 
 
 _SEARCH_RULES = {
