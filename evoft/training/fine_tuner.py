@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoft.genome import Genome
+from evoft.objectives import LATENCY, PARAMETERS
 from evoft.outcome import Outcome, Status
 from evoft.recipe import Recipe
 from evoft.settings import TrainingSettings
@@ -48,6 +49,8 @@ class FineTuner:
     #: For each backbone, freeze depths that recipes will have, in layer groups: the features of one
     #: are made of those of another.  They settle what is computed how fast, and no result.
     depths: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    #: What is measured of each trained model, by name: ``latency``, ``parameters``.
+    measures: tuple[str, ...] = ()
     _kept: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     def company(self, trial: Trial) -> Hashable | None:
@@ -93,7 +96,9 @@ class FineTuner:
             if self.checkpoints is not None and answer.state:
                 path = checkpoint_path(self.checkpoints, trial.key)
                 save(answer.state, path, self.express(trial.genome).to_dict(), trial.seed)
-            outcomes.append(replace(answer.outcome, peak_memory=gpu_peak(device)))
+            metrics = {**answer.outcome.metrics, **self._measured(trial)}
+            outcome = replace(answer.outcome, metrics=metrics, peak_memory=gpu_peak(device))
+            outcomes.append(outcome)
         return outcomes
 
     def _begin(self, trial: Trial) -> Head | Trained:
@@ -142,6 +147,24 @@ class FineTuner:
             Judges(val.features.values[0][0].float(), val.labels),
             trial.report,
         )
+
+    def _measured(self, trial: Trial) -> dict[str, float]:
+        """Return what is to be measured of a trained model, which no training changes."""
+        from evoft.training.latency import latency_of
+
+        recipe = self.express(trial.genome)
+        facts = self.express.facts[recipe.model]
+        found: dict[str, float] = {}
+        if LATENCY.name in self.measures:
+            found[LATENCY.name] = self._keep(
+                (LATENCY.name, recipe.model),
+                lambda: latency_of(
+                    self.start(recipe, 0).to(the_device()), facts.preprocessing.img_size
+                ),
+            )
+        if PARAMETERS.name in self.measures:
+            found[PARAMETERS.name] = float(facts.parameters)
+        return found
 
     def start(self, recipe: Recipe, seed: int) -> torch.nn.Module:
         """Return the recipe's model as training finds it: start weights, a fresh classifier."""
