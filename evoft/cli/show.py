@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from evoft.analysis.pareto import Front, front_of
 from evoft.analysis.report import (
     comparison_rows,
     gain_sentence,
@@ -26,11 +27,16 @@ from evoft.trial import Stage
 @click.argument("id", type=int, required=False)
 @click.option("--top", type=click.IntRange(min=1), help="Only the best so many, best first.")
 @click.option("--generations", is_flag=True, help="The generations instead of the individuals.")
+@click.option(
+    "--pareto", is_flag=True, help="Only those whom no other dominates in the objectives."
+)
 @format_option
-def show_command(file: Path, id: int | None, top: int | None, generations: bool, form: str) -> None:
+def show_command(
+    file: Path, id: int | None, top: int | None, generations: bool, pareto: bool, form: str
+) -> None:
     """Show the population in FILE, or its individual ID with its learning curve."""
-    if (id is not None and (top or generations)) or (top and generations):
-        raise SettingsError("`evoft show` takes one of ID, --top and --generations")
+    if sum((id is not None, top is not None, generations, pareto)) > 1:
+        raise SettingsError("`evoft show` takes one of ID, --top, --generations and --pareto")
     population = Population.open(file)
     if id is not None:
         _show_individual(population, id, form)
@@ -40,6 +46,8 @@ def show_command(file: Path, id: int | None, top: int | None, generations: bool,
         click.echo()
     if generations:
         emit(_generations(population), form)
+    elif pareto:
+        emit(_front(population, front_of(population), form), form)
     else:
         emit(_individuals(population, top, form), form)
 
@@ -93,6 +101,20 @@ def _individuals(population: Population, top: int | None, form: str) -> list[dic
     for individual in chosen:
         row = individual_row(individual) | {"differs_from_0": _differences(population, individual)}
         del row["peak_memory"]
+        rows.append(row)
+    return rows
+
+
+def _front(population: Population, front: Front, form: str) -> list[dict[str, Any]]:
+    """Return a front as rows: genes as columns for programs, what differs from #0 for people."""
+    rows = []
+    for individual in front.individuals:
+        row: dict[str, Any] = {"id": individual.id, "generation": individual.generation}
+        row |= front.values(individual)
+        if form == "table":
+            row["differs_from_0"] = _differences(population, individual)
+        else:
+            row |= {f"gene.{name}": value for name, value in individual.genome.items()}
         rows.append(row)
     return rows
 
