@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable
 
 from evoft.evolution import Evolution
 from evoft.scheduling import Policy, next_job
@@ -15,6 +16,11 @@ class Alike:
 
     def __init__(self, evolution: Evolution) -> None:
         self._evolution = evolution
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether all trials cost the same, so that there is nothing to choose among them."""
+        return len(self._evolution.search.ladder) == 1
 
     def cost(self, trial: Trial) -> float:
         """Return its part of what a full training took so far."""
@@ -58,10 +64,11 @@ class Desk:
     """Where trials wait for a worker, and who hands them out."""
 
     def __init__(self, workers: Workers, policy: Policy, purse: Purse) -> None:
-        self.waiting: list[Trial] = []
+        self.waiting: deque[Trial] = deque()
         self._workers = workers
         self._teams = workers if isinstance(workers, Teams) else None
         self._policy = policy
+        self._in_turn = isinstance(policy, Alike) and policy.in_turn
         self._purse = purse
         self._count = max(1, workers.idle)  # nobody is busy yet
 
@@ -82,13 +89,15 @@ class Desk:
             else:
                 self._teams.submit(*job, kin=self._policy.kin(job[0]))
 
-    def _seconds(self, trials: Sequence[Trial]) -> float:
+    def _seconds(self, trials: Iterable[Trial]) -> float:
         return sum(self._policy.cost(trial) for trial in trials)
 
     def _next(self, last: bool) -> tuple[Trial, ...]:
-        if not self._purse.affords(self._seconds(self.waiting) / self._count):
-            # Not all of them will run: then it is the youngest that were never asked for.
-            return tuple(self.waiting[:1])
+        if not self.waiting:
+            return ()
+        if self._in_turn or not self._purse.affords(self._seconds(self.waiting) / self._count):
+            # Where not all of them will run, it is the youngest that were never asked for.
+            return (self.waiting[0],)
         hand = () if self._teams is None else self._teams.at_hand
         job = next_job(self.waiting, self._policy, self._count, last=last, at_hand=hand)
         return job if self._teams else job[:1]

@@ -11,6 +11,7 @@ from evoft.genome import Genome
 from evoft.individual import Generation, Individual, best_of
 from evoft.ledger import Ledger
 from evoft.lineage import Generations, Population, Record
+from evoft.objectives import objectives_of, reporting
 from evoft.outcome import Outcome
 from evoft.search.search import Search
 from evoft.search.stint import Stint
@@ -31,6 +32,7 @@ class Evolution:
         self.search = search
         self.ledger = ledger
         self._describe = describe
+        self._objectives = objectives_of(search.settings.objectives)
         self._shown = 0  # generations that were given out
         self._first = 0  # the first stint of the next one
         self._looked = 0  # no stint before this one is of a later generation
@@ -106,6 +108,7 @@ class Evolution:
         """
         if not isinstance(outcome, Outcome):
             outcome = Outcome.of_fitness(float(outcome))
+        outcome = reporting(self._objectives, outcome)
         if not self._is_wanted(trial):
             raise ValueError(f"no outcome of {trial.key} is wanted: it was told, or never asked")
         of_search = trial.stage is Stage.SEARCH
@@ -120,8 +123,7 @@ class Evolution:
     def complete(self) -> Iterator[Generation]:
         """Yield the generations that became complete since the last call, the file up to date."""
         while (last := self._last_of_next()) is not None:
-            stints = self.search.stints[self._first : last]
-            if not all(self.search.told(stint.number) for stint in stints):
+            if self.search.open < last:
                 return
             generation = self._show(last)
             self.ledger.fold()

@@ -56,12 +56,23 @@ class Individual:
     def judged(self, outcome: Outcome) -> Individual:
         """Return it with the outcome of its trial on the next rung."""
         earlier = self.earlier if self.outcome is None else (*self.earlier, self.outcome)
-        return replace(self, outcome=outcome, earlier=earlier)
+        # What `replace` does, in a fraction of the time: every birth comes by here.
+        return Individual(
+            self.id,
+            self.generation,
+            self.parents,
+            self.operator,
+            self.genome,
+            self.seed,
+            outcome,
+            earlier,
+            self.step,
+        )
 
     @property
     def unjudged(self) -> Individual:
         """It as it was born, without an outcome."""
-        return replace(self, outcome=None, earlier=())
+        return replace(self, outcome=None, earlier=()) if self.outcome else self
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from evoft.header import Header
 from evoft.individual import Generation
 from evoft.ledger import Memory
 from evoft.lineage import Population, Store
+from evoft.outcome import Outcome
 from evoft.quantities import seconds
 from evoft.run import drive, final_trials, run_all
 from evoft.search.checks import check_epochs
@@ -37,7 +38,7 @@ from evoft.workforce import Workers
 #: What is to be maximised.  It gets a genome and its trial, whose ``seed`` makes it repeatable and
 #: whose ``report(epoch, name=number)`` records a learning curve and tells the watchdog it lives.
 #: Where ``epochs`` is set, ``trial.epochs`` says how many to train in all: see ``evolve``.
-FitnessFunction = Callable[[Genome, Trial], float]
+FitnessFunction = Callable[[Genome, Trial], Outcome | float]
 
 
 def evolve(  # noqa: PLR0913  # each is a setting that users name at this one call

@@ -42,6 +42,34 @@ def size(text: str) -> int:
     return int(Fraction(parts[1]) * 1024 ** _POWERS[parts[2]])
 
 
+def moment(text: str) -> float:
+    """Return the seconds of a short time as in ``5ms``, ``800us``, ``0.1s`` or ``0.1``.
+
+    Raises:
+        SettingsError: Not a length of time, or not above zero.
+    """
+    parts = re.fullmatch(r"\s*(\d{1,18}(?:\.\d{1,18})?)\s*(us|ms|s|)\s*", text.lower())
+    length = float(parts[1]) * {"us": 1e-6, "ms": 1e-3}.get(parts[2], 1.0) if parts else 0.0
+    if not length > 0:
+        raise SettingsError(f"a short time is written as 5ms, 800us or 0.1s, not {text!r}")
+    return length
+
+
+def count(text: str) -> float:
+    """Return a number of things as in ``10M``, ``300k``, ``1.5G`` or ``5288548``.
+
+    A unit stands for a power of 1000.
+
+    Raises:
+        SettingsError: Not a number, or not above zero.
+    """
+    parts = re.fullmatch(r"\s*(\d{1,18}(?:\.\d{1,9})?)\s*([kmgt]?)\s*", text.lower())
+    number = float(Fraction(parts[1]) * 1000 ** _POWERS[parts[2]]) if parts else 0.0
+    if not number > 0:
+        raise SettingsError(f"a number is written as 10M, 300k or 5288548, not {text!r}")
+    return number
+
+
 def size_text(count: int) -> str:
     """Return a number of bytes for people, as `size` reads it: ``4G``, ``1.5M``, ``512``."""
     power = max((p for p in range(5) if count >= 1024**p), default=0)

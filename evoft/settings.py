@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from evoft.errors import SettingsError
 from evoft.ladder import Ladder
+from evoft.objectives import FITNESS, objectives_of
 from evoft.quantities import seconds, size
 from evoft.rules import require, require_whole
 
@@ -22,6 +23,8 @@ from evoft.rules import require, require_whole
 STRATEGIES = ("ga", "random", "grid", "hyperband", "asha", "bayes")
 CLIMBING = frozenset({"evolution", "hyperband", "asha"})
 RUNGS_ONLY = frozenset({"hyperband", "asha"})
+#: Those that can serve several objectives.
+SEVERAL = frozenset({"ga"})
 
 #: Whom the strategy ``bayes`` asks: a tree-structured Parzen estimator or a Gaussian process.
 SAMPLERS = ("tpe", "gp")
@@ -47,6 +50,9 @@ class SearchSettings:
 
     #: Who decides what is trained next: ``ga``, ``random``, ...
     strategy: str = "ga"
+    #: What the search is after: ``accuracy``, the fitness; ``latency`` and ``parameters``, which
+    #: evoft measures when it trains; metrics of one's own as in ``energy:min`` or ``f1:max``.
+    objectives: tuple[str, ...] = (FITNESS.name,)
     #: Full trainings in a generation; without rungs, births in it and individuals that live at a
     #: time.
     population_size: int = 12
@@ -92,6 +98,7 @@ class SearchSettings:
                 raise SettingsError(
                     f"`{name}` must be one of {', '.join(known)}, but is {values[name]!r}"
                 )
+        self._check_objectives()
         require_whole(
             values,
             ("population_size", "generations", "points", "tournsize", "elite", "lookahead",
@@ -103,6 +110,21 @@ class SearchSettings:
                     f"`{name} < population_size` must hold, but got ({name}={values[name]}, "
                     f"population_size={self.population_size})"
                 )
+
+    def _check_objectives(self) -> None:
+        if not isinstance(self.objectives, tuple):
+            raise SettingsError(f"`objectives` must be a list of names, but is {self.objectives!r}")
+        objectives = objectives_of(self.objectives)
+        if FITNESS not in objectives:
+            raise SettingsError(
+                f"`objectives` must have {FITNESS.name}, the fitness, among them, but are "
+                f"{', '.join(self.objectives)}"
+            )
+        if len(objectives) > 1 and self.strategy not in SEVERAL:
+            raise SettingsError(
+                f"`strategy` must be {' or '.join(sorted(SEVERAL))} for several objectives, but is "
+                f"{self.strategy!r}"
+            )
 
     @property
     def elite_places(self) -> int:

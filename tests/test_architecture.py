@@ -19,7 +19,10 @@ import evoft
 
 PACKAGE = Path(evoft.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
-ROOMS = {"search", "training", "lineage", "workers", "analysis", "cli", "fine_tuning", "testing"}
+ROOMS = {
+    "kernels", "search", "training", "lineage", "workers", "analysis", "cli", "fine_tuning",
+    "testing",
+}  # fmt: skip
 #: Modules at the top that are no part of the contract.
 ABOVE = {
     "run", "desk", "evolution", "scheduling", "ledger", "library", "environment", "__init__",
@@ -28,11 +31,12 @@ ABOVE = {
 #: What each room may import of evoft, beside the contract and itself.
 KNOWS = {
     "contract": set[str](),
-    "search": set[str](),
+    "kernels": set[str](),
+    "search": {"kernels"},
     "training": set[str](),
     "lineage": set[str](),
     "workers": set[str](),
-    "analysis": {"lineage"},
+    "analysis": {"lineage", "kernels"},
     "testing": {"search"},
     "environment": set[str](),
     "scheduling": set[str](),
@@ -64,10 +68,12 @@ NEVER = {
         "scipy",
         "sklearn",
         "PIL",
+        "numba",
     },
+    "kernels": {"torch", "timm", "torchvision", "deap", "h5py", "click", "scipy", "sklearn", "PIL"},
     "search": {"torch", "timm", "torchvision", "h5py", "click"},
-    "training": {"deap", "h5py", "click"},
-    "lineage": {"deap", "torch", "timm", "torchvision", "click"},
+    "training": {"deap", "h5py", "click", "numba"},
+    "lineage": {"deap", "torch", "timm", "torchvision", "click", "numba"},
     "workers": {"deap", "h5py", "click", "torch", "timm", "torchvision"},
     "scheduling": {"torch", "timm", "torchvision", "click", "deap", "h5py", "numpy"},
     "run": {"torch", "timm", "torchvision", "click"},
@@ -79,7 +85,7 @@ NEVER = {
     "testing": {"torch", "timm", "torchvision", "h5py", "click"},
 }
 #: Never imported while a module is being imported, but for training's own heavy modules.
-LATE = {"torch", "timm", "torchvision", "sklearn"}
+LATE = {"torch", "timm", "torchvision", "sklearn", "numba"}
 
 
 @dataclass(frozen=True)
@@ -158,12 +164,13 @@ def test_a_room_never_imports_what_its_row_forbids(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_torch_is_imported_only_when_it_is_needed(path: Path) -> None:
     """Outside training nothing heavy is imported with a module; nor what imports it."""
-    if room_of(path) == "training":
+    if room_of(path) in {"training", "kernels"}:
         return
     heavy = {
         "evoft." + str(p.relative_to(PACKAGE).with_suffix("")).replace("/", ".")
         for p in FILES
-        if room_of(p) == "training" and any(f.name.split(".")[0] in LATE for f in at_once(p))
+        if room_of(p) in {"training", "kernels"}
+        and any(f.name.split(".")[0] in LATE for f in at_once(p))
     }
     assert "evoft.training.loop" in heavy
     for found in at_once(path):

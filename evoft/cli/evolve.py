@@ -45,6 +45,13 @@ EXAMPLE = {"training": {"data": "digits", "epochs": 2}}
     type=float,
     help="Fix the gene warmup, given in epochs as timm has it.",
 )
+@click.option(
+    "--objective",
+    "objectives",
+    multiple=True,
+    metavar="NAME",
+    help="accuracy, latency or parameters; may be given again: then the best are a Pareto front.",
+)
 @with_flags(EVOLVE_FLAGS, RUN_FLAGS, RECIPE_FLAGS)
 def evolve_command(
     data: str | None,
@@ -54,6 +61,7 @@ def evolve_command(
     space: Path | None,
     model_kwargs: tuple[str, ...],
     warmup_epochs: float | None,
+    objectives: tuple[str, ...],
     **flags: Any,
 ) -> None:
     """Evolve fine-tuning recipes for DATA and export the best model.
@@ -70,6 +78,8 @@ def evolve_command(
         flags["training__data"] = data
     if model_kwargs:
         flags["training__model_kwargs"] = _pairs(model_kwargs)
+    if objectives:
+        flags["search__objectives"] = objectives
     budgeted = flags["run__budget"] is not None or "budget" in base.get("run", {})
     if budgeted and flags["search__generations"] is None:
         # One budget is enough: without a number of generations the time alone decides.

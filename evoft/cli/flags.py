@@ -183,6 +183,11 @@ class _Parsed(click.ParamType[Any]):
             self.fail(str(error), param, ctx)
 
 
+def parsed(parse: Callable[[str], Any], name: str) -> click.ParamType[Any]:
+    """Return the type of an option that a function of ours reads."""
+    return _Parsed(parse, name)
+
+
 _NAMES = {
     seconds: "time",
     size: "size",

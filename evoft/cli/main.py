@@ -13,6 +13,7 @@ from evoft.cli.evolve import evolve_command
 from evoft.cli.export import export_command
 from evoft.cli.fsck import fsck_command
 from evoft.cli.lineage import lineage_command
+from evoft.cli.pick import pick_command
 from evoft.cli.predict import predict_command
 from evoft.cli.resume import resume_command
 from evoft.cli.show import show_command
@@ -40,6 +41,7 @@ for command in (
     resume_command,
     show_command,
     lineage_command,
+    pick_command,
     export_command,
     predict_command,
     space_command,

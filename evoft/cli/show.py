@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from evoft.analysis.pareto import Front, front_of
 from evoft.analysis.report import (
     comparison_rows,
     gain_sentence,
@@ -26,11 +27,16 @@ from evoft.lineage import Population, Record, changes_between, expressed
 @click.argument("id", type=int, required=False)
 @click.option("--top", type=click.IntRange(min=1), help="Only the best so many, best first.")
 @click.option("--generations", is_flag=True, help="The generations instead of the individuals.")
+@click.option(
+    "--pareto", is_flag=True, help="Only those whom no other dominates in the objectives."
+)
 @format_option
-def show_command(file: Path, id: int | None, top: int | None, generations: bool, form: str) -> None:
+def show_command(
+    file: Path, id: int | None, top: int | None, generations: bool, pareto: bool, form: str
+) -> None:
     """Show the population in FILE, or its individual ID with its learning curve."""
-    if (id is not None and (top or generations)) or (top and generations):
-        raise SettingsError("`evoft show` takes one of ID, --top and --generations")
+    if sum((id is not None, top is not None, generations, pareto)) > 1:
+        raise SettingsError("`evoft show` takes one of ID, --top, --generations and --pareto")
     population = Population.open(file)
     if id is not None:
         _show_individual(population, id, form)
@@ -40,6 +46,8 @@ def show_command(file: Path, id: int | None, top: int | None, generations: bool,
         click.echo()
     if generations:
         emit(_generations(population), form)
+    elif pareto:
+        emit(_front(population, front_of(population), form), form)
     else:
         emit(_individuals(population, top, form), form)
 
@@ -74,7 +82,7 @@ def _count_of_trials(population: Population) -> str:
     return f" in {sum(record.birth is not None for record in population.records.values())} trials"
 
 
-def _row(population: Population, individual: Individual) -> dict[str, Any]:
+def individual_row(population: Population, individual: Individual) -> dict[str, Any]:
     """Return an individual as one row, as it was judged on its highest rung."""
     outcome = individual.outcome
     return {
@@ -103,13 +111,27 @@ def _individuals(population: Population, top: int | None, form: str) -> list[dic
     if top is not None:
         chosen = sorted(chosen, key=lambda i: (-i.score, i.id))[:top]
     if form != "table":
-        return [_row(population, i) | {f"gene.{k}": v for k, v in i.genome.items()} for i in chosen]
+        return [individual_row(population, i) | {f"gene.{k}": v for k, v in i.genome.items()} for i in chosen]
     rows = []
     for individual in chosen:
-        row = _row(population, individual) | {
+        row = individual_row(population, individual) | {
             "differs_from_0": _differences(population, individual)
         }
         del row["peak_memory"]
+        rows.append(row)
+    return rows
+
+
+def _front(population: Population, front: Front, form: str) -> list[dict[str, Any]]:
+    """Return a front as rows: genes as columns for programs, what differs from #0 for people."""
+    rows = []
+    for individual in front.individuals:
+        row: dict[str, Any] = {"id": individual.id, "generation": individual.generation}
+        row |= front.values(individual)
+        if form == "table":
+            row["differs_from_0"] = _differences(population, individual)
+        else:
+            row |= {f"gene.{name}": value for name, value in individual.genome.items()}
         rows.append(row)
     return rows
 
@@ -154,7 +176,7 @@ def _show_individual(population: Population, id: int, form: str) -> None:
     if form == "json":
         report = report_of(population)
         emit_json(
-            _row(population, individual)
+            individual_row(population, individual)
             | {
                 "reason": reason,
                 "seed": individual.seed,
@@ -167,7 +189,7 @@ def _show_individual(population: Population, id: int, form: str) -> None:
             }
         )
         return
-    facts = _row(population, individual) | {"reason": reason or None}
+    facts = individual_row(population, individual) | {"reason": reason or None}
     facts |= recipe or dict(individual.genome)
     click.echo(table(("", ""), [(name, short(value)) for name, value in facts.items()]).lstrip())
     for title, rows in (

@@ -10,6 +10,7 @@ from evoft.errors import PopulationMismatchError, SettingsError
 from evoft.fine_tuning.plan import Plan
 from evoft.genome import Value
 from evoft.header import Header
+from evoft.objectives import MEASURED, objectives_of
 from evoft.recipe import Recipe
 from evoft.search.genes import Choice, Gene, Ordinal
 from evoft.search.space import SearchSpace
@@ -42,6 +43,12 @@ def check_search(settings: Settings) -> None:
         raise SettingsError(
             "`epochs` of [search] are those of a fitness function of one's own: give the epochs of "
             "a trial under [training]"
+        )
+    unmeasured = [one for one in objectives_of(settings.search.objectives) if one not in MEASURED]
+    if unmeasured:
+        raise SettingsError(
+            f"`objectives` of fine-tuning are {', '.join(map(str, MEASURED))}, but there is "
+            f"{unmeasured[0]}, which no trial reports"
         )
 
 

@@ -34,6 +34,7 @@ from evoft.fine_tuning.session import FineTuning
 from evoft.genome import Value
 from evoft.header import Header
 from evoft.lineage import Population, Store
+from evoft.objectives import objectives_of
 from evoft.scratch import Scratch
 from evoft.search.search import Search
 from evoft.search.space import SearchSpace
@@ -230,6 +231,7 @@ class Preparation:
             cache,
             {f.model: freeze_depths(plan.space, settings.fixed, f) for f in plan.backbones},
             paused=checkpoints_of(plan.file),
+            measures=tuple(one.name for one in objectives_of(settings.search.objectives)),
         )
         self.workers.retarget(tuner, plan.devices)
         search = Search(

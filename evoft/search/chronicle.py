@@ -43,18 +43,25 @@ class Chronicle:
         self.spent = 0.0
         self._express: Express = express or (lambda genome: _items(space, genome))
         self._phenotypes: set[Hashable] = set()
+        #: Who was looked at last, for whoever is found to be new is then born.
+        self._expressed: tuple[Genome, Hashable] | None = None
 
     def is_new(self, genome: Genome) -> bool:
         """Tell whether nobody was born who means the same as this genome."""
-        return self._express(genome) not in self._phenotypes
+        return self._phenotype(genome) not in self._phenotypes
 
     def add(self, stint: Stint, individual: Individual | None) -> None:
         """Take the next stint, and the individual that is born by it."""
         if individual is not None:
             self.born.append(individual)
-            self._phenotypes.add(self._express(individual.genome))
+            self._phenotypes.add(self._phenotype(individual.genome))
         self.stints.append(stint)
         self.spent += stint.cost
+
+    def _phenotype(self, genome: Genome) -> Hashable:
+        if self._expressed is None or self._expressed[0] is not genome:
+            self._expressed = (genome, self._express(genome))
+        return self._expressed[1]
 
 
 def _items(space: SearchSpace, genome: Genome) -> Hashable:

@@ -1,22 +1,23 @@
 """The plain genetic algorithm: everybody is trained in full, and the fitter breed.
 
 Birth ``n`` is bred from the outcomes of births ``0 .. n - 1 - lookahead`` exactly.  The living are
-the best ever, and the youngest in the places that are left.
+the best ever, and the youngest in the places that are left.  With several objectives the best are
+those of NSGA-II: by rank, and then by crowding distance.
 """
 
 from __future__ import annotations
 
-import bisect
 import math
-from collections import deque
 
 from numpy.random import Generator
 
 from evoft.genome import Genome
-from evoft.individual import Individual
+from evoft.objectives import objectives_of, scores_of
 from evoft.outcome import Outcome
 from evoft.search.chronicle import Chronicle
+from evoft.search.crowd import Crowd, Scored
 from evoft.search.founders import founders
+from evoft.search.living import Living
 from evoft.search.novelty import make_new
 from evoft.search.stint import Decision, Offspring, Stint
 from evoft.search.variation import Chromosome, breed, toolbox
@@ -31,8 +32,10 @@ class Genetic:
         self._space, self._settings = chronicle.space, chronicle.settings
         self._box = toolbox(self._space, self._settings)
         self._founders: list[Offspring] | None = None
-        self._elite: list[tuple[float, int]] = []  # (-score, id)
-        self._recent: deque[int] = deque(maxlen=self._settings.population_size * 2)
+        self._objectives = objectives_of(self._settings.objectives)
+        size, elite = self._settings.population_size, self._settings.elite_places
+        self._living: Living | Crowd
+        self._living = Crowd(size, elite) if len(self._objectives) > 1 else Living(size, elite)
 
     @property
     def blind(self) -> bool:
@@ -44,11 +47,15 @@ class Genetic:
 
     def learn(self, stint: Stint, outcome: Outcome) -> None:
         """Take an individual among the living."""
-        if outcome.score == -math.inf:
+        scores = scores_of(self._objectives, outcome)
+        if scores[0] == -math.inf:
             return
-        bisect.insort(self._elite, (-outcome.score, stint.individual))
-        del self._elite[self._settings.elite_places :]
-        self._recent.append(stint.individual)
+        id = stint.individual
+        values = self._chronicle.born[id].genome.values()
+        if isinstance(self._living, Crowd):
+            self._living.add(Scored(values, id, scores))
+        else:
+            self._living.add(Chromosome(values, id, scores[0]))
 
     def decide(self) -> Decision | None:
         """Return the next founder, or an offspring of the living."""
@@ -56,11 +63,10 @@ class Genetic:
         rng = generator(self._chronicle.seed, "breed", number)
         if number < self._settings.population_size:
             return make_new(self._chronicle, self._founder(number), "sample", rng)
-        living = self._living()
-        if not living:
+        if not self._living:
             child = Offspring(self._space.sample(rng), (), "immigrant")
         else:
-            child = breed(self._box, self._space, self._settings, living, rng)
+            child = breed(self._box, self._space, self._settings, self._living, rng)
         return make_new(
             self._chronicle, child, "immigrant", rng, lambda child: self._mutant(child, rng)
         )
@@ -79,13 +85,3 @@ class Genetic:
         return Offspring(
             Genome(dict(zip(self._space, values, strict=True))), child.parents, operator
         )
-
-    def _living(self) -> list[Individual]:
-        """Return the living: the best ever, and the youngest in the places that are left."""
-        ids = [id for _, id in self._elite]
-        for id in reversed(self._recent):
-            if len(ids) == self._settings.population_size:
-                break
-            if id not in ids:
-                ids.append(id)
-        return [self._chronicle.born[id] for id in ids]

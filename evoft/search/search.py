@@ -123,9 +123,14 @@ class Search:
         needed = next((number for number in self._due if not self.told(number)), None)
         if needed is not None:
             return self.stints[needed].individual
+        return self.stints[self.open].individual if self.open < len(self.stints) else None
+
+    @property
+    def open(self) -> int:
+        """The number of the first stint without an outcome, or of the next one to be decided."""
         while self._open < len(self.stints) and self.told(self._open):
             self._open += 1
-        return self.stints[self._open].individual if self._open < len(self.stints) else None
+        return self._open
 
     def told(self, number: int) -> bool:
         """Tell whether a stint's outcome has been told."""

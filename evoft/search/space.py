@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import ItemsView, Iterator, Mapping, Sequence, ValuesView
 from types import MappingProxyType
 from typing import Any
 
@@ -55,6 +55,14 @@ class SearchSpace(Mapping[str, Gene]):
     def __len__(self) -> int:
         return len(self._genes)
 
+    def values(self) -> ValuesView[Gene]:
+        """Return the genes, in their order."""
+        return self._genes.values()
+
+    def items(self) -> ItemsView[str, Gene]:
+        """Return the genes with their names, in their order."""
+        return self._genes.items()
+
     def __repr__(self) -> str:
         return f"SearchSpace({', '.join(f'{name}={gene!r}' for name, gene in self.items())})"
 
@@ -98,9 +106,10 @@ class SearchSpace(Mapping[str, Gene]):
 
     def active(self, genome: Mapping[str, Value], name: str) -> bool:
         """Tell whether the gene ``name`` counts in ``genome``."""
-        return all(
+        when = self._genes[name].when
+        return not when or all(
             self.active(genome, other) and any(same(genome[other], value) for value in values)
-            for other, values in (self[name].when or {}).items()
+            for other, values in when.items()
         )
 
     def phenotype(self, genome: Mapping[str, Value]) -> dict[str, Value]:

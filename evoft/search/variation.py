@@ -9,7 +9,7 @@ operator can make a value that the gene does not have.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -35,6 +35,7 @@ class Chromosome(list[Value]):
     def __init__(self, values: Iterable[Value], id: int = -1, score: float = float("-inf")) -> None:
         super().__init__(values)
         self.id = id
+        self.score = score
         self.fitness = Fitness((score,))
 
     @staticmethod
@@ -106,9 +107,11 @@ def mutate(
     gene that always mutates is drawn from those that count and have another value to go to.
     """
     values = dict(zip(space, chromosome, strict=True))
-    chosen = set(np.flatnonzero(rng.random(len(space)) < indpb).tolist())
-    active = [i for i, name in enumerate(space) if space.active(values, name)]
-    if not chosen.intersection(active):
+    drawn = rng.random(len(space)).tolist()
+    chosen = {place for place, draw in enumerate(drawn) if draw < indpb}
+    names = list(space)
+    if not any(space.active(values, names[place]) for place in chosen):
+        active = [place for place, name in enumerate(names) if space.active(values, name)]
         chosen.add(active[int(rng.integers(len(active)))])
     for place, gene in enumerate(space.values()):
         if place in chosen and gene.size > 1:
@@ -120,7 +123,7 @@ def breed(
     box: base.Toolbox,
     space: SearchSpace,
     settings: SearchSettings,
-    living: list[Individual],
+    living: Sequence[Chromosome],
     rng: np.random.Generator,
 ) -> Offspring:
     """Return one offspring of the living population.
@@ -130,7 +133,7 @@ def breed(
     would be of no use.  It may still equal someone who was born before: the caller sees to that.
     """
     with deap_random(rng):
-        first, second = box.select([Chromosome.of(i) for i in living], 2)
+        first, second = box.select(living, 2)
         crossed = first.id != second.id and rng.random() < settings.cxpb
         child = Chromosome(first)
         if crossed:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoft.genome import Genome
+from evoft.objectives import LATENCY, PARAMETERS
 from evoft.outcome import Outcome, Status
 from evoft.recipe import Recipe
 from evoft.settings import TrainingSettings
@@ -56,6 +57,8 @@ class FineTuner:
     depths: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     #: Where trainings are left that the search may go on with; None: nowhere.
     paused: Path | None = None
+    #: What is measured of each trained model, by name: ``latency``, ``parameters``.
+    measures: tuple[str, ...] = ()
     _kept: dict[tuple[str, str], Any] = field(default_factory=dict)
     #: Whether it was said that the disk does not take what is left.
     _full: bool = False
@@ -108,7 +111,9 @@ class FineTuner:
                 save(answer.state, path, recipe, trial.seed)
             if answer.paused is not None:
                 self._leave(trial, answer.paused)
-            outcomes.append(replace(answer.outcome, peak_memory=gpu_peak(device)))
+            metrics = {**answer.outcome.metrics, **self._measured(trial)}
+            outcome = replace(answer.outcome, metrics=metrics, peak_memory=gpu_peak(device))
+            outcomes.append(outcome)
         return outcomes
 
     def _begin(self, trial: Trial) -> Head | Trained:
@@ -203,6 +208,24 @@ class FineTuner:
             trial.report,
             trial.epochs,
         )
+
+    def _measured(self, trial: Trial) -> dict[str, float]:
+        """Return what is to be measured of a trained model, which no training changes."""
+        from evoft.training.latency import latency_of
+
+        recipe = self.express(trial.genome)
+        facts = self.express.facts[recipe.model]
+        found: dict[str, float] = {}
+        if LATENCY.name in self.measures:
+            found[LATENCY.name] = self._keep(
+                (LATENCY.name, recipe.model),
+                lambda: latency_of(
+                    self.start(recipe, 0).to(the_device()), facts.preprocessing.img_size
+                ),
+            )
+        if PARAMETERS.name in self.measures:
+            found[PARAMETERS.name] = float(facts.parameters)
+        return found
 
     def start(self, recipe: Recipe, seed: int) -> torch.nn.Module:
         """Return the recipe's model as training finds it: start weights, a fresh classifier."""

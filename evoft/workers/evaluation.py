@@ -38,10 +38,10 @@ class TogetherTarget(Target, Protocol):
 class FitnessTarget:
     """A target made of a user's fitness function."""
 
-    def __init__(self, fitness: Callable[[Genome, Trial], float]) -> None:
+    def __init__(self, fitness: Callable[[Genome, Trial], Outcome | float]) -> None:
         self.fitness = fitness
 
-    def evaluate(self, trial: Trial) -> float:
+    def evaluate(self, trial: Trial) -> Outcome | float:
         """Return what the fitness function returns."""
         return self.fitness(trial.genome, trial)
 
@@ -50,15 +50,23 @@ class FitnessTarget:
 Listener = Callable[[CurvePoint | None], None]
 
 
-def evaluate(target: Target, trial: Trial, listener: Listener) -> Outcome:
+def evaluate(target: Target, trial: Trial, listener: Listener, *, alone: bool = True) -> Outcome:
     """Return the outcome of ``trial``; what the target raises becomes a status.
+
+    Args:
+        target: Answers it.
+        trial: The question.
+        listener: Hears of each point of the learning curve.
+        alone: Whether the process is there for trials alone: its memory is then the trial's, and is
+            measured, which takes about 0.1 ms.
 
     Raises:
         StorageError: The disk did not take what the trial must keep.
         PopulationFileError: What the trial stands on is not what the population was made with.
     """
     heard, curve = _listened(trial, listener)
-    forget_peak()
+    if alone:
+        forget_peak()
     start = time.perf_counter()
     try:
         outcome = _outcome(target.evaluate(heard))
@@ -68,7 +76,8 @@ def evaluate(target: Target, trial: Trial, listener: Listener) -> Outcome:
         outcome = Outcome(Status.OUT_OF_MEMORY, reason=_tell(error))
     except (Exception, SystemExit) as error:
         outcome = Outcome(Status.FAILED, reason=_tell(error))
-    return _measured(outcome, curve, time.perf_counter() - start)
+    seconds = time.perf_counter() - start
+    return _measured(outcome, curve, seconds, peak_memory() if alone else 0)
 
 
 def evaluate_all(
@@ -96,7 +105,7 @@ def _evaluate_together(
     answers = target.evaluate_together([trial for trial, _ in heard])
     share = (time.perf_counter() - start) / len(trials)
     return tuple(
-        _measured(_outcome(answer), curve, share)
+        _measured(_outcome(answer), curve, share, peak_memory())
         for answer, (_, curve) in zip(answers, heard, strict=True)
     )
 
@@ -114,12 +123,14 @@ def _listened(trial: Trial, listener: Listener) -> tuple[Trial, list[CurvePoint]
     return replace(trial, report=report), curve
 
 
-def _measured(outcome: Outcome, curve: Sequence[CurvePoint], seconds: float) -> Outcome:
+def _measured(
+    outcome: Outcome, curve: Sequence[CurvePoint], seconds: float, memory: int
+) -> Outcome:
     return replace(
         outcome,
         seconds=seconds,
         curve=outcome.curve or tuple(curve),
-        peak_memory=outcome.peak_memory or peak_memory(),
+        peak_memory=outcome.peak_memory or memory,
     )
 
 

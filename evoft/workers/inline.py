@@ -26,7 +26,7 @@ class InlineWorkers:
 
     def submit(self, trial: Trial) -> None:
         """Evaluate a trial."""
-        self._done.append((trial, evaluate(self._target, trial, lambda _: None)))
+        self._done.append((trial, evaluate(self._target, trial, lambda _: None, alone=False)))
 
     def collect(self, timeout: float | None = None) -> list[tuple[Trial, Outcome]]:
         """Return what has been evaluated since the last call."""

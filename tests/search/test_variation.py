@@ -70,11 +70,11 @@ def test_crossover_of_equals_changes_nothing_to_the_last_bit() -> None:
 
 def test_crossover_leaves_nothing_behind_in_the_parents() -> None:
     """``breed`` crosses copies: the living keep their genomes."""
-    living = individuals(MIXED, 6)
-    before = [i.genome for i in living]
+    living = chromosomes(MIXED, 6)
+    before = [list(one) for one in living]
     for seed in range(20):
         breed(toolbox(MIXED, SETTINGS), MIXED, SETTINGS, living, np.random.default_rng(seed))
-    assert [i.genome for i in living] == before
+    assert [list(one) for one in living] == before
 
 
 @given(spaces(), SEEDS, st.floats(0, 1), st.floats(1e-3, 2.0))
@@ -109,12 +109,16 @@ def individuals(space: SearchSpace, count: int) -> list[Individual]:
     ]
 
 
+def chromosomes(space: SearchSpace, count: int) -> list[Chromosome]:
+    return [Chromosome.of(individual) for individual in individuals(space, count)]
+
+
 @given(spaces(), SEEDS, st.floats(0, 1), st.floats(0, 1))
 def test_breeding_is_a_function_of_its_arguments(
     space: SearchSpace, seed: int, cxpb: float, mutpb: float
 ) -> None:
     settings = SearchSettings(population_size=6, cxpb=cxpb, mutpb=mutpb)
-    living = individuals(space, 6)
+    living = chromosomes(space, 6)
     children = []
     for _ in range(2):
         random.seed()  # what the global generator is at must not matter
@@ -133,7 +137,7 @@ def test_breeding_leaves_the_global_random_state_alone(space: SearchSpace, seed:
     random.seed(seed)
     np.random.seed(seed)
     state, legacy = random.getstate(), np.random.get_state()
-    breed(toolbox(space, SETTINGS), space, SETTINGS, individuals(space, 4), np.random.default_rng())
+    breed(toolbox(space, SETTINGS), space, SETTINGS, chromosomes(space, 4), np.random.default_rng())
     assert random.getstate() == state
     assert str(np.random.get_state()) == str(legacy)
 
@@ -148,7 +152,7 @@ def test_the_global_random_state_is_put_back_after_an_error_too() -> None:
 @pytest.mark.parametrize(("cxpb", "operators"), [(0.0, {"mutation"}), (1.0, {"crossover"})])
 def test_cxpb_and_mutpb(cxpb: float, operators: set[str]) -> None:
     settings = SearchSettings(population_size=6, cxpb=cxpb, mutpb=0.0, tournsize=1)
-    living = individuals(MIXED, 6)
+    living = chromosomes(MIXED, 6)
     made = [
         breed(toolbox(MIXED, settings), MIXED, settings, living, np.random.default_rng(seed))
         for seed in range(40)
@@ -159,7 +163,7 @@ def test_cxpb_and_mutpb(cxpb: float, operators: set[str]) -> None:
 
 
 def test_a_larger_tournament_presses_harder() -> None:
-    living = individuals(MIXED, 6)
+    living = chromosomes(MIXED, 6)
 
     def mean_parent(tournsize: int) -> float:
         settings = SearchSettings(population_size=6, tournsize=tournsize)
@@ -175,8 +179,9 @@ def test_a_larger_tournament_presses_harder() -> None:
 def test_a_failed_individual_never_wins_a_tournament_against_a_good_one() -> None:
     good, bad = individuals(MIXED, 2)
     bad = Individual(1, 0, (), "sample", bad.genome, 1, Outcome.of_fitness(float("nan")))
+    living = [Chromosome.of(bad), Chromosome.of(good)]
     settings = SearchSettings(population_size=6, tournsize=40)
     box = toolbox(MIXED, settings)
     for seed in range(30):
         rng = np.random.default_rng(seed)
-        assert breed(box, MIXED, settings, [bad, good], rng).parents == (0,)
+        assert breed(box, MIXED, settings, living, rng).parents == (0,)

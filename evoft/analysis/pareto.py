@@ -1,0 +1,114 @@
+"""The Pareto front of a population, and the best individual within limits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from evoft.errors import NoResultError, SettingsError
+from evoft.individual import Individual
+from evoft.lineage import Population
+from evoft.objectives import (
+    FITNESS,
+    LATENCY,
+    PARAMETERS,
+    Objective,
+    objectives_of,
+    scores_of,
+)
+
+_BOUNDED = {objective.name: objective for objective in (LATENCY, PARAMETERS)}
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """Those whom no other dominates."""
+
+    objectives: tuple[Objective, ...]
+    #: Of equals the eldest; by the first objective, the best first.
+    individuals: tuple[Individual, ...]
+
+    def values(self, individual: Individual) -> dict[str, float]:
+        """Return what an individual measured, by the objectives' names."""
+        assert individual.outcome is not None
+        return {one.name: one.value(individual.outcome) for one in self.objectives}
+
+
+def objectives_in(population: Population) -> tuple[Objective, ...]:
+    """Return what a population was bred for; the fitness alone where its file names nothing."""
+    search: Mapping[str, Any] = population.header.settings.get("search", {})
+    return objectives_of(search.get("objectives", (FITNESS.name,)))
+
+
+def front_of(population: Population, objectives: Sequence[Objective] | None = None) -> Front:
+    """Return the individuals of a population that no other dominates.
+
+    Args:
+        population: In which everybody counts who ended well.
+        objectives: By which; None: those that it was bred for.
+    """
+    # numba, which the kernels need, takes a moment to import.
+    from evoft.kernels.ranking import crowding_of, ranks_of
+
+    chosen = tuple(objectives or objectives_in(population))
+    scored = [(scores_of(chosen, i.outcome), i) for i in population]
+    scored = [(scores, i) for scores, i in scored if scores[0] > -math.inf]
+    if not scored:
+        return Front(chosen, ())
+    matrix = [scores for scores, _ in scored]
+    ranks = ranks_of(matrix)
+    # Copies of someone elder are not crowded: their distance is 0, which nobody else's is.
+    eldest = crowding_of(matrix, ranks) > 0
+    front = [scored[place] for place in (eldest & (ranks == 0)).nonzero()[0]]
+    front.sort(key=lambda one: ([-score for score in one[0]], one[1].id))
+    return Front(chosen, tuple(individual for _, individual in front))
+
+
+def pick(population: Population, limits: Mapping[str, float]) -> Individual:
+    """Return the individual of the highest fitness that keeps to limits, the elder of equals.
+
+    Args:
+        population: Where to look.
+        limits: The most of ``latency``, in seconds, or ``parameters`` that is allowed.
+
+    Raises:
+        SettingsError: No trial has measured what is limited.
+        NoResultError: No trial ended well, or nobody keeps to the limits.
+    """
+    good = [i for i in population if i.score > -math.inf]
+    if not good:
+        raise NoResultError(f"no trial in {population.path} has ended well: nothing to pick")
+    for name in limits:
+        if not any(math.isfinite(_measured(i, name)) for i in good):
+            raise SettingsError(
+                f"no trial in {population.path} has measured its {name}: it can be limited in a "
+                f"population that was evolved with `--objective {name}`"
+            )
+    within = [i for i in good if all(_measured(i, n) <= most for n, most in limits.items())]
+    if not within:
+        raise NoResultError(_nobody(good, limits))
+    return max(within, key=lambda i: (i.score, -i.id))
+
+
+def _measured(individual: Individual, name: str) -> float:
+    assert individual.outcome is not None
+    return _BOUNDED[name].value(individual.outcome)
+
+
+def _nobody(good: Sequence[Individual], limits: Mapping[str, float]) -> str:
+    """Return what is wrong with limits that nobody keeps to."""
+    for name, most in limits.items():
+        least = min(good, key=lambda i: (_or_infinite(_measured(i, name)), i.id))
+        if _or_infinite(_measured(least, name)) > most:
+            return (
+                f"nobody has {name} <= {most:g}: the least is {_measured(least, name):g}, of "
+                f"individual {least.id}"
+            )
+    told = " and ".join(f"{name} <= {most:g}" for name, most in limits.items())
+    return f"nobody has {told} at once: raise one of them"
+
+
+def _or_infinite(value: float) -> float:
+    return value if math.isfinite(value) else math.inf

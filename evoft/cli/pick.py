@@ -1,0 +1,47 @@
+"""``evoft pick``: the best individual within limits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from evoft.analysis.pareto import pick
+from evoft.cli.flags import parsed
+from evoft.cli.output import emit, format_option, short, table
+from evoft.cli.show import individual_row
+from evoft.individual import Individual
+from evoft.lineage import Population
+from evoft.quantities import count, moment
+
+
+@click.command("pick")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--max-latency", type=parsed(moment, "time"), help="Most time for one image: 5ms, 800us, 0.1s."
+)
+@click.option(
+    "--max-parameters", type=parsed(count, "number"), help="Most parameters: 10M, 300k, 5288548."
+)
+@format_option
+def pick_command(
+    file: Path, max_latency: float | None, max_parameters: float | None, form: str
+) -> None:
+    """Name the individual in FILE of the highest fitness within limits."""
+    limits = {"latency": max_latency, "parameters": max_parameters}
+    population = Population.open(file)
+    chosen = pick(population, {name: most for name, most in limits.items() if most is not None})
+    row = _row(population, chosen)
+    if form != "table":
+        emit([row | {f"gene.{k}": v for k, v in chosen.genome.items()}], form)
+        return
+    facts = row | dict(population.recipe(chosen.id) or chosen.genome)
+    click.echo(table(("", ""), [(name, short(value)) for name, value in facts.items()]).lstrip())
+    if population.header.data:
+        click.echo(f"\nIts model: evoft export {file} {chosen.id} DIR")
+
+
+def _row(population: Population, individual: Individual) -> dict[str, Any]:
+    metrics = individual.outcome.metrics if individual.outcome else {}
+    return individual_row(population, individual) | dict(metrics)

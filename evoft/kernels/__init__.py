@@ -1,0 +1,1 @@
+"""Several objectives at once: ranks, crowding and hypervolume, compiled by numba."""

@@ -1,0 +1,120 @@
+"""What a search is after: one objective or several, each by name and with its direction.
+
+A score is an objective's value as selection sees it: higher is better, minus infinity for whoever
+failed.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from evoft.errors import SettingsError
+from evoft.outcome import Outcome, Status
+
+
+class Direction(StrEnum):
+    """Which values of an objective are the better ones."""
+
+    MAXIMISE = "max"
+    MINIMISE = "min"
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """One thing that a search is after."""
+
+    name: str
+    direction: Direction
+
+    def value(self, outcome: Outcome) -> float:
+        """Return what a trial measured: its fitness, or the metric of this name; else NaN."""
+        if outcome.status is not Status.OK:
+            return math.nan
+        if self.name == FITNESS.name:
+            return outcome.fitness
+        return float(outcome.metrics.get(self.name, math.nan))
+
+    def score(self, outcome: Outcome) -> float:
+        """Return the value as selection sees it: higher is better, minus infinity for none."""
+        value = self.value(outcome)
+        if not math.isfinite(value):
+            return -math.inf
+        return value if self.direction is Direction.MAXIMISE else -value
+
+    def __str__(self) -> str:
+        return self.name if self in MEASURED else f"{self.name}:{self.direction}"
+
+
+#: The fitness itself.
+FITNESS = Objective("accuracy", Direction.MAXIMISE)
+#: What evoft measures when it trains: seconds that the model takes for one image; how many
+#: parameters it has.
+LATENCY = Objective("latency", Direction.MINIMISE)
+PARAMETERS = Objective("parameters", Direction.MINIMISE)
+#: All that fine-tuning reports.
+MEASURED = (FITNESS, LATENCY, PARAMETERS)
+_KNOWN = {objective.name: objective for objective in MEASURED}
+
+
+def objective_of(text: str) -> Objective:
+    """Return the objective that a text names: a known one, or ``NAME:max`` or ``NAME:min``.
+
+    Raises:
+        SettingsError: It names none.
+    """
+    if isinstance(text, str) and text in _KNOWN:
+        return _KNOWN[text]
+    parts = re.fullmatch(r"([^\s:]+):(max|min)", text) if isinstance(text, str) else None
+    if parts is None or parts[1] == FITNESS.name:
+        raise SettingsError(
+            f"an objective is {', '.join(_KNOWN)}, or a metric of one's own as in energy:min or "
+            f"f1:max, but is {text!r}"
+        )
+    return Objective(parts[1], Direction(parts[2]))
+
+
+def objectives_of(texts: Sequence[str]) -> tuple[Objective, ...]:
+    """Return the objectives that texts name.
+
+    Raises:
+        SettingsError: None at all, one twice, or a text that names none.
+    """
+    objectives = tuple(objective_of(text) for text in texts)
+    if not objectives:
+        raise SettingsError("`objectives` must name at least one objective, but names none")
+    names = [objective.name for objective in objectives]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise SettingsError(f"`objectives` must be different, but {twice[0]} stands there twice")
+    return objectives
+
+
+def scores_of(objectives: Sequence[Objective], outcome: Outcome | None) -> tuple[float, ...]:
+    """Return an outcome's score for each objective; minus infinity for all where one has none."""
+    if outcome is None:
+        return (-math.inf,) * len(objectives)
+    scores = tuple(objective.score(outcome) for objective in objectives)
+    return scores if -math.inf not in scores else (-math.inf,) * len(objectives)
+
+
+def reporting(objectives: Sequence[Objective], outcome: Outcome) -> Outcome:
+    """Return an outcome that reports all objectives: itself, or else a failure that says why."""
+    if outcome.status is not Status.OK:
+        return outcome
+    for objective in objectives:
+        if objective != FITNESS and not math.isfinite(objective.value(outcome)):
+            reason = _missing(objective, outcome.metrics)
+            return replace(outcome, status=Status.FAILED, fitness=math.nan, reason=reason)
+    return outcome
+
+
+def _missing(objective: Objective, metrics: Mapping[str, float]) -> str:
+    if objective.name in metrics:
+        return f"the objective `{objective.name}` is {metrics[objective.name]}, no finite number"
+    return (
+        f"the trial does not report the objective `{objective.name}`: return "
+        f"evoft.Outcome.of_fitness(fitness, metrics={{'{objective.name}': ...}})"
+    )

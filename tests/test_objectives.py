@@ -1,0 +1,124 @@
+"""What a search is after: names, directions, and what becomes of trials that do not report it."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+import evoft
+from evoft.errors import SettingsError
+from evoft.objectives import (
+    FITNESS,
+    LATENCY,
+    Direction,
+    Objective,
+    objective_of,
+    objectives_of,
+    reporting,
+    scores_of,
+)
+from evoft.outcome import Outcome, Status
+
+ENERGY = Objective("energy", Direction.MINIMISE)
+
+
+def test_objectives_are_known_or_ones_own() -> None:
+    assert objective_of("accuracy") is FITNESS
+    assert objective_of("latency") is LATENCY
+    assert objective_of("energy:min") == ENERGY
+    assert objective_of("f1:max").direction is Direction.MAXIMISE
+    for text in ("accuracy", "latency", "parameters", "energy:min", "f1:max"):
+        assert str(objective_of(text)) == text
+
+
+@pytest.mark.parametrize("text", ["energy", "", "energy:", ":min", "a b:min", "accuracy:min", 3])
+def test_what_names_no_objective_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="an objective is accuracy, latency, parameters, or"):
+        objective_of(text)
+
+
+@pytest.mark.parametrize(
+    ("objectives", "words"),
+    [
+        ((), "must name at least one"),
+        (("accuracy", "accuracy"), "accuracy stands there twice"),
+        (("latency",), "must have accuracy, the fitness, among them, but are latency"),
+        ("accuracy", "must be a list of names, but is 'accuracy'"),
+    ],
+)
+def test_settings_refuse_objectives_that_cannot_be(objectives: object, words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        evoft.SearchSettings(objectives=objectives)  # type: ignore[arg-type]
+
+
+def test_scores_are_maximised_and_the_failed_have_none() -> None:
+    objectives = objectives_of(("accuracy", "latency"))
+    good = Outcome.of_fitness(0.5, metrics={"latency": 0.01})
+    assert scores_of(objectives, good) == (0.5, -0.01)
+    failed = (-math.inf, -math.inf)
+    assert scores_of(objectives, Outcome.of_fitness(0.5)) == failed
+    assert scores_of(objectives, Outcome.of_fitness(0.5, metrics={"latency": math.nan})) == failed
+    assert scores_of(objectives, Outcome(Status.LOST, metrics={"latency": 0.01})) == failed
+    assert scores_of(objectives, None) == failed
+
+
+def test_a_trial_that_does_not_report_an_objective_has_failed() -> None:
+    missing = reporting((FITNESS, ENERGY), Outcome.of_fitness(0.5, metrics={"latency": 1.0}))
+    assert missing.status is Status.FAILED
+    assert "does not report the objective `energy`" in missing.reason
+    endless = reporting((FITNESS, ENERGY), Outcome.of_fitness(0.5, metrics={"energy": math.inf}))
+    assert endless.reason == "the objective `energy` is inf, no finite number"
+    for outcome in (
+        Outcome.of_fitness(0.5, metrics={"energy": 1.0}),
+        Outcome(Status.LOST, reason="it died"),
+    ):
+        assert reporting((FITNESS, ENERGY), outcome) is outcome
+
+
+SPACE = evoft.SearchSpace(x=evoft.Float(0.0, 1.0), y=evoft.Float(0.0, 1.0))
+
+
+def two(genome: evoft.Genome, trial: evoft.Trial) -> evoft.Outcome:
+    """Schaffer's two parabolas: the front is 0.25 <= x <= 0.75 at y = 0."""
+    x, y = float(genome["x"]), float(genome["y"])
+    return evoft.Outcome.of_fitness(-((x - 0.25) ** 2) - y, metrics={"energy": (x - 0.75) ** 2 + y})
+
+
+def one(genome: evoft.Genome, trial: evoft.Trial) -> float:
+    return float(genome["x"])
+
+
+SEARCH = evoft.SearchSettings(
+    strategy="ga", finalists=0, objectives=("accuracy", "energy:min"), sigma=0.1
+)
+
+
+def test_a_function_that_does_not_report_an_objective_is_told_at_its_first_trial() -> None:
+    (generation,) = evoft.evolve(one, SPACE, generations=1, workers=0, search=SEARCH)
+    outcome = generation.individuals[0].outcome
+    assert outcome is not None
+    assert outcome.status is Status.FAILED
+    assert "does not report the objective `energy`: return evoft.Outcome" in outcome.reason
+    assert generation.best_so_far is None
+
+
+def test_several_objectives_spread_over_the_front_on_any_number_of_workers() -> None:
+    def births(generations: object) -> list[tuple[object, ...]]:
+        return [
+            (i.id, i.parents, i.operator, i.genome)
+            for generation in generations  # type: ignore[attr-defined]
+            for i in generation.individuals
+        ]
+
+    straight = births(evoft.evolve(two, SPACE, generations=25, workers=0, search=SEARCH, seed=3))
+    assert (
+        births(evoft.evolve(two, SPACE, generations=25, workers=2, search=SEARCH, seed=3))
+        == straight
+    )
+    late = [genome for id, _, _, genome in straight if id >= 300]  # type: ignore[operator]
+    near = [g for g in late if g["y"] < 0.05 and 0.15 < g["x"] < 0.85]  # type: ignore[index, operator]
+    assert len(near) > len(late) / 2
+    xs = sorted(float(g["x"]) for g in near)  # type: ignore[index]
+    assert xs[0] < 0.35
+    assert xs[-1] > 0.65
