@@ -18,7 +18,7 @@ from evoft.quantities import seconds, size
 from evoft.rules import require, require_whole
 
 #: Who can decide what is trained next, and those of them that judge on rungs.
-STRATEGIES = ("ga",)
+STRATEGIES = ("evolution", "ga")
 CLIMBING = frozenset({"evolution", "hyperband", "asha"})
 
 #: The name of the backbone that evoft ships.
@@ -40,7 +40,7 @@ def _require_kinds(values: Mapping[str, Any], kinds: Mapping[str, tuple[type, st
 class SearchSettings:
     """How the search goes.  Probabilities have DEAP's names."""
 
-    #: Who decides what is trained next: ``ga``, ...
+    #: Who decides what is trained next: ``evolution`` or ``ga``.
     strategy: str = "ga"
     #: Full trainings in a generation; without rungs, births in it and individuals that live at a
     #: time.
@@ -120,9 +120,7 @@ class SearchSettings:
             return Ladder()
         if self.strategy not in CLIMBING:
             return Ladder((float(epochs),))
-        return Ladder.of(
-            epochs, first=self.first_rung, factor=self.rung_factor, cooldown=cooldown
-        )
+        return Ladder.of(epochs, first=self.first_rung, factor=self.rung_factor, cooldown=cooldown)
 
 
 _SEARCH_RULES = {
@@ -250,7 +248,10 @@ class RunSettings:
 
 
 #: What makes the individuals that are no named founders.
-_OPERATORS = {"default", "sample", "crossover", "mutation", "crossover+mutation", "immigrant"}
+_OPERATORS = {
+    "default", "sample", "crossover", "differential", "mutation", "crossover+mutation",
+    "resampling", "immigrant",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
