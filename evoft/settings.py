@@ -20,7 +20,7 @@ from evoft.rules import require, require_whole
 
 #: Who can decide what is trained next, those of them that judge on rungs, and those of these that
 #: are nothing without them.
-STRATEGIES = ("ga", "random", "grid", "hyperband", "asha", "bayes")
+STRATEGIES = ("evolution", "ga", "random", "grid", "hyperband", "asha", "bayes")
 CLIMBING = frozenset({"evolution", "hyperband", "asha"})
 RUNGS_ONLY = frozenset({"hyperband", "asha"})
 #: Those that can serve several objectives.
@@ -48,7 +48,7 @@ def _require_kinds(values: Mapping[str, Any], kinds: Mapping[str, tuple[type, st
 class SearchSettings:
     """How the search goes.  Probabilities have DEAP's names."""
 
-    #: Who decides what is trained next: ``ga``, ``random``, ...
+    #: Who decides what is trained next: ``evolution``, ``ga``, ``random``, ...
     strategy: str = "ga"
     #: What the search is after: ``accuracy``, the fitness; ``latency`` and ``parameters``, which
     #: evoft measures when it trains; metrics of one's own as in ``energy:min`` or ``f1:max``.
@@ -302,8 +302,8 @@ class RunSettings:
 
 #: What makes the individuals that are no named founders.
 _OPERATORS = {
-    "default", "sample", "crossover", "mutation", "crossover+mutation", "immigrant", "grid",
-    *SAMPLERS,
+    "default", "sample", "crossover", "differential", "mutation", "crossover+mutation",
+    "resampling", "immigrant", "grid", *SAMPLERS,
 }  # fmt: skip
 
 

@@ -111,7 +111,10 @@ def _individuals(population: Population, top: int | None, form: str) -> list[dic
     if top is not None:
         chosen = sorted(chosen, key=lambda i: (-i.score, i.id))[:top]
     if form != "table":
-        return [individual_row(population, i) | {f"gene.{k}": v for k, v in i.genome.items()} for i in chosen]
+        return [
+            individual_row(population, i) | {f"gene.{k}": v for k, v in i.genome.items()}
+            for i in chosen
+        ]
     rows = []
     for individual in chosen:
         row = individual_row(population, individual) | {

@@ -13,8 +13,17 @@ from evoft.search.hyperband import Hyperband
 from evoft.search.random_search import RandomSearch
 from evoft.search.strategy import Strategy
 
+
+def _evolution(chronicle: Chronicle) -> Strategy:
+    # What it needs of scipy takes a third of a second to import.
+    from evoft.search.evolution import Evolution
+
+    return Evolution(chronicle)
+
+
 #: What makes each strategy.
 STRATEGIES: Mapping[str, Callable[[Chronicle], Strategy]] = {
+    "evolution": _evolution,
     "ga": Genetic,
     "random": RandomSearch,
     "grid": Grid,

@@ -1,0 +1,261 @@
+"""The evolution: a genetic algorithm whose broods are judged by a referee, on rungs.
+
+Founders are trained to a modest rung.  From then on each decision judges all that is known, breeds
+a brood from the best, and either lets one child of it be born or continues one of the paused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from evoft.audit import is_audited
+from evoft.genome import Genome, Value
+from evoft.outcome import Outcome
+from evoft.search.brood import Brood, Parent, breed, toolbox
+from evoft.search.chronicle import Chronicle
+from evoft.search.decide import Plans, Terms, plan
+from evoft.search.duties import audited, gives_up, schooled, ways
+from evoft.search.encoding import Array, Encoding, Indices
+from evoft.search.founders import founders
+from evoft.search.judge import Judge, expecting
+from evoft.search.knowledge import Knowledge
+from evoft.search.novelty import make_new
+from evoft.search.referee import Referee
+from evoft.search.stint import Decision, Offspring, Promotion, Stint
+from evoft.search.tuning import Tuning
+from evoft.search.variation import Fitness
+from evoft.seeds import generator
+
+#: Full trainings that a sum of costs may be wrong by.
+_ROUNDING = 1e-9
+
+
+class Belief(Protocol):
+    """What the user believes of good genomes; it fades as stints are decided.
+
+    As in Hvarfner and others (2022, section 4), it is raised to the power ``weight / stints``.
+    """
+
+    @property
+    def weight(self) -> float:
+        """How many stints it weighs as much as."""
+
+    def sample(self, rng: Generator) -> Genome:
+        """Return a genome drawn from it."""
+
+    def log_density(self, genomes: Iterable[Mapping[str, Value]]) -> NDArray[np.float64]:
+        """Return the log density of genomes, ``(genomes,)``, up to a constant."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """Who stands before the referee at a decision."""
+
+    brood: Brood
+    #: Ids of the paused, and the rung at which each was judged last.
+    paused: Indices
+    rungs: Indices
+
+
+class Evolution:
+    """A genetic algorithm with DEAP's operators, a Gaussian process as its referee, and rungs.
+
+    Args:
+        chronicle: What has happened in the search.
+        tuning: The constants.
+        prior: What the user believes of good genomes.
+    """
+
+    def __init__(
+        self, chronicle: Chronicle, *, tuning: Tuning | None = None, prior: Belief | None = None
+    ) -> None:
+        self._chronicle = chronicle
+        self._tuning = tuning or Tuning()
+        self._prior: Belief | None = prior or getattr(chronicle, "prior", None)
+        self._encoding = Encoding.of(chronicle.space)
+        genes = self._encoding.genes
+        self._knowledge = Knowledge(
+            chronicle.ladder, len(chronicle.space), len(genes), chronicle.seed
+        )
+        self._judge = Judge(self._knowledge, genes, self._tuning.reach)
+        self._box = toolbox(self._encoding, chronicle.settings.tournsize, self._strangers)
+        self._costs = np.array(ways(chronicle.ladder))
+        self._count = max(self._tuning.founders, 1 + len(chronicle.named))
+        self._founders: list[Offspring] | None = None
+        self._sample: list[int] = []  # ids of the audited
+        self._next: tuple[int, Offspring | None] = (-1, None)  # the founder of a number
+
+    @property
+    def blind(self) -> bool:
+        """Whether the next to be born is a founder; a small space may have fewer than wanted."""
+        if len(self._chronicle.born) >= self._count:
+            return False
+        return self._chronicle.space.size == np.inf or self._founder() is not None
+
+    def take(self, stint: Stint) -> None:
+        """Note who is in flight, and the genome of who is born."""
+        if stint.rung == 0:
+            units = self._encoding.units(self._chronicle.born[stint.individual].genome)
+            self._knowledge.bear(units, self._encoding.rows(units[None, :])[0])
+            if is_audited(self._chronicle.seed, stint.individual):
+                self._sample.append(stint.individual)
+        self._knowledge.take(stint)
+
+    def learn(self, stint: Stint, outcome: Outcome) -> None:
+        """Take what a stint gave."""
+        self._knowledge.learn(stint, outcome)
+
+    def decide(self) -> Decision | None:
+        """Return the next founder, who climbs whatever its score, or whom the referee chooses."""
+        if self.blind:
+            return self._founder()
+        given_up = gives_up(self._knowledge, self._sample)
+        id = self._obliged(given_up)
+        if id is not None and self._price(id) <= self._purse:
+            return Promotion(id)
+        rng = generator(self._chronicle.seed, "brood", len(self._chronicle.stints))
+        alive = self._knowledge.alive(self._tuning.living)
+        if not len(alive):
+            return self._stranger(rng)
+        if self._tuning.referee:
+            order, field = self._judged(alive, given_up, rng)
+        else:
+            field = self._field(alive, self._knowledge.latest_scores(alive), rng)
+            order = rng.permutation(len(field.brood) + len(field.paused)).tolist()
+        return self._carried_out(order, field) or self._stranger(rng)
+
+    # --- who needs no referee
+
+    def _founder(self) -> Offspring | None:
+        """Return the next founder; None where every phenotype has been born."""
+        chronicle, number = self._chronicle, len(self._chronicle.born)
+        if self._next[0] != number:
+            if self._founders is None:
+                self._founders = founders(
+                    chronicle.space, chronicle.named, self._count, chronicle.seed
+                )
+            rng = generator(chronicle.seed, "founder", number)
+            self._next = number, self._new(self._founders[number], "sample", rng)
+        return self._next[1]
+
+    def _stranger(self, rng: Generator) -> Offspring | None:
+        child = Offspring(self._chronicle.space.sample(rng), (), "immigrant")
+        return self._new(child, "immigrant", rng)
+
+    def _new(self, child: Offspring, stranger: str, rng: Generator) -> Offspring | None:
+        new = make_new(self._chronicle, child, stranger, rng)
+        return replace(new, step=self._chronicle.settings.sigma) if new else None
+
+    def _obliged(self, given_up: bool) -> int | None:
+        """Return who climbs whatever its score."""
+        known, chronicle = self._knowledge, self._chronicle
+        latest = known.latest
+        # Of those born before the rung was given up, the referee chooses: only the latest climbs.
+        if given_up and latest and latest.rung == 0 and known.is_waiting(latest.individual):
+            return latest.individual
+        count = min(self._count, len(chronicle.born))
+        id = schooled(known, count, self._costs, self._tuning.schooling)
+        return audited(known, self._sample, chronicle.ladder, chronicle.spent) if id is None else id
+
+    def _price(self, id: int) -> float:
+        return self._chronicle.ladder.cost(self._knowledge.rung(id) + 1)
+
+    @property
+    def _purse(self) -> float:
+        """What is left to spend, in full trainings."""
+        most = self._chronicle.settings.births
+        return np.inf if most is None else most - self._chronicle.spent + _ROUNDING
+
+    # --- the referee's choice
+
+    def _judged(self, alive: Indices, given_up: bool, rng: Generator) -> tuple[list[int], _Field]:
+        """Return who stands before the referee, and its order of them."""
+        known, tuning = self._knowledge, self._tuning
+        referee, yardstick = self._judge.referee()
+        means = referee.born(alive).means()
+        field = self._field(alive, means, rng)
+        incumbents = {
+            "predicted": float(means.max()),
+            "observed": float(yardstick(known.scores).max()),
+        }
+        best = incumbents.get(tuning.incumbent, max(incumbents.values()))
+        running = {id: float(known.times[rung]) for id, rung in known.running.items()}
+        plans = self._plans(expecting(referee, running), field, best, given_up)
+        return plans.in_order(within=tuning.tie), field
+
+    def _field(self, alive: Indices, scores: Array, rng: Generator) -> _Field:
+        """Return a brood of the living, by their scores, ``(k,)``, and the best of the paused."""
+        known, tuning, born = self._knowledge, self._tuning, self._chronicle.born
+        order = np.argsort(-scores, kind="stable")
+        ranked = alive[order].tolist()
+        parents = [
+            Parent(id, known.units[id], born[id].step, Fitness((score,)))
+            for id, score in zip(ranked, scores[order].tolist(), strict=True)
+        ]
+        step = self._chronicle.settings.sigma
+        brood = breed(self._box, tuning.breeding, parents[: tuning.breeding.parents], step, rng)
+        paused = [id for id in ranked if known.is_waiting(id)][: tuning.paused]
+        rungs = [known.rung(id) for id in paused]
+        return _Field(brood, np.array(paused, dtype=np.intp), np.array(rungs, dtype=np.intp))
+
+    def _plans(self, referee: Referee, field: _Field, best: float, given_up: bool) -> Plans:
+        tuning, brood = self._tuning, field.brood
+        terms = Terms(
+            self._knowledge.times,
+            self._costs,
+            self._purse,
+            tuning.thrift,
+            tuning.closely,
+            lowest=int(given_up),
+            plain=tuning.worth == "plain",
+        )
+        unborn = referee.unborn(self._encoding.rows(brood.units))
+        unjudged = np.full(len(brood), -1, dtype=np.intp)
+        children = (self._encoding.genome(units) for units in brood.units)
+        plans = plan(unborn, unjudged, best, terms, self._bonus(children))
+        if not len(field.paused):
+            return plans
+        elders = (self._chronicle.born[id].genome for id in field.paused)
+        latest = self._knowledge.latest
+        loyal = tuning.loyalty * (field.paused == (latest.individual if latest else -1))
+        bonus = loyal + self._bonus(elders)
+        born = referee.born(field.paused)
+        return plans.then(plan(born, field.rungs, best, terms, bonus))
+
+    def _carried_out(self, order: Iterable[int], field: _Field) -> Decision | None:
+        """Return the first that can be: it is paused, or nobody like it has been born."""
+        born, brood = self._chronicle.born, field.brood
+        for chosen in order:
+            if chosen >= len(brood):
+                return Promotion(int(field.paused[chosen - len(brood)]))
+            parents = brood.parents[chosen]
+            genome = self._encoding.genome(brood.units[chosen], [born[id].genome for id in parents])
+            if self._chronicle.is_new(genome):
+                return Offspring(
+                    genome, parents, brood.operators[chosen], float(brood.steps[chosen])
+                )
+        return None
+
+    # --- what the user believes
+
+    @property
+    def _faith(self) -> float:
+        """The power to which the prior is raised."""
+        return self._prior.weight / (1 + len(self._chronicle.stints)) if self._prior else 0.0
+
+    def _bonus(self, genomes: Iterable[Genome]) -> Array | float:
+        return self._faith * self._prior.log_density(genomes) if self._prior else 0.0
+
+    def _strangers(self, count: int, rng: Generator) -> Array:
+        """Return units of immigrants, ``(count, genes)``; those from the prior fade with it."""
+        units = self._encoding.snap(rng.random((count, len(self._chronicle.space))))
+        if self._prior:
+            for place in range(round(count * min(self._faith, 1.0))):
+                units[place] = self._encoding.units(self._prior.sample(rng))
+        return units
