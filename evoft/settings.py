@@ -250,7 +250,9 @@ class RunSettings:
 
 
 #: What makes the individuals that are no named founders.
-_OPERATORS = {"default", "sample", "crossover", "mutation", "crossover+mutation", "immigrant"}
+_OPERATORS = {
+    "default", "prior", "sample", "crossover", "mutation", "crossover+mutation", "immigrant",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
