@@ -2,6 +2,7 @@
 
 from evoft.lineage.ancestry import Change, Step, ancestors, changes_between, expressed
 from evoft.lineage.disk import Paths
+from evoft.lineage.elders import elders_of
 from evoft.lineage.fsck import Finding, check
 from evoft.lineage.mending import repair
 from evoft.lineage.population import Population
@@ -19,6 +20,7 @@ __all__ = [
     "ancestors",
     "changes_between",
     "check",
+    "elders_of",
     "expressed",
     "repair",
 ]
