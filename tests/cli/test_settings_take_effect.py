@@ -156,7 +156,7 @@ def test_founders_from_an_earlier_population(cli, pets, finished, tmp_path):
     best = max(there, key=lambda i: (i.score, -i.id))
     assert founder.operator == f"#{best.id} of elder.h5"
     assert dict(founder.genome) == {
-        "lr": best.genome["lr"], "drop": best.genome["drop"], "model_ema": 0.0,
+        "lr": best.genome["lr"], "drop": best.genome["drop"], "model_ema": 0.9,
     }  # fmt: skip
     assert list(population.header.settings["founders"]) == [founder.operator]
 
