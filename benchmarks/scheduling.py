@@ -75,7 +75,7 @@ def simulate(
 ) -> float:
     """Return a search's makespan as a multiple of the lower bound."""
     space = SearchSpace.from_dict(default_genes(models))
-    settings = SearchSettings(population_size=size, generations=generations)
+    settings = SearchSettings(strategy="ga", population_size=size, generations=generations)
     search, known = Search(space, settings, seed), Known()
     costs: list[float] = []
     fitness: list[float] = []
@@ -83,12 +83,13 @@ def simulate(
     running: list[tuple[float, int]] = []
     now = 0.0
     while True:
-        while (born := search.ask()) is not None:
+        while (stint := search.ask()) is not None:
+            born = search.born[stint.individual]
             dice = generator(seed, "simulation", born.id).standard_normal(3)
             costs.append(cost_of(born.genome, dice[0]))
             fitness.append(fitness_of(born.genome, dice[1]))
             known.costs[born.id] = costs[-1] * math.exp(0.1 * dice[2])
-            waiting.append(Trial(born.id, born.genome, born.seed))
+            waiting.append(Trial(born.id, born.genome, born.seed, number=stint.number))
         while waiting and len(running) < workers:
             trial = rule(waiting, known, workers, search.ended)
             waiting.remove(trial)

@@ -5,12 +5,12 @@ space)`` maximises whatever ``fitness`` returns.  Importing evoft does not impor
 """
 
 from evoft.errors import EvoftError
+from evoft.evolution import Evolution
 from evoft.genome import Genome
 from evoft.individual import Generation, Individual
 from evoft.library import evolve, new, reopen, resume
 from evoft.lineage import Population
 from evoft.outcome import Outcome, Status
-from evoft.run import Evolution
 from evoft.search.genes import Choice, Float, Integer, Ordinal
 from evoft.search.space import SearchSpace
 from evoft.settings import SearchSettings

@@ -93,6 +93,9 @@ class Generation:
 
 
 def best_of(individuals: list[Individual] | tuple[Individual, ...]) -> Individual | None:
-    """Return the individual of the highest score, the elder of equals; None if all failed."""
-    best = max(individuals, key=lambda i: (i.score, -i.id), default=None)
+    """Return the individual of the highest score; None if all failed.
+
+    Of equals it is the one that was judged on the higher rung, then the elder.
+    """
+    best = max(individuals, key=lambda i: (i.score, i.rung, -i.id), default=None)
     return best if best is not None and best.score > -math.inf else None

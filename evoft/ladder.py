@@ -37,7 +37,8 @@ class Ladder:
         steps = max(1, round(math.log(epochs / first) / math.log(factor)))
         exact = [first * (epochs / first) ** (i / steps) for i in range(steps + 1)]
         # Whole epochs where a rung has several; below one there is nothing to round to.
-        rungs = sorted({float(round(e)) if e >= 1 else e for e in exact[:-1]} | {float(epochs)})
+        lower = {float(round(e)) if e >= 1 else e for e in exact[:-1]}
+        rungs = sorted({rung for rung in lower if rung < epochs} | {float(epochs)})
         return Ladder(tuple(rungs), cooldown if len(rungs) > 1 else 0.0)
 
     def __len__(self) -> int:

@@ -16,13 +16,15 @@ from pathlib import Path
 
 from evoft.environment import versions
 from evoft.errors import PopulationExistsError, PopulationMismatchError, SettingsError
+from evoft.evolution import Evolution
 from evoft.genome import Genome
 from evoft.header import Header
 from evoft.individual import Generation
 from evoft.ledger import Memory
 from evoft.lineage import Population, Store, elders_of
 from evoft.quantities import seconds
-from evoft.run import Evolution, Workers, drive, final_trials, run_all
+from evoft.run import drive, final_trials, run_all
+from evoft.search.checks import check_epochs
 from evoft.search.chronicle import Founders
 from evoft.search.inheritance import inherit
 from evoft.search.search import Search
@@ -32,11 +34,13 @@ from evoft.trial import Trial
 from evoft.workers.evaluation import FitnessTarget
 from evoft.workers.inline import InlineWorkers
 from evoft.workers.local import LocalWorkers
+from evoft.workforce import Workers
 
 _logger = logging.getLogger(__name__)
 
 #: What is to be maximised.  It gets a genome and its trial, whose ``seed`` makes it repeatable and
 #: whose ``report(epoch, name=number)`` records a learning curve and tells the watchdog it lives.
+#: Where ``epochs`` is set, ``trial.epochs`` says how many to train in all: see ``evolve``.
 FitnessFunction = Callable[[Genome, Trial], float]
 
 
@@ -44,6 +48,8 @@ def evolve(  # noqa: PLR0913  # each is a setting that users name at this one ca
     fitness: FitnessFunction,
     space: SearchSpace,
     *,
+    strategy: str | None = None,
+    epochs: float | None = None,
     generations: int | None = 20,
     population_size: int = 16,
     file: str | os.PathLike[str] | None = None,
@@ -57,12 +63,23 @@ def evolve(  # noqa: PLR0913  # each is a setting that users name at this one ca
 ) -> Iterator[Generation]:
     """Evolve genomes of ``space`` that maximise ``fitness``; yield each generation when judged.
 
+    With ``epochs``, strategies such as ``evolution`` and ``asha`` judge individuals on rungs: first
+    after few epochs, and those that are worth it again after more.  The fitness function is then
+    called once a rung, with the same ``trial.individual`` and ``trial.seed``, the next
+    ``trial.rung``, and in ``trial.epochs`` the epochs of training in all.  It may go on from what
+    it saved itself on the rung below, under a name made of ``trial.stage``, ``trial.individual``
+    and ``trial.rung``; where that is missing it must train from the start, and either way the
+    fitness must come out the same, for a seed to give one lineage.  See ``examples/rungs.py``.
+
     Args:
         fitness: What to maximise.  It runs in worker processes: it must be picklable; a function
             of the script or notebook itself will do.
         space: The genes.
+        strategy: Who decides what is evaluated next; None: what ``search`` says.
+        epochs: Of a full evaluation; None: what ``search`` says, which is by itself that an
+            evaluation has no epochs and everybody is judged once.
         generations: How many, the founders included; None: until the budget ends.
-        population_size: Births in a generation.
+        population_size: Full evaluations in a generation; without rungs, births in it.
         file: Population file ``*.h5`` to make; None: keep everything in memory only.
         workers: Processes; 0 evaluates in this one, without limits or isolation.
         seed: The same seed gives the same lineage on any number of workers.
@@ -71,7 +88,7 @@ def evolve(  # noqa: PLR0913  # each is a setting that users name at this one ca
         founders: Genes that differ from the defaults, for individuals of generation 0, by name.
         elders: Population files whose best are founders, too, as far as ``space`` has their genes.
         search: Further settings of the search; ``generations`` and ``population_size`` above
-            take the place of its own.
+            take the place of its own, ``strategy`` and ``epochs`` where they are given.
 
     Raises:
         PopulationExistsError: There is such a file: go on with it by ``resume``.
@@ -79,7 +96,7 @@ def evolve(  # noqa: PLR0913  # each is a setting that users name at this one ca
     """
     settings = Settings(
         seed=seed,
-        search=_search_settings(search, generations, population_size),
+        search=_search_settings(search, generations, population_size, strategy, epochs),
         run=_run_settings(workers, budget, trial_timeout),
         founders=dict(founders or {}),
     )
@@ -120,9 +137,11 @@ def resume(
     return _generations(lambda: reopen(file, generations=generations), fitness, settings)
 
 
-def new(
+def new(  # noqa: PLR0913  # those of ``evolve``
     space: SearchSpace,
     *,
+    strategy: str | None = None,
+    epochs: float | None = None,
     generations: int | None = None,
     population_size: int = 16,
     file: str | os.PathLike[str] | None = None,
@@ -134,7 +153,7 @@ def new(
     """Return a new evolution to ``ask`` and ``tell``; the arguments are those of ``evolve``."""
     settings = Settings(
         seed=seed,
-        search=_search_settings(search, generations, population_size),
+        search=_search_settings(search, generations, population_size, strategy, epochs),
         founders=dict(founders or {}),
     )
     _check_space(space, settings)
@@ -184,10 +203,20 @@ def _run_settings(
 
 
 def _search_settings(
-    search: SearchSettings | None, generations: int | None, population_size: int
+    search: SearchSettings | None,
+    generations: int | None,
+    population_size: int,
+    strategy: str | None,
+    epochs: float | None,
 ) -> SearchSettings:
     base = search or SearchSettings(finalists=0)
-    return replace(base, generations=generations, population_size=population_size)
+    return replace(
+        base,
+        strategy=base.strategy if strategy is None else strategy,
+        epochs=base.epochs if epochs is None else epochs,
+        generations=generations,
+        population_size=population_size,
+    )
 
 
 def _check_fitness(fitness: FitnessFunction) -> None:
@@ -198,6 +227,8 @@ def _check_fitness(fitness: FitnessFunction) -> None:
 def _check_space(space: SearchSpace, settings: Settings) -> None:
     if not isinstance(space, SearchSpace):
         raise SettingsError(f"`space` must be an evoft.SearchSpace, but is {space!r:.80}")
+    check_epochs(space, settings.search)
+    settings.ladder(fine_tuning=False)
     for part in settings.founders.values():
         space.complete(part)
 
@@ -242,7 +273,7 @@ def _new(space: SearchSpace, settings: Settings, file: str | os.PathLike[str] | 
 
 
 def _search(space: SearchSpace, settings: Settings) -> Search:
-    ladder = settings.search.ladder(settings.search.epochs)
+    ladder = settings.ladder(fine_tuning=False)
     return Search(space, settings.search, settings.seed, ladder=ladder, named=settings.founders)
 
 

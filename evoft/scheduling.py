@@ -1,7 +1,7 @@
 """Which of the trials that wait for a worker goes next, and which go with it.
 
-The lineage does not depend on it: births are bred from outcomes in order of birth whatever the
-order of evaluation.  Only how long the workers take does.
+The lineage does not depend on it: what is decided from which outcomes is settled whatever the order
+of evaluation.  Only how long the workers take does.
 """
 
 from __future__ import annotations
@@ -34,24 +34,25 @@ class Policy(Protocol):
 def in_order(waiting: Sequence[Trial], policy: Policy, workers: int, *, last: bool) -> list[Trial]:
     """Return the trials that wait, the one to start next first.
 
-    While the search goes on, a trial that waits holds up the births that are bred from it, and the
-    younger it is the later they are due: at the pace of one trial's mean cost a worker.  First
+    While the search goes on, a trial that waits holds up what is decided from it, and the later it
+    was decided itself the later that is due: at the pace of one trial's mean cost a worker.  First
     comes the one with the least slack, the time until then less its own cost (the minimum slack
-    rule; Panwalkar and Iskander 1977).  Once no birth is to come, the longest comes first (Graham
-    1969).  Longest first all along would starve the search: see benchmarks/results/scheduling.md.
+    rule; Panwalkar and Iskander 1977).  Once nothing more is to be decided, the longest comes first
+    (Graham 1969).  Longest first all along would starve the search: see
+    benchmarks/results/scheduling.md.
 
     Args:
         waiting: Trials of one stage.
         policy: Tells their costs.
         workers: How many trials run at a time.
-        last: Whether no birth waits for any of them.
+        last: Whether nothing is decided from any of them.
     """
     if not waiting:
         return []
     costs = {trial.key: policy.cost(trial) for trial in waiting}
     pace = 0.0 if last else statistics.fmean(costs.values()) / workers
-    slack = {t.key: t.individual * pace - costs[t.key] for t in waiting}
-    return sorted(waiting, key=lambda trial: (slack[trial.key], trial.individual, trial.repeat))
+    slack = {t.key: t.number * pace - costs[t.key] for t in waiting}
+    return sorted(waiting, key=lambda t: (slack[t.key], t.number, t.individual, t.repeat))
 
 
 def next_job(
@@ -68,7 +69,7 @@ def next_job(
         waiting: Trials of one stage.
         policy: Tells what they cost and have in common.
         workers: How many there are.
-        last: Whether no birth waits for any of them.
+        last: Whether nothing is decided from any of them.
         at_hand: The kin that idle workers had before: of as many trials as there are workers, the
             first of such kin goes ahead of the others.
     """
@@ -101,7 +102,7 @@ def span(costs: Sequence[float], workers: int, *, population_size: int, lookahea
         costs: Seconds of each birth's trial, in order of birth.
         workers: How many trials run at a time.
         population_size: How many of them are founders.
-        lookahead: How many births may be in the open at a birth.
+        lookahead: How many may be in the open at a birth.
     """
     free = [0.0] * workers
     judged = [0.0]  # when all births up to this one have ended

@@ -17,9 +17,11 @@ from evoft.ladder import Ladder
 from evoft.quantities import seconds, size
 from evoft.rules import require, require_whole
 
-#: Who can decide what is trained next, and those of them that judge on rungs.
+#: Who can decide what is trained next, those of them that judge on rungs, and those of these that
+#: are nothing without them.
 STRATEGIES = ("ga",)
 CLIMBING = frozenset({"evolution", "hyperband", "asha"})
+RUNGS_ONLY = frozenset({"hyperband", "asha"})
 
 #: The name of the backbone that evoft ships.
 EMBEDDED = "embedded"
@@ -115,14 +117,27 @@ class SearchSettings:
         Args:
             epochs: Epochs of a full training; None: it has none, and so there is one rung.
             cooldown: Share of a rung's epochs that serve its judgement alone, ``[0, 1)``.
+
+        Raises:
+            SettingsError: The strategy is nothing without rungs and there are no epochs, or the
+                lowest rung is longer than a full training.
         """
         if epochs is None:
+            if self.strategy in RUNGS_ONLY:
+                raise SettingsError(
+                    f"`epochs` must be given, for the strategy {self.strategy!r} judges after "
+                    "parts of a full evaluation: say how many epochs that has, or take another "
+                    "strategy"
+                )
             return Ladder()
         if self.strategy not in CLIMBING:
             return Ladder((float(epochs),))
-        return Ladder.of(
-            epochs, first=self.first_rung, factor=self.rung_factor, cooldown=cooldown
-        )
+        if self.first_rung > epochs:
+            raise SettingsError(
+                f"`first_rung <= epochs` must hold, but got (first_rung={self.first_rung:g}, "
+                f"epochs={epochs:g}): individuals are first judged within a full training"
+            )
+        return Ladder.of(epochs, first=self.first_rung, factor=self.rung_factor, cooldown=cooldown)
 
 
 _SEARCH_RULES = {
@@ -280,6 +295,18 @@ class Settings:
                 "`population_size` must have room for the default and every founder, but got "
                 f"(population_size={self.search.population_size}, founders={len(self.founders)})"
             )
+
+    def epochs(self, *, fine_tuning: bool) -> float | None:
+        """Return the epochs of a full training, or of a full evaluation by one's own function."""
+        return float(self.training.epochs) if fine_tuning else self.search.epochs
+
+    def ladder(self, *, fine_tuning: bool) -> Ladder:
+        """Return the rungs on which individuals are judged.
+
+        Raises:
+            SettingsError: They do not fit the epochs of a full training.
+        """
+        return self.search.ladder(self.epochs(fine_tuning=fine_tuning))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain JSON data, one table a record."""

@@ -21,7 +21,9 @@ PACKAGE = Path(evoft.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = {"search", "training", "lineage", "workers", "analysis", "cli", "fine_tuning"}
 #: Modules at the top that are no part of the contract.
-ABOVE = {"run", "scheduling", "ledger", "library", "environment", "__init__"}
+ABOVE = {
+    "run", "desk", "evolution", "scheduling", "ledger", "library", "environment", "__init__",
+}  # fmt: skip
 
 #: What each room may import of evoft, beside the contract and itself.
 KNOWS = {
@@ -33,10 +35,21 @@ KNOWS = {
     "analysis": {"lineage"},
     "environment": set[str](),
     "scheduling": set[str](),
-    "run": {"search", "lineage", "ledger", "scheduling"},
+    "evolution": {"search", "lineage", "ledger"},
+    "desk": {"evolution", "scheduling"},
+    "run": {"evolution", "desk", "scheduling"},
     "ledger": {"lineage"},
-    "library": {"search", "lineage", "workers", "run", "ledger", "environment"},
-    "fine_tuning": {"search", "lineage", "workers", "training", "run", "scheduling", "environment"},
+    "library": {"search", "lineage", "workers", "evolution", "run", "ledger", "environment"},
+    "fine_tuning": {
+        "search",
+        "lineage",
+        "workers",
+        "training",
+        "evolution",
+        "run",
+        "scheduling",
+        "environment",
+    },
 }
 #: Other people's packages that each room may never import.
 NEVER = {
@@ -57,6 +70,8 @@ NEVER = {
     "workers": {"deap", "h5py", "click", "torch", "timm", "torchvision"},
     "scheduling": {"torch", "timm", "torchvision", "click", "deap", "h5py", "numpy"},
     "run": {"torch", "timm", "torchvision", "click"},
+    "desk": {"torch", "timm", "torchvision", "click"},
+    "evolution": {"torch", "timm", "torchvision", "click"},
     "ledger": {"torch", "timm", "torchvision", "click", "deap"},
     "library": {"torch", "timm", "torchvision", "click"},
     "analysis": {"torch", "timm", "torchvision", "deap", "click"},

@@ -36,19 +36,49 @@ def fitness(genome, trial):
     trial.report(2, loss=genome["lr"])
     return -abs(math.log10(genome["lr"]) + 3) - abs(genome["depth"] - 4)
 
+OPTIONS = dict(generations=4, population_size=6)
+
 def finish(path, workers, seed):
     '''Make the population, or go on with it, to its end.'''
+    global MODELS
+    MODELS = path + ".models"
+    os.makedirs(MODELS, exist_ok=True)
     try:
         search = evoft.SearchSettings(finalists=2, repeats=2)
         run = evoft.evolve(
-            fitness, SPACE, generations=4, population_size=6, file=path, workers=workers,
-            seed=seed, search=search,
+            fitness, SPACE, file=path, workers=workers, seed=seed, search=search, **OPTIONS
         )
         for _ in run:
             pass
     except PopulationExistsError:
         for _ in evoft.resume(fitness, path, workers=workers):
             pass
+"""
+
+# The same on rungs: a trial goes on from what the one on the rung below saved, for whatever was
+# told was saved before.
+ON_RUNGS = """
+sys.path.insert(0, sys.argv[5])
+from climbing import install
+install()
+OPTIONS = dict(strategy="climber", epochs=9, generations=4, population_size=4)
+
+def fitness(genome, trial):
+    time.sleep(trial.seed % 4 * 0.002)
+    if trial.individual % 11 == 5 and trial.rung:
+        raise ValueError("no good")
+    name = f"{MODELS}/{trial.stage}-{trial.individual}-{trial.repeat}-"
+    state, done = 0.0, 0
+    if trial.rung:
+        with open(f"{name}{trial.rung - 1}") as file:
+            state, done = map(float, file.read().split())
+    for epoch in range(int(done), int(trial.epochs)):
+        state += random.Random(f"{trial.seed} {epoch}").random()
+        trial.report(epoch + 1, loss=state)
+    with open(f"{name}{trial.rung}.{os.getpid()}", "w") as file:
+        file.write(f"{state!r} {trial.epochs}")
+    os.replace(file.name, f"{name}{trial.rung}")
+    return state - abs(math.log10(genome["lr"]) + 3) * trial.epochs
 """
 
 # The process that is killed is forked from one that has imported everything, so that the instants
@@ -85,11 +115,13 @@ print(seed, killed)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("begin", [BEGIN, BEGIN + ON_RUNGS], ids=["in full", "on rungs"])
 @pytest.mark.parametrize(("workers", "kills", "longest"), [(0, 40, 0.2), (2, 14, 0.7)])
 def test_killed_at_random_instants_the_file_is_that_of_an_undisturbed_run(
-    tmp_path: Path, workers: int, kills: int, longest: float
+    tmp_path: Path, begin: str, workers: int, kills: int, longest: float
 ) -> None:
-    out = run_script(BEGIN + KILLING, tmp_path, tmp_path, workers, kills, longest)
+    here = Path(__file__).parent
+    out = run_script(begin + KILLING, tmp_path, tmp_path, workers, kills, longest, here)
     populations, killed = map(int, out.split())
     assert killed >= kills
     assert populations >= 2

@@ -474,7 +474,7 @@ def test_a_file_that_this_version_would_not_have_bred_is_refused(tmp_path: Path)
     assert trials[2]
     genome = birth.genome.replace(depth=int(birth.genome["depth"]) % 9 + 1)
     with Store.open(path) as store:
-        trial = evoft.Trial(2, genome, birth.seed)
+        trial = evoft.Trial(2, genome, birth.seed, number=2)
         other = evoft.Individual(2, 0, (), "sample", genome, birth.seed)
         store.append(Record(trial, evoft.Outcome.of_fitness(1.0), other, None, 1.0))
     with pytest.raises(PopulationMismatchError, match=r"individual 2 is .* this version of evoft"):

@@ -11,7 +11,8 @@ import pytest
 from running import content, lineage
 
 import evoft
-from evoft.run import Evolution, drive, final_trials, run_all
+from evoft.evolution import Evolution
+from evoft.run import drive, final_trials, run_all
 from evoft.trial import Trial
 from evoft.workers.inline import InlineWorkers
 from evoft.workers.local import LocalWorkers

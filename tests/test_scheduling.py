@@ -33,7 +33,7 @@ class Table:
 
 
 def trials(*ids: int) -> list[Trial]:
-    return [Trial(id, Genome({"x": id}), id) for id in ids]
+    return [Trial(id, Genome({"x": id}), id, number=id) for id in ids]
 
 
 def ids(found: object) -> list[int]:

@@ -17,7 +17,7 @@ import click
 
 from evoft.errors import SettingsError
 from evoft.quantities import seconds, size
-from evoft.settings import Settings
+from evoft.settings import STRATEGIES, Settings
 from evoft.training.default_space import MEANINGS
 
 
@@ -115,7 +115,14 @@ EVOLVE_FLAGS = (
     Flag(("--max-train-images",), "training", "max_train_images", int,
          "Most images of the training split that are used."),
     Flag(("--seed",), "", "seed", int, "The same seed gives the same lineage."),
-    Flag(("--population-size",), "search", "population_size", int, "Births in a generation."),
+    Flag(("--strategy",), "search", "strategy", click.Choice(STRATEGIES),
+         "Who decides what is trained next."),
+    Flag(("--first-rung",), "search", "first_rung", float,
+         "Epochs after which an individual is first judged, where the strategy has rungs."),
+    Flag(("--rung-factor",), "search", "rung_factor", float,
+         "What each rung multiplies the epochs of the one below by, about."),
+    Flag(("--population-size",), "search", "population_size", int,
+         "Full trainings in a generation; where there is one rung, births in it."),
     Flag(("--cxpb",), "search", "cxpb", float, "Probability that a child has two parents."),
     Flag(("--mutpb",), "search", "mutpb", float, "Probability that a child is mutated."),
     Flag(("--indpb",), "search", "indpb", float, "Probability that each gene mutates then."),
@@ -123,7 +130,7 @@ EVOLVE_FLAGS = (
     Flag(("--tournsize",), "search", "tournsize", int, "Individuals in a tournament."),
     Flag(("--elite",), "search", "elite", int, "How many of the best ever stay alive."),
     Flag(("--lookahead",), "search", "lookahead", int,
-         "Births in the open at a birth: more keep more workers busy."),
+         "Trials in the open at a decision: more keep more workers busy."),
     Flag(("--finalists",), "search", "finalists", int,
          "How many of the best are run again before one is named."),
     Flag(("--repeats",), "search", "repeats", int, "How often each finalist is run again."),
@@ -178,15 +185,21 @@ _NAMES = {
 }
 
 
-def with_flags(*groups: tuple[Flag, ...]) -> Callable[[Any], Any]:
-    """Return a decorator that gives a command these options."""
+def with_flags(*groups: tuple[Flag, ...], hidden: bool = False) -> Callable[[Any], Any]:
+    """Return a decorator that gives a command these options; in its help unless hidden."""
 
     def decorate(function: Any) -> Any:
         for flag in reversed([flag for group in groups for flag in group]):
             kind = _Parsed(flag.type, _NAMES[flag.type]) if flag.type in _NAMES else flag.type
             name = f"{flag.table or 'top'}__{flag.field}"
             option = click.option(
-                *flag.names, name, type=kind, nargs=flag.nargs, default=None, help=flag.help
+                *flag.names,
+                name,
+                type=kind,
+                nargs=flag.nargs,
+                default=None,
+                help=flag.help,
+                hidden=hidden,
             )
             function = option(function)
         return function

@@ -23,6 +23,7 @@ from evoft.cli.output import duration, table
 from evoft.fine_tuning import FineTuning, Plan
 from evoft.fine_tuning.exporting import is_export, require_free
 from evoft.fine_tuning.preparation import Progress
+from evoft.individual import Generation
 from evoft.outcome import Outcome, Status
 from evoft.trial import Stage, Trial
 from evoft.verdict import Verdict
@@ -98,9 +99,6 @@ def plan_text(plan: Plan, left: float | None) -> str:
     """
     images, search = plan.images, plan.settings.search
     splits = ", ".join(f"{count} {split}" for split, count in images.counts().items())
-    births = "as many as the budget allows"
-    if search.births is not None:
-        births = f"{search.births} in {search.generations} generations"
     budget = plan.settings.run.budget
     estimate = "ends with the budget" if left is None else f"about {duration(left)}"
     if budget is not None:
@@ -115,7 +113,9 @@ def plan_text(plan: Plan, left: float | None) -> str:
         *(("backbone", _backbone(plan, i)) for i in range(len(plan.backbones))),
         ("genes", f"{len(plan.space)}: {', '.join(plan.space)}"),
         ("fixed", ", ".join(f"{k} = {v}" for k, v in plan.settings.fixed.items())),
-        ("individuals", f"{births}, each for at most {plan.settings.training.epochs} epochs"),
+        ("strategy", search.strategy),
+        ("individuals", _individuals(plan)),
+        ("generation", _generation(plan)),
         ("already done", _done(plan)),
         ("finals", _finals(plan)),
         ("workers", f"{len(plan.devices)} on {where}"),
@@ -136,8 +136,33 @@ def _backbone(plan: Plan, index: int) -> str:
     )
 
 
+def _individuals(plan: Plan) -> str:
+    search, ladder = plan.settings.search, plan.ladder
+    if ladder.top:
+        judged = f"judged after {_listed([f'{epochs:g}' for epochs in ladder.rungs])} epochs"
+        if search.births is None:
+            return f"as many as the budget allows, {judged}"
+        trainings = f"{search.births} full trainings in {search.generations} generations"
+        return f"as many as {trainings} pay for, {judged}"
+    births = "as many as the budget allows"
+    if search.births is not None:
+        births = f"{search.births} in {search.generations} generations"
+    return f"{births}, each for at most {plan.settings.training.epochs} epochs"
+
+
+def _generation(plan: Plan) -> str:
+    size = plan.settings.search.population_size
+    words = f"as much training as {size} full ones, of those that are born and those continued"
+    return words if plan.ladder.top else ""
+
+
+def _listed(words: list[str]) -> str:
+    return f"{', '.join(words[:-1])} and {words[-1]}"
+
+
 def _done(plan: Plan) -> str:
-    return f"{plan.judged} individuals, {plan.finals} final runs" if plan.judged else ""
+    judged = "trials of the search" if plan.ladder.top else "individuals"
+    return f"{plan.judged} {judged}, {plan.finals} final runs" if plan.judged else ""
 
 
 def _finals(plan: Plan) -> str:
@@ -154,27 +179,45 @@ def _device_name(plan: Plan, device: str) -> str:
 
 def _search(run: FineTuning) -> None:
     """Run search and finals under a progress bar, a line for each generation."""
-    births = run.plan.settings.search.births
+    evolution, births = run.evolution, run.plan.settings.search.births
     total = None if births is None else births + run.plan.final_runs
-    with tqdm(total=total, initial=run.plan.judged, unit="trial", desc="trials") as bar:
+    done = sum(_size(run, record.trial) for record in evolution.ledger.records.values())
+    unit = " full trainings" if run.plan.ladder.top else "trial"
+    with tqdm(
+        total=total, initial=done, unit=unit, unit_scale=run.plan.ladder.top > 0, desc="trials"
+    ) as bar:
 
         def observe(trial: Trial, outcome: Outcome) -> None:
-            best = run.evolution.best
+            best = evolution.best
             bar.set_postfix_str(f"best {best.fitness:.4f} (#{best.id})" if best else "no best yet")
-            bar.update()
+            bar.update(_size(run, trial))
             if outcome.status is not Status.OK:
                 name = "final run of" if trial.stage is Stage.FINAL else "individual"
                 tqdm.write(f"{name} {trial.individual}: {outcome.status}: {outcome.reason}")
 
         for generation in run.generations(observe):
-            scores = generation.scores
-            mean = f"mean {sum(scores) / len(scores):.4f}" if scores else "all failed"
-            best = generation.best_so_far
-            told = f"best so far {best.fitness:.4f} (#{best.id})" if best else "no best yet"
-            tqdm.write(f"generation {generation.index}: {told}, {mean}, {_left(run)}")
+            words = generation_words(generation, on_rungs=run.plan.ladder.top > 0)
+            tqdm.write(f"generation {generation.index}: {words}, {_left(run)}")
         bar.total = bar.n + run.final_runs()
         bar.refresh()
         run.finals(observe)
+
+
+def _size(run: FineTuning, trial: Trial) -> float:
+    """Return how far a trial moves the progress bar: by its cost, or by one where all cost one."""
+    return run.evolution.cost(trial) if run.plan.ladder.top else 1
+
+
+def generation_words(generation: Generation, *, on_rungs: bool) -> str:
+    """Return what came of a generation: births, who was continued, the best so far, the mean."""
+    words = []
+    if on_rungs:
+        words.append(f"{len(generation.individuals)} born, {len(generation.continued)} continued")
+    best, scores = generation.best_so_far, generation.scores
+    words.append(f"best so far {best.fitness:.4f} (#{best.id})" if best else "no best yet")
+    if generation.individuals:
+        words.append(f"mean {sum(scores) / len(scores):.4f}" if scores else "all failed")
+    return ", ".join(words)
 
 
 def _left(run: FineTuning) -> str:
@@ -221,8 +264,8 @@ def end_text(run: FineTuning, folder: Path) -> str:
 
 def _why_it_ended(run: FineTuning) -> list[str]:
     search, budget = run.evolution.search, run.plan.settings.run.budget
-    if search.exhausted:
-        return ["Every recipe of the space has been tried."]
+    if search.none_left:
+        return ["Nothing is left to try: the strategy has no recipe that was not trained."]
     if not run.evolution.ended and budget is not None:
         return [f"The budget of {duration(budget)} over the life of the population is spent."]
     return []

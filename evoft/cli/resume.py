@@ -7,7 +7,15 @@ from typing import Any
 
 import click
 
-from evoft.cli.flags import OUTPUT_HELP, PATH, RUN_FLAGS, overlaid, with_flags
+from evoft.cli.flags import (
+    EVOLVE_FLAGS,
+    OUTPUT_HELP,
+    PATH,
+    RECIPE_FLAGS,
+    RUN_FLAGS,
+    overlaid,
+    with_flags,
+)
 from evoft.cli.progress import decoding_bar, require_output, run_to_the_end
 from evoft.settings import Settings
 
@@ -17,6 +25,8 @@ from evoft.settings import Settings
 @click.option("--data", help="Where the same images are now, if they have moved.")
 @click.option("--output", type=PATH, help=OUTPUT_HELP)
 @with_flags(RUN_FLAGS)
+# What these set cannot change; whoever gives them all the same is told so.
+@with_flags(EVOLVE_FLAGS, RECIPE_FLAGS, hidden=True)
 def resume_command(file: Path, data: str | None, output: Path | None, **flags: Any) -> None:
     """Go on with the population in FILE: after a stop, or with a larger budget."""
     from evoft.fine_tuning import resume

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from evoft.errors import PopulationMismatchError, SettingsError
@@ -10,6 +11,7 @@ from evoft.fine_tuning.plan import Plan
 from evoft.genome import Value
 from evoft.header import Header
 from evoft.recipe import Recipe
+from evoft.search.checks import check_epochs
 from evoft.search.genes import Choice, Gene, Ordinal
 from evoft.search.space import SearchSpace
 from evoft.settings import Settings
@@ -25,6 +27,25 @@ def searched_space(space: SearchSpace | None, settings: Settings) -> SearchSpace
     elif len(models) > 1 and "model" not in space:
         space = SearchSpace({"model": Choice(models), **space})
     return space.pin(**settings.fixed)
+
+
+def check_search(space: SearchSpace, settings: Settings) -> None:
+    """Refuse a search that cannot name a best recipe, or whose strategy cannot have its rungs.
+
+    Raises:
+        SettingsError: What is wrong, and what to do.
+    """
+    if not settings.search.finalists:
+        raise SettingsError(
+            "`finalists` must be >= 1 to name a best model, but is 0: only final runs are judged"
+        )
+    if settings.search.epochs is not None:
+        raise SettingsError(
+            "`epochs` of [search] are those of a fitness function of one's own: give the epochs of "
+            "a trial under [training]"
+        )
+    check_epochs({*space, *settings.fixed}, settings.search)
+    settings.ladder(fine_tuning=True)
 
 
 def check_recipes(
@@ -79,6 +100,30 @@ def largest_batch(space: SearchSpace, fixed: Mapping[str, Any]) -> int:
     if "batch_size" in space:
         return max(int(size) for size in _samples(space["batch_size"]))
     return int(fixed.get("batch_size", Recipe(model="", epochs=1).batch_size))
+
+
+def check_lineage(before: Settings, after: Settings) -> None:
+    """Refuse to go on with settings that would have made another lineage.
+
+    Raises:
+        SettingsError: The first such setting, what it was and what it is to be.
+    """
+    for (name, was), (_, now) in zip(_settling(before), _settling(after), strict=True):
+        if was != now:
+            raise SettingsError(
+                f"`{name}` settles the lineage and cannot change over the life of a population, "
+                f"but was {was!r} and is to be {now!r}: go on without it, or start a new "
+                "population"
+            )
+
+
+def _settling(settings: Settings) -> list[tuple[str, Any]]:
+    """Return the settings that settle the lineage, with their names."""
+    search, training = asdict(settings.search), asdict(settings.training)
+    del search["generations"]
+    del training["data"]  # its place may change; its content is compared by its fingerprint
+    tables = [("seed", settings.seed), ("fixed", settings.fixed), ("founders", settings.founders)]
+    return [*search.items(), *training.items(), *tables]
 
 
 def check_same(header: Header, plan: Plan) -> None:

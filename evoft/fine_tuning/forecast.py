@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Hashable, Sequence
 
 from evoft.genome import Genome
 from evoft.individual import Individual
+from evoft.ladder import Ladder
 from evoft.outcome import Outcome, Status
 from evoft.recipe import Recipe
 from evoft.scheduling import span, span_of_last
-from evoft.search.search import Search
 from evoft.search.founders import founders
+from evoft.search.search import Search
 from evoft.settings import SearchSettings
 from evoft.training.costs import Costs
-from evoft.trial import Trial
+from evoft.trial import Stage, Trial
 
+#: Full trainings that are none.
+_LEAST = 1e-6
 #: Trials that ended otherwise took what they took for reasons of their own.
 _TELLING = (Status.OK, Status.DIVERGED)
 
@@ -26,6 +30,7 @@ class Forecast:
     Args:
         costs: Predicts seconds; learns from outcomes.
         express: From genomes to recipes.
+        ladder: The rungs on which the search judges; None: one alone.
         company: What trials have in common that are evaluated together; None: alone.
     """
 
@@ -33,15 +38,17 @@ class Forecast:
         self,
         costs: Costs,
         express: Callable[[Genome], Recipe],
+        ladder: Ladder | None = None,
         company: Callable[[Trial], Hashable] = lambda trial: None,
     ) -> None:
         self._costs = costs
         self._express = express
+        self._ladder = ladder or Ladder()
         self.company = company
 
     def cost(self, trial: Trial) -> float:
         """Return the seconds that a trial is going to take."""
-        return self._costs.seconds(self._express(trial.genome))
+        return self._seconds(trial.genome, self._share(trial))
 
     def kin(self, trial: Trial) -> Hashable:
         """Return backbone and depth, which tell what a worker keeps from one trial to the next."""
@@ -51,7 +58,8 @@ class Forecast:
     def learn(self, trial: Trial, outcome: Outcome) -> None:
         """Take in what a trial took."""
         if outcome.status in _TELLING:
-            self._costs.learn(self._express(trial.genome), outcome.seconds)
+            recipe = self._express(trial.genome)
+            self._costs.learn(recipe, outcome.seconds, self._share(trial))
 
     def left(
         self, search: Search, settings: SearchSettings, workers: int, *, finals_done: int = 0
@@ -60,16 +68,18 @@ class Forecast:
 
         Args:
             search: With its outcomes so far.
-            settings: How many births and finals there are.
+            settings: How many full trainings and finals there are.
             workers: How many trials run at a time.
             finals_done: Final runs that are made already; they count once the search has ended.
         """
         if settings.births is None:
             return None
-        waiting = [self._seconds(i.genome) for i in search.born if i.outcome is None]
-        missing = 0 if search.exhausted else max(0, settings.births - len(search.born))
-        future = self._typical(search) if missing else 0.0
-        rest = [*waiting, *[future] * missing]
+        waiting = [
+            self._seconds(search.born[stint.individual].genome, stint.cost)
+            for stint in search.stints
+            if not search.told(stint.number)
+        ]
+        rest = [*waiting, *self._future(search, settings.births)]
         first = settings.population_size if not search.born else len(waiting)
         searching = (
             span(rest, workers, population_size=max(1, first), lookahead=settings.births_ahead)
@@ -84,21 +94,40 @@ class Forecast:
             again = again[finals_done:]
         return searching + (span_of_last(again, workers) if again else 0.0)
 
-    def _seconds(self, genome: Genome) -> float:
-        return self._costs.seconds(self._express(genome))
+    def _share(self, trial: Trial) -> float:
+        """Return which share of a full training a trial is."""
+        return self._ladder.cost(trial.rung) if trial.stage is Stage.SEARCH else 1.0
 
-    def _mean(self, individuals: Sequence[Individual]) -> float:
-        return statistics.fmean(self._seconds(i.genome) for i in individuals)
+    def _seconds(self, genome: Genome, share: float = 1.0) -> float:
+        """Return the seconds that this share of a full training is going to take."""
+        return self._costs.seconds(self._express(genome), share)
 
-    def _typical(self, search: Search) -> float:
-        """Return the mean seconds of births to come: like the best, and like the latest."""
+    def _future(self, search: Search, births: int) -> list[float]:
+        """Return the seconds of the stints that are still to be decided.
+
+        How many there will be on which rung is for the strategy to say: what is left to spend is
+        taken to go into stints of the mean cost so far.
+        """
+        left = 0.0 if search.exhausted else births - search.spent
+        if left < _LEAST:
+            return []
+        ladder, done = search.ladder, len(search.stints)
+        mean = search.spent / done if done else 1.0 / len(ladder)
+        count = math.ceil(left / mean - _LEAST)
+        return [self._typical(search, left / count)] * count
+
+    def _mean(self, individuals: Sequence[Individual], share: float) -> float:
+        return statistics.fmean(self._seconds(i.genome, share) for i in individuals)
+
+    def _typical(self, search: Search, share: float = 1.0) -> float:
+        """Return the mean seconds of trials to come: of the like of the best, and of the latest."""
         size = search.settings.population_size
         if not search.born:
             first = founders(search.space, search.named, size, search.seed)
-            return statistics.fmean(self._seconds(child.genome) for child in first)
+            return statistics.fmean(self._seconds(child.genome, share) for child in first)
         best = _best(search, search.settings.elite_places)
         latest = search.born[-size:]
-        return (self._mean(best or latest) + self._mean(latest)) / 2
+        return (self._mean(best or latest, share) + self._mean(latest, share)) / 2
 
     def _finals(self, search: Search, settings: SearchSettings) -> list[float]:
         """Return the seconds of the final runs: of the best, and of the default recipe."""

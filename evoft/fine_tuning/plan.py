@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evoft.fine_tuning.forecast import Forecast
+from evoft.ladder import Ladder
 from evoft.lineage import Paths
 from evoft.search.space import SearchSpace
 from evoft.settings import Settings
@@ -32,6 +33,11 @@ class Plan:
     #: Individuals that are judged, and final runs that are made, already.
     judged: int = 0
     finals: int = 0
+
+    @property
+    def ladder(self) -> Ladder:
+        """The rungs on which individuals are judged."""
+        return self.settings.ladder(fine_tuning=True)
 
     @property
     def final_runs(self) -> int:

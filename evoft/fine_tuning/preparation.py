@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 
 from evoft.environment import versions
 from evoft.errors import PopulationExistsError, PopulationMismatchError, SettingsError
-from evoft.fine_tuning.checks import check_recipes, check_same, largest_batch, searched_space
+from evoft.evolution import Evolution
+from evoft.fine_tuning.checks import (
+    check_lineage,
+    check_recipes,
+    check_same,
+    check_search,
+    largest_batch,
+    searched_space,
+)
 from evoft.fine_tuning.depths import freeze_depths
 from evoft.fine_tuning.devices import place_workers
 from evoft.fine_tuning.forecast import Forecast
@@ -25,7 +33,6 @@ from evoft.fine_tuning.session import FineTuning
 from evoft.genome import Value
 from evoft.header import Header
 from evoft.lineage import Population, Store, elders_of
-from evoft.run import Evolution
 from evoft.scratch import Scratch
 from evoft.search.inheritance import inherit
 from evoft.search.search import Search
@@ -84,12 +91,9 @@ def start(
             f"{file} is there already: go on with it by `evoft resume {file}`, or give another "
             "name with --file"
         )
-    if not settings.search.finalists:
-        raise SettingsError(
-            "`finalists` must be >= 1 to name a best model, but is 0: only final runs are judged"
-        )
     settings = _absolute(settings)
     searched = searched_space(space, settings)
+    check_search(searched, settings)
     settings = replace(settings, founders={**_linear_probe(searched), **settings.founders})
     settings = _with_elders(settings, searched, elders)
     with Preparation(settings) as preparation:
@@ -118,6 +122,7 @@ def resume(
 
     Raises:
         PopulationMismatchError: The data or the weights are not those of the file.
+        SettingsError: A setting that settles the lineage was changed.
         EvoftError: Whatever else is wrong, before any training.
     """
     header = Population.open(file).header
@@ -126,7 +131,9 @@ def resume(
             f"{file} was made with a fitness function of its own: go on with it in Python by "
             "`evoft.resume(fitness, file)`"
         )
-    settings = _absolute(change(Settings.of_file(header.settings)))
+    before = Settings.of_file(header.settings)
+    settings = _absolute(change(before))
+    check_lineage(before, settings)
     space = SearchSpace.from_dict(header.space)
     with Preparation(settings) as preparation:
         plan = preparation.plan(file, space)
@@ -135,7 +142,7 @@ def resume(
         try:
             judged = sum(stage is Stage.SEARCH for stage, _, _ in store.records)
             plan = replace(plan, judged=judged, finals=len(store.records) - judged)
-            if settings.to_dict() != Settings.of_file(header.settings).to_dict():
+            if settings.to_dict() != before.to_dict():
                 store.amend_settings(settings.to_dict())
             pixels = preparation.decode(plan, progress)
             expression = expression_of(settings, plan.backbones, space)
@@ -189,7 +196,8 @@ class Preparation:
         costs = Costs(known, counts["train"], counts["val"])
         context = max(probes.context for probes in survey.probes)
         devices, why = place_workers(settings.run, survey, costs.memory(largest), context)
-        forecast = Forecast(costs, expression_of(settings, survey.backbones, space))
+        express = expression_of(settings, survey.backbones, space)
+        forecast = Forecast(costs, express, settings.ladder(fine_tuning=True))
         backbones, gpus = survey.backbones, survey.gpus
         return Plan(file, settings, space, images, backbones, gpus, devices, forecast, why)
 
@@ -232,7 +240,7 @@ class Preparation:
             plan.space,
             settings.search,
             settings.seed,
-            ladder=settings.search.ladder(settings.training.epochs),
+            ladder=settings.ladder(fine_tuning=True),
             named=settings.founders,
             express=express,
         )

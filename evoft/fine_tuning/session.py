@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoft.errors import NoResultError
+from evoft.evolution import Evolution
 from evoft.fine_tuning.plan import Plan, checkpoints_of
 from evoft.fine_tuning.standing import best_run, candidates, verdict_of
 from evoft.individual import Generation
 from evoft.lineage import Population, Store
 from evoft.outcome import Outcome
-from evoft.run import Evolution, Observe, drive, final_trials, finalists, run_all
+from evoft.run import Observe, drive, final_trials, finalists, run_all
 from evoft.scratch import Scratch
 from evoft.training.fine_tuner import checkpoint_path
 from evoft.trial import Stage, Trial, TrialKey
@@ -117,7 +118,7 @@ class FineTuning:
         winner = best_run(population, candidates(population))
         if winner is None:
             raise NoResultError(_nothing(population))
-        default = best_run(population, [0])
+        default = best_run(population, [i.id for i in population if i.operator == "default"])
         for verdict in population.verdicts:
             if verdict.winner_run == winner:
                 return verdict

@@ -8,6 +8,7 @@ first, or on how often the run was killed (DESIGN.md, rules 1 and 2).
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
 from evoft.errors import PopulationMismatchError
@@ -77,9 +78,11 @@ class Search:
         self._outcomes: list[Outcome | None] = []
         self._rungs: list[int] = []  # of each individual, where its latest stint ends
         #: Stints that have ended on the clock and are not learned yet.
-        self._due: list[int] = []
+        self._due: deque[int] = deque()
         self._open = 0  # no stint before this one waits for its outcome
-        self._exhausted = False
+        self._untold = 0  # how many stints wait for their outcomes
+        self._none_left = False
+        self._none_fits = False
 
     @property
     def born(self) -> list[Individual]:
@@ -105,17 +108,25 @@ class Search:
     def ended(self) -> bool:
         """Whether no further stint will ever be decided."""
         most = self.settings.births
-        return self._exhausted or (most is not None and self.spent >= most - _EQUAL)
+        return self.exhausted or (most is not None and self.spent >= most - _EQUAL)
 
     @property
     def exhausted(self) -> bool:
-        """Whether nothing is left to train, or nothing that fits in what is left to spend."""
-        return self._exhausted
+        """Whether nothing is left to train, or what would be next exceeds what is left to spend."""
+        return self._none_left or self._none_fits
+
+    @property
+    def none_left(self) -> bool:
+        """Whether nothing is left to train, however much there is to spend."""
+        return self._none_left
 
     @property
     def waits_for(self) -> int | None:
-        """The individual of the first stint without an outcome; None if all have one."""
-        while self._open < len(self.stints) and self._outcomes[self._open] is not None:
+        """The individual whose outcome is needed first; None if every stint has one."""
+        needed = next((number for number in self._due if not self.told(number)), None)
+        if needed is not None:
+            return self.stints[needed].individual
+        while self._open < len(self.stints) and self.told(self._open):
             self._open += 1
         return self.stints[self._open].individual if self._open < len(self.stints) else None
 
@@ -124,26 +135,25 @@ class Search:
         return self._outcomes[number] is not None
 
     def ask(self) -> Stint | None:
-        """Return the next stint, or None when the search has ended or must wait."""
+        """Return the next stint, or None when the search has ended or must wait.
+
+        Raises:
+            ValueError: The strategy continues someone who was not judged yet, or is at the top.
+        """
         if self.ended or not self._ready():
             return None
         decision = self._strategy.decide()
-        if decision is None or not self._fits(decision):
-            self._exhausted = True
+        if decision is None:
+            self._none_left = True
+            return None
+        rung = self._rung_of(decision)
+        if not self._fits(rung):
+            self._none_fits = True
             return None
         if isinstance(decision, Promotion):
-            id = decision.individual
-            return self._take(self._stint(id, self._rung_above(id)), None)
-        individual = Individual(
-            id=len(self.born),
-            generation=self.generation,
-            parents=decision.parents,
-            operator=decision.operator,
-            genome=decision.genome,
-            seed=derive(self.seed, "trial", len(self.born)),
-            step=decision.step,
-        )
-        return self._take(self._stint(individual.id, 0), individual)
+            return self._take(self._stint(decision.individual, rung), None)
+        individual = self._individual(decision)
+        return self._take(self._stint(individual.id, rung), individual)
 
     def tell(self, number: int, outcome: Outcome) -> None:
         """Take the outcome of stint ``number``.
@@ -156,6 +166,7 @@ class Search:
         if self._outcomes[number] is not None:
             raise ValueError(f"the outcome of trial {number} has been told already")
         self._outcomes[number] = outcome
+        self._untold -= 1
         id = self.stints[number].individual
         self.born[id] = self.born[id].judged(outcome)
 
@@ -169,19 +180,19 @@ class Search:
         Raises:
             PopulationMismatchError: It cannot be the next one.
         """
-        expected = len(self.born) if rung == 0 else individual.id
-        if individual.id != expected or individual.id > len(self.born):
+        id, count = individual.id, len(self.born)
+        if id > count or (rung == 0 and id != count):
             raise PopulationMismatchError(
-                f"the records go from individual {len(self.born) - 1} to {individual.id}: "
-                "run `evoft fsck` on the file"
+                f"the records go from individual {count - 1} to {id}: run `evoft fsck` on the file"
             )
-        if rung and (individual.id == len(self.born) or rung != self._rung_above(individual.id)):
+        above = self._rungs[id] + 1 if id < count else 0
+        if rung != above or rung > self.ladder.top:
             raise PopulationMismatchError(
-                f"the records take individual {individual.id} to rung {rung} and not to the ones "
-                "below: run `evoft fsck` on the file"
+                f"the records take individual {id} to rung {rung}, but the next that it can be "
+                f"judged on is {above} of 0 to {self.ladder.top}: run `evoft fsck` on the file"
             )
         self._ready()
-        self._take(self._stint(individual.id, rung), None if rung else individual.unjudged)
+        self._take(self._stint(id, rung), None if rung else individual.unjudged)
 
     def withdraw(self) -> None:
         """Take back the youngest stints, as long as they have no outcome, as if never asked for."""
@@ -201,24 +212,40 @@ class Search:
     def _ready(self) -> bool:
         """Learn what the next decision stands on; tell whether all of it has been told."""
         self._due.extend(self._clock.ended())
-        if self._strategy.blind:
-            return True
+        if self._strategy.blind:  # how far ahead it is asked changes nothing but the wait
+            return self._untold < self.settings.population_size
         while self._due:
             outcome = self._outcomes[self._due[0]]
             if outcome is None:
                 return False
-            self._strategy.learn(self.stints[self._due.pop(0)], outcome)
+            self._strategy.learn(self.stints[self._due.popleft()], outcome)
         return True
 
-    def _fits(self, decision: Decision) -> bool:
-        """Tell whether a decision's cost is left to spend."""
+    def _rung_of(self, decision: Decision) -> int:
+        """Return where the stint of a decision ends."""
+        if not isinstance(decision, Promotion):
+            return 0
+        id = decision.individual
+        rung = self._rungs[id] + 1
+        if rung > self.ladder.top or self.born[id].rung != rung - 1:
+            raise ValueError(f"individual {id} cannot be continued to rung {rung}")
+        return rung
+
+    def _fits(self, rung: int) -> bool:
+        """Tell whether what a stint to this rung costs is left to spend."""
         most = self.settings.births
-        rung = self._rung_above(decision.individual) if isinstance(decision, Promotion) else 0
         return most is None or self.spent + self.ladder.cost(rung) <= most + _EQUAL
 
-    def _rung_above(self, id: int) -> int:
-        """Return the rung that an individual's next stint ends at."""
-        return self._rungs[id] + 1
+    def _individual(self, child: Offspring) -> Individual:
+        return Individual(
+            id=len(self.born),
+            generation=self.generation,
+            parents=child.parents,
+            operator=child.operator,
+            genome=child.genome,
+            seed=derive(self.seed, "trial", len(self.born)),
+            step=child.step,
+        )
 
     def _stint(self, id: int, rung: int) -> Stint:
         return Stint(len(self.stints), id, rung, self.ladder.cost(rung), self.generation)
@@ -226,6 +253,7 @@ class Search:
     def _take(self, stint: Stint, individual: Individual | None) -> Stint:
         self._chronicle.add(stint, individual)
         self._outcomes.append(None)
+        self._untold += 1
         if individual is not None:
             self._rungs.append(0)
         self._rungs[stint.individual] = stint.rung

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from evoft import Population
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
@@ -44,6 +46,23 @@ def test_ask_and_tell_goes_on_where_it_stopped(tmp_path):
     assert run("ask_and_tell.py", tmp_path / "mine.h5") == first
 
 
-@pytest.mark.parametrize("name", ["own_fitness.py", "ask_and_tell.py", "family_tree.py"])
+def test_rungs_continues_its_own_models(tmp_path):
+    lines = run("rungs.py", tmp_path / "mine.h5").splitlines()
+    assert len(lines) == 3
+    assert any(" 0 continued" not in line for line in lines)
+    best = float(lines[-1].split()[-1])
+    assert best > 0.7
+    population = Population.open(tmp_path / "mine.h5")
+    judged = [record for record in population.records.values() if record.trial.rung]
+    assert judged
+    for record in judged:
+        # It trained no epoch that the rung below had trained.
+        below = population.records[("search", record.trial.individual, record.trial.rung - 1)]
+        assert record.outcome.curve[0].epoch == below.outcome.curve[-1].epoch + 1
+
+
+@pytest.mark.parametrize(
+    "name", ["own_fitness.py", "ask_and_tell.py", "family_tree.py", "rungs.py"]
+)
 def test_an_example_is_under_forty_lines(name):
     assert len((EXAMPLES / name).read_text().splitlines()) < 40

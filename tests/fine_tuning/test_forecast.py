@@ -6,8 +6,8 @@ from evoft.fine_tuning.forecast import Forecast
 from evoft.genome import Genome
 from evoft.outcome import Outcome, Status
 from evoft.recipe import Recipe
-from evoft.search.search import Search
 from evoft.search.genes import Integer, Ordinal
+from evoft.search.search import Search
 from evoft.search.space import SearchSpace
 from evoft.settings import SearchSettings
 from evoft.training.costs import Costs
@@ -49,11 +49,12 @@ class Run:
         """Judge so many trials more; return what they took."""
         took = 0.0
         for _ in range(count):
-            born = self.search.ask()
+            stint = self.search.ask()
+            born = self.search.born[stint.individual]
             took += self.seconds(born.genome)
             fitness = -float(born.genome["freeze_depth"])
             outcome = Outcome.of_fitness(fitness, seconds=self.seconds(born.genome))
-            self.search.tell(born.id, outcome)
+            self.search.tell(stint.number, outcome)
             trial = Trial(born.id, born.genome, born.seed)
             self.forecast.learn(trial, outcome)
         return took

@@ -1,4 +1,4 @@
-"""The search as a pure function of its records: no order, no restart, no worker changes it."""
+"""The plain genetic algorithm as a pure function of its records: no order or restart counts."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from evoft.errors import PopulationMismatchError, SpaceError
 from evoft.genome import Genome
 from evoft.individual import Individual
 from evoft.outcome import Outcome, Status
-from evoft.search.search import Search
 from evoft.search.founders import founders, sobol
 from evoft.search.genes import Choice, Float, Integer, Ordinal
+from evoft.search.search import Search
 from evoft.search.space import SearchSpace
 from evoft.seeds import derive
 from evoft.settings import SearchSettings
@@ -31,11 +31,12 @@ SPACE = SearchSpace(
     opt=Choice(["adam", "sgd", "rmsprop"]),
     momentum=Float(0, 0.99, when={"opt": ["sgd", "rmsprop"]}),
 )
+SIX_IN_FOUR = {"population_size": 6, "generations": 4}
 BAD = [status for status in Status if status is not Status.OK]
 
 
 def settings_of(**changes: object) -> SearchSettings:
-    return SearchSettings(**{"population_size": 6, "generations": 4, **changes})  # type: ignore[arg-type]
+    return SearchSettings(**{"strategy": "ga", **SIX_IN_FOUR, **changes})  # type: ignore[arg-type]
 
 
 def judge(individual: Individual) -> Outcome:
@@ -47,9 +48,15 @@ def judge(individual: Individual) -> Outcome:
     return Outcome.of_fitness(-distance - (genome["opt"] != "sgd"))
 
 
+def ask(search: Search) -> Individual | None:
+    """Return whoever is born next."""
+    stint = search.ask()
+    return None if stint is None else search.born[stint.individual]
+
+
 def run(search: Search, judge: Judge = judge) -> list[Individual]:
     """Tell each outcome at once."""
-    while (individual := search.ask()) is not None:
+    while (individual := ask(search)) is not None:
         search.tell(individual.id, judge(individual))
     return search.born
 
@@ -66,9 +73,8 @@ def test_outcomes_told_in_any_order_give_the_same_births(data: st.DataObject) ->
     search = Search(SPACE, settings_of(), 7)
     waiting: list[Individual] = []
     while True:
-        if search.ready and (not waiting or data.draw(st.booleans())):
-            individual = search.ask()
-            assert individual is not None
+        asks = not waiting or data.draw(st.booleans())
+        if asks and (individual := ask(search)) is not None:
             waiting.append(individual)
         elif waiting:
             one = waiting.pop(data.draw(st.integers(0, len(waiting) - 1)))
@@ -81,12 +87,11 @@ def test_outcomes_told_in_any_order_give_the_same_births(data: st.DataObject) ->
 @pytest.mark.parametrize("lookahead", [0, 1, 3, 5])
 def test_lookahead_bounds_how_many_are_in_the_open(lookahead: int) -> None:
     search = Search(SPACE, settings_of(lookahead=lookahead), 7)
-    founders = list(iter(search.ask, None))
-    assert len(founders) == 6
-    for individual in founders:
+    assert len(list(iter(search.ask, None))) == 6
+    for individual in list(search.born):
         search.tell(individual.id, judge(individual))
     assert len(list(iter(search.ask, None))) == lookahead + 1  # it, and those in the open at it
-    assert not search.ready
+    assert search.ask() is None
     assert search.waits_for == 6
 
 
@@ -121,6 +126,8 @@ def test_restored_and_continued_equals_straight_through(kept: int) -> None:
     search = Search(SPACE, settings_of(), 7)
     for individual in whole[:kept]:
         search.restore(individual)
+        assert individual.outcome
+        search.tell(individual.id, individual.outcome)
     assert search.born[kept:] == []
     assert births(run(search)) == STRAIGHT
     assert search.ended
@@ -129,7 +136,7 @@ def test_restored_and_continued_equals_straight_through(kept: int) -> None:
 def test_restored_without_outcomes_waits_for_them() -> None:
     search = Search(SPACE, settings_of(), 7)
     for individual in run(Search(SPACE, settings_of(), 7))[:8]:
-        search.restore(Individual(*[getattr(individual, n) for n in individual.__slots__[:6]]))
+        search.restore(individual)
     assert search.waits_for == 0
     for number in range(8):
         search.tell(number, judge(search.born[number]))
@@ -146,7 +153,7 @@ def test_records_with_a_gap_are_refused() -> None:
 
 @given(spaces(), st.integers(0, 2**32))
 def test_no_phenotype_is_born_twice(space: SearchSpace, seed: int) -> None:
-    search = Search(space, SearchSettings(population_size=4, generations=5), seed)
+    search = Search(space, SearchSettings(strategy="ga", population_size=4, generations=5), seed)
     born = run(search, lambda i: Outcome.of_fitness(float(derive(0, "fitness", i.id) % 100)))
     phenotypes = [repr(sorted(space.phenotype(i.genome).items())) for i in born]
     assert len(set(phenotypes)) == len(phenotypes)
@@ -166,7 +173,7 @@ SMALL = SearchSpace(
 def test_a_finite_space_ends_when_each_phenotype_was_born_once(
     population_size: int, fails: bool
 ) -> None:
-    settings = SearchSettings(population_size=population_size, generations=None)
+    settings = SearchSettings(strategy="ga", population_size=population_size, generations=None)
     search = Search(SMALL, settings, 3)
     outcome = Outcome(Status.FAILED) if fails else Outcome.of_fitness(1.0)
     born = run(search, lambda _: outcome)
@@ -185,7 +192,7 @@ def test_a_finite_space_ends_when_each_phenotype_was_born_once(
 def test_equal_expressions_are_one_phenotype() -> None:
     search = Search(
         SearchSpace(a=Integer(0, 9)),
-        SearchSettings(population_size=2, generations=None),
+        SearchSettings(strategy="ga", population_size=2, generations=None),
         0,
         express=lambda genome: int(genome["a"]) // 2,
     )
@@ -289,9 +296,9 @@ def test_budgets_are_totals() -> None:
 @pytest.mark.parametrize(
     ("id", "message"),
     [
-        (6, "individual 6 was never asked for"),
-        (-1, "individual -1 was never asked for"),
-        (0, "the outcome of individual 0 has been told already"),
+        (6, "trial 6 was never asked for"),
+        (-1, "trial -1 was never asked for"),
+        (0, "the outcome of trial 0 has been told already"),
     ],
 )
 def test_outcomes_that_nobody_wants_are_refused(id: int, message: str) -> None:
@@ -305,7 +312,7 @@ def test_outcomes_that_nobody_wants_are_refused(id: int, message: str) -> None:
 
 def test_a_genome_of_another_type_is_another_phenotype() -> None:
     space = SearchSpace(a=Choice([1, True, 1.0]))
-    search = Search(space, SearchSettings(population_size=2, generations=None), 0)
+    search = Search(space, SearchSettings(strategy="ga", population_size=2, generations=None), 0)
     born = run(search, lambda _: Outcome.of_fitness(0.0))
     assert {repr(i.genome) for i in born} == {repr(Genome(a=v)) for v in (1, True, 1.0)}
 
@@ -314,8 +321,8 @@ def test_a_genome_of_another_type_is_another_phenotype() -> None:
 def test_births_that_were_withdrawn_were_never_asked_for(data: st.DataObject) -> None:
     search = Search(SPACE, settings_of(), 7)
     for _ in range(data.draw(st.integers(1, 4))):
-        while len(search.born) < data.draw(st.integers(0, 24)) and search.ready:
-            search.ask()
+        while len(search.born) < data.draw(st.integers(0, 24)) and search.ask() is not None:
+            pass
         # A beginning is told, and at times one more beyond it, as when a budget ended.
         told = data.draw(st.integers(0, len(search.born)))
         beyond = data.draw(st.sets(st.integers(0, max(0, len(search.born) - 1)), max_size=1))

@@ -1,0 +1,94 @@
+"""Where trials wait for a worker, who hands them out, and what the budget still affords."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from evoft.evolution import Evolution
+from evoft.scheduling import Policy, next_job
+from evoft.trial import Trial
+from evoft.workforce import Teams, Workers
+
+
+class Alike:
+    """The policy where nothing is known: first come, first served, each alone."""
+
+    def __init__(self, evolution: Evolution) -> None:
+        self._evolution = evolution
+
+    def cost(self, trial: Trial) -> float:
+        """Return its part of what a full training took so far."""
+        return self._evolution.mean_seconds * self._evolution.cost(trial)
+
+    def company(self, trial: Trial) -> None:
+        """Return None."""
+
+    def kin(self, trial: Trial) -> None:
+        """Return None."""
+
+
+class Purse:
+    """What is left of the budget.
+
+    Args:
+        evolution: What spends it.
+        budget: Seconds of running over the life of the population; None: no limit.
+        reserve: How many full trainings' worth of running time to leave for what comes after.
+    """
+
+    def __init__(self, evolution: Evolution, budget: float | None, reserve: float) -> None:
+        self._evolution = evolution
+        self._budget = budget
+        self._reserve = reserve
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no trial has been told: one is always worth its time, for a run to have ended."""
+        return not self._evolution.ledger.records
+
+    def affords(self, seconds: float) -> bool:
+        """Tell whether work of so many seconds and the reserve fit in what is left."""
+        if self._budget is None:
+            return True
+        reserve = self._evolution.mean_seconds * self._reserve
+        return self._evolution.elapsed + seconds + reserve < self._budget
+
+
+class Desk:
+    """Where trials wait for a worker, and who hands them out."""
+
+    def __init__(self, workers: Workers, policy: Policy, purse: Purse) -> None:
+        self.waiting: list[Trial] = []
+        self._workers = workers
+        self._teams = workers if isinstance(workers, Teams) else None
+        self._policy = policy
+        self._purse = purse
+        self._count = max(1, workers.idle)  # nobody is busy yet
+
+    def hand_out(self, *, last: bool) -> None:
+        """Give each idle worker its next job, as long as the budget allows.
+
+        Args:
+            last: Whether nothing is decided from any of those that wait here.
+        """
+        while self._workers.idle and (job := self._next(last)):
+            first = self._purse.is_full and not self._workers.busy
+            if not (first or self._purse.affords(self._seconds(job))):
+                return
+            for trial in job:
+                self.waiting.remove(trial)
+            if self._teams is None:
+                self._workers.submit(*job)
+            else:
+                self._teams.submit(*job, kin=self._policy.kin(job[0]))
+
+    def _seconds(self, trials: Sequence[Trial]) -> float:
+        return sum(self._policy.cost(trial) for trial in trials)
+
+    def _next(self, last: bool) -> tuple[Trial, ...]:
+        if not self._purse.affords(self._seconds(self.waiting) / self._count):
+            # Not all of them will run: then it is the youngest that were never asked for.
+            return tuple(self.waiting[:1])
+        hand = () if self._teams is None else self._teams.at_hand
+        job = next_job(self.waiting, self._policy, self._count, last=last, at_hand=hand)
+        return job if self._teams else job[:1]

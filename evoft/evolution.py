@@ -1,0 +1,263 @@
+"""A search with its memory: every outcome is safe on disk before the search knows of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from evoft.errors import EvoftError, PopulationMismatchError
+from evoft.genome import Genome
+from evoft.individual import Generation, Individual, best_of
+from evoft.ledger import Ledger
+from evoft.lineage import Population, Record
+from evoft.outcome import Outcome
+from evoft.search.search import Search
+from evoft.search.stint import Stint
+from evoft.trial import Stage, Trial
+
+#: A genome's recipe as plain data, for the population file.
+Describe = Callable[[Genome], Mapping[str, Any]]
+
+
+class Evolution:
+    """A search and its ledger: the next trial follows from the records alone.
+
+    ``ask`` for a trial, ``tell`` its outcome.  Use it as a context manager, or ``close`` it: that
+    brings the population file up to date.
+    """
+
+    def __init__(self, search: Search, ledger: Ledger, describe: Describe | None = None) -> None:
+        self.search = search
+        self.ledger = ledger
+        self._describe = describe
+        self._shown = 0  # generations that were given out
+        self._first = 0  # the first stint of the next one
+        self._looked = 0  # no stint before this one is of a later generation
+        self._rungs: dict[int, int] = {}  # of each individual, where those left it
+        self._best: Individual | None = None  # as those left it
+        self._trained = self._seconds = 0.0  # full trainings that were told, and what they took
+        self._before = ledger.elapsed
+        self._since = time.monotonic()
+        self._restore()
+        self._restored = len(search.stints)
+
+    def __enter__(self) -> Evolution:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of running over the life of the population."""
+        return self._before + time.monotonic() - self._since
+
+    @property
+    def population(self) -> Population:
+        """All that has been recorded so far."""
+        return Population.of(self.ledger.header, self.ledger.records, self.ledger.verdicts)
+
+    @property
+    def best(self) -> Individual | None:
+        """The individual of the highest fitness so far; None when every trial failed."""
+        return best_of(self.search.born)
+
+    @property
+    def mean_seconds(self) -> float:
+        """Mean seconds of a full training so far; 0 before the first trial has ended."""
+        return self._seconds / self._trained if self._trained else 0.0
+
+    def cost(self, trial: Trial) -> float:
+        """Return the cost of a trial's training in full ones."""
+        return self.search.ladder.cost(trial.rung) if trial.stage is Stage.SEARCH else 1.0
+
+    def ask(self) -> Trial | None:
+        """Return the next trial, or None when the evolution has ended.
+
+        Raises:
+            EvoftError: Too many trials are in the open: the outcome of an earlier one is needed.
+        """
+        trial = self.next()
+        if trial is None and not self.search.ended:
+            raise EvoftError(
+                f"no further individual can be bred before the outcome of individual "
+                f"{self.search.waits_for} is told: `lookahead` is "
+                f"{self.search.settings.births_ahead}"
+            )
+        return trial
+
+    def next(self) -> Trial | None:
+        """Return the next trial, or None when there is none or an earlier one must end first."""
+        while (stint := self.search.ask()) is not None:
+            trial = self._trial(stint)
+            record = self.ledger.records.get(trial.key)
+            if record is None:
+                return trial
+            self._check(record.trial, trial)
+            self.search.tell(stint.number, record.outcome)
+        return None
+
+    def tell(self, trial: Trial, outcome: Outcome | float) -> None:
+        """Record the outcome, or merely the fitness, of a trial that was asked for.
+
+        Raises:
+            StorageError: The disk did not take it; the search has not been told then.
+            ValueError: The trial was never asked for, or its outcome has been told already.
+        """
+        if not isinstance(outcome, Outcome):
+            outcome = Outcome.of_fitness(float(outcome))
+        if not self._is_wanted(trial):
+            raise ValueError(f"no outcome of {trial.key} is wanted: it was told, or never asked")
+        of_search = trial.stage is Stage.SEARCH
+        birth = self.search.born[trial.individual].unjudged if of_search else None
+        recipe = self._describe(trial.genome) if self._describe and birth else None
+        record = Record(trial, outcome, birth, recipe, self.elapsed)
+        self.ledger.append(record)
+        self._count(record)
+        if birth:
+            self.search.tell(trial.number, outcome)
+
+    def complete(self) -> Iterator[Generation]:
+        """Yield the generations that became complete since the last call, the file up to date."""
+        while (last := self._last_of_next()) is not None:
+            stints = self.search.stints[self._first : last]
+            if not all(self.search.told(stint.number) for stint in stints):
+                return
+            generation = self._generation(stints, self._rungs, self._best)
+            self._show(last, generation)
+            self.ledger.fold()
+            yield generation
+
+    @property
+    def ended(self) -> bool:
+        """Whether everything that the search will ever decide has been judged."""
+        return self.search.ended and self.search.waits_for is None
+
+    def withdraw(self) -> list[Generation]:
+        """Take back what nobody is going to judge; return the generations that are left open.
+
+        It is as if that had never been asked for.  The generations have what was judged of them;
+        one of which nothing was judged since this population was opened is not among them.
+        """
+        self.search.withdraw()
+        self._looked = self._first
+        rest = [s for s in self.search.stints[self._first :] if self.search.told(s.number)]
+        rungs, best, left = dict(self._rungs), self._best, []
+        for number in sorted({stint.generation for stint in rest}):
+            stints = [stint for stint in rest if stint.generation == number]
+            generation = self._generation(stints, rungs, best)
+            best = generation.best_so_far
+            if stints[-1].number >= self._restored:
+                left.append(generation)
+        return left
+
+    def close(self) -> None:
+        """Bring the population file up to date and let others write it."""
+        self.ledger.close()
+
+    def _trial(self, stint: Stint) -> Trial:
+        individual = self.search.born[stint.individual]
+        ladder = self.search.ladder
+        # The epochs of a fine-tuning in full are the recipe's own.
+        in_full = stint.rung == ladder.top
+        return Trial(
+            individual.id,
+            individual.genome,
+            individual.seed,
+            rung=stint.rung,
+            epochs=self.search.settings.epochs if in_full else ladder.rungs[stint.rung],
+            number=stint.number,
+            generation=stint.generation,
+        )
+
+    def _check(self, recorded: Trial, trial: Trial) -> None:
+        """Refuse a record of something else than the search decides."""
+        if recorded.genome != trial.genome:
+            raise PopulationMismatchError(
+                f"individual {trial.individual} is {dict(recorded.genome)} in the file, but "
+                f"this version of evoft breeds {dict(trial.genome)}: {self._way_out}"
+            )
+        if recorded.number != trial.number:
+            raise PopulationMismatchError(
+                f"individual {trial.individual} was judged on rung {trial.rung} by trial "
+                f"{recorded.number} in the file, but this version of evoft decides that in trial "
+                f"{trial.number}: {self._way_out}"
+            )
+
+    @property
+    def _way_out(self) -> str:
+        version = self.ledger.header.environment.get("evoft", "as it was")
+        return f"resume with evoft {version}"
+
+    def _is_wanted(self, trial: Trial) -> bool:
+        search = self.search
+        if trial.key in self.ledger.records:
+            return False
+        if trial.stage is not Stage.SEARCH:
+            return trial.individual < len(search.born)
+        if not 0 <= trial.number < len(search.stints):
+            return False
+        stint = search.stints[trial.number]
+        return (stint.individual, stint.rung) == (trial.individual, trial.rung)
+
+    def _last_of_next(self) -> int | None:
+        """Return where the next generation's stints end; None while more of them may come."""
+        stints, last = self.search.stints, max(self._first, self._looked)
+        while last < len(stints) and stints[last].generation == self._shown:
+            last += 1
+        self._looked = last
+        return last if self.search.generation > self._shown else None
+
+    def _generation(
+        self, stints: Sequence[Stint], rungs: dict[int, int], best: Individual | None
+    ) -> Generation:
+        """Return a generation as it stood at its end; note on which rung that left everybody.
+
+        Later stints may have been judged already, but by which of them is a matter of the workers.
+        """
+        rungs.update((stint.individual, stint.rung) for stint in stints)
+        members = tuple(self._as_of(s.individual, rungs) for s in stints if s.rung == 0)
+        continued = tuple(stint.individual for stint in stints if stint.rung)
+        changed = {stint.individual for stint in stints}
+        if best is not None and best.id in changed:
+            changed = set(rungs)  # it may be worse now than one of long ago
+        rivals = [self._as_of(id, rungs) for id in changed]
+        if best is not None and best.id not in changed:
+            rivals.append(best)
+        return Generation(stints[0].generation, members, best_of(rivals), continued)
+
+    def _as_of(self, id: int, rungs: Mapping[int, int]) -> Individual:
+        """Return an individual as it was when it had been judged on that rung."""
+        individual = self.search.born[id]
+        if individual.rung == rungs[id] or individual.outcome is None:
+            return individual
+        outcomes = (*individual.earlier, individual.outcome)[: rungs[id] + 1]
+        return replace(individual, outcome=outcomes[-1], earlier=outcomes[:-1])
+
+    def _show(self, last: int, generation: Generation) -> None:
+        self._shown += 1
+        self._first = last
+        self._best = generation.best_so_far
+
+    def _count(self, record: Record) -> None:
+        self._trained += self.cost(record.trial)
+        self._seconds += record.outcome.seconds
+
+    def _restore(self) -> None:
+        """Take over the unbroken run of records from the first stint on."""
+        recorded = {
+            record.trial.number: record
+            for (stage, _, _), record in self.ledger.records.items()
+            if stage is Stage.SEARCH
+        }
+        while record := recorded.get(len(self.search.stints)):
+            assert record.birth is not None
+            self.search.restore(record.birth, record.trial.rung)
+            self.search.tell(record.trial.number, record.outcome)
+        for record in self.ledger.records.values():
+            self._count(record)
+        while (last := self._last_of_next()) is not None:
+            stints = self.search.stints[self._first : last]
+            self._show(last, self._generation(stints, self._rungs, self._best))

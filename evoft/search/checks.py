@@ -1,0 +1,26 @@
+"""Spaces that a strategy cannot search."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from evoft.errors import SettingsError
+from evoft.settings import CLIMBING, SearchSettings
+
+
+def check_epochs(names: Collection[str], settings: SearchSettings) -> None:
+    """Refuse epochs of an individual's own where the rungs give it its epochs.
+
+    Args:
+        names: Of all genes, and of what is fixed.
+        settings: The search's.
+
+    Raises:
+        SettingsError: The strategy judges on rungs, and ``epochs`` is among the names.
+    """
+    if "epochs" in names and settings.strategy in CLIMBING:
+        raise SettingsError(
+            f"`epochs` cannot be a gene, nor fixed, for the strategy {settings.strategy!r}, which "
+            "trains everybody rung by rung to the epochs of a full training: take it out of the "
+            "space, or take the strategy 'ga'"
+        )
