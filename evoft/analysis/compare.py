@@ -114,7 +114,7 @@ def _grid(curves: Sequence[Curve], cost: Cost, points: int) -> NDArray[np.float6
     low = max(first, last * 1e-3)
     spread = np.geomspace(low, last, points) if low > 0 else np.array([last])
     short = np.array([float(f"{spent:.2g}") for spent in spread])
-    inside = short[(short >= first) & (short < last)]
+    inside = short[(short >= first) & (short < 0.9 * last)]
     return np.unique([*inside, last])
 
 

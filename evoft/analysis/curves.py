@@ -86,14 +86,11 @@ def _has_epochs(population: Population) -> bool:
 
 def _full(header: Header) -> float | None:
     """Return the epochs of a full training; None where it has none."""
-    settings = Settings.of_file(header.settings)
-    return settings.training.epochs if header.data else settings.search.epochs
+    return Settings.of_file(header.settings).epochs(fine_tuning=bool(header.data))
 
 
 def _ladder(header: Header) -> Ladder:
-    settings = Settings.of_file(header.settings)
-    cooldown = getattr(settings.training, "cooldown", 0.0) if header.data else 0.0
-    return settings.search.ladder(_full(header), cooldown)
+    return Settings.of_file(header.settings).ladder(fine_tuning=bool(header.data))
 
 
 def _epochs(header: Header) -> Callable[[Record], float]:

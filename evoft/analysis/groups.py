@@ -114,11 +114,6 @@ def _check_pair(one: Population, other: Population) -> None:
             f"{names} are of different data ({_data(one)}; {_data(other)}), so that their fitness "
             "cannot be compared: compare populations of one data set"
         )
-    objectives = [_settled(population).get("search.objectives") for population in (one, other)]
-    if objectives[0] != objectives[1]:
-        raise PopulationMismatchError(
-            f"{names} have different objectives, so that their fitness cannot be compared"
-        )
 
 
 def _same_data(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
