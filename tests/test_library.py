@@ -376,6 +376,16 @@ def test_elders_that_cannot_be_had_are_told_before_anything_is_made(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_one_seed_for_all_but_the_final_runs(tmp_path: Path) -> None:
+    file = tmp_path / "mine.h5"
+    run(file=file, workers=0, search=evoft.SearchSettings(common_seed=True, finalists=1))
+    population = evoft.Population.open(file)
+    (seed,) = {individual.seed for individual in population}
+    finals = [r.trial.seed for i in population for r in population.finals(i.id)]
+    assert len(set(finals)) == len(finals) > 0
+    assert seed not in finals
+
+
 def test_ask_and_tell_in_memory_is_the_same_lineage(straight: Path) -> None:
     with evoft.new(SPACE, generations=4, population_size=6) as evolution:
         while (trial := evolution.ask()) is not None:
