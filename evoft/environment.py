@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
-_LIBRARIES = ("evoft", "deap", "h5py", "numpy", "scipy", "timm", "torch", "torchvision")
+_LIBRARIES = ("evoft", "deap", "h5py", "numpy", "optuna", "scipy", "timm", "torch", "torchvision")
 
 
 def evoft_version() -> str:

@@ -19,9 +19,12 @@ from evoft.rules import require, require_whole
 
 #: Who can decide what is trained next, those of them that judge on rungs, and those of these that
 #: are nothing without them.
-STRATEGIES = ("ga",)
+STRATEGIES = ("ga", "random", "grid", "hyperband", "asha", "bayes")
 CLIMBING = frozenset({"evolution", "hyperband", "asha"})
 RUNGS_ONLY = frozenset({"hyperband", "asha"})
+
+#: Whom the strategy ``bayes`` asks: a tree-structured Parzen estimator or a Gaussian process.
+SAMPLERS = ("tpe", "gp")
 
 #: The name of the backbone that evoft ships.
 EMBEDDED = "embedded"
@@ -42,7 +45,7 @@ def _require_kinds(values: Mapping[str, Any], kinds: Mapping[str, tuple[type, st
 class SearchSettings:
     """How the search goes.  Probabilities have DEAP's names."""
 
-    #: Who decides what is trained next: ``ga``, ...
+    #: Who decides what is trained next: ``ga``, ``random``, ...
     strategy: str = "ga"
     #: Full trainings in a generation; without rungs, births in it and individuals that live at a
     #: time.
@@ -56,6 +59,10 @@ class SearchSettings:
     first_rung: float = 1.0
     #: What each rung multiplies the epochs of the one below it by, about.
     rung_factor: float = 3.0
+    #: Values of each gene on a grid, at most; None: 3, then 9, and so on while the budget lasts.
+    points: int | None = None
+    #: Which of Optuna's samplers the strategy ``bayes`` asks: ``tpe`` or ``gp``.
+    sampler: str = "tpe"
     #: Probability that an offspring comes from two parents.
     cxpb: float = 0.7
     #: Probability that an offspring of two parents is mutated; one of one parent always is.
@@ -84,14 +91,15 @@ class SearchSettings:
         values = asdict(self)
         require(values, _SEARCH_RULES)
         _require_kinds(values, {"common_seed": (bool, "true or false")})
-        if self.strategy not in STRATEGIES:
-            raise SettingsError(
-                f"`strategy` must be one of {', '.join(STRATEGIES)}, but is {self.strategy!r}"
-            )
+        for name, known in (("strategy", STRATEGIES), ("sampler", SAMPLERS)):
+            if values[name] not in known:
+                raise SettingsError(
+                    f"`{name}` must be one of {', '.join(known)}, but is {values[name]!r}"
+                )
         require_whole(
             values,
-            ("population_size", "generations", "tournsize", "elite", "lookahead", "finalists",
-             "repeats"),
+            ("population_size", "generations", "points", "tournsize", "elite", "lookahead",
+             "finalists", "repeats"),
         )  # fmt: skip
         for name in ("elite", "lookahead"):
             if values[name] is not None and values[name] >= self.population_size:
@@ -145,7 +153,7 @@ class SearchSettings:
 
 
 _SEARCH_RULES = {
-    ">= 2": ("population_size",),
+    ">= 2": ("population_size", "points"),
     ">= 1": ("generations", "tournsize", "repeats"),
     ">= 0": ("elite", "lookahead", "finalists"),
     "> 0": ("sigma", "eta", "epochs", "first_rung"),
@@ -177,6 +185,9 @@ class TrainingSettings:
     epochs: int = 5
     #: Epochs without a better validation accuracy before a trial ends early; 0: never.
     patience: int = 0
+    #: Share of the epochs, the last ones, over which the learning rate falls before a trial is
+    #: judged, where individuals are judged on several rungs; with one rung it falls all the way.
+    cooldown: float = 0.25
     #: Shares that are split off for validation and test where the data has no such split.
     val_share: float = 0.2
     test_share: float = 0.2
@@ -235,7 +246,7 @@ _TRAINING_KINDS: dict[str, tuple[type, str]] = {
 _TRAINING_RULES = {
     ">= 1": ("epochs", "img_size", "max_train_images"),
     ">= 0": ("patience", "views", "cache_size"),
-    "in (0, 1)": ("val_share", "test_share"),
+    "in (0, 1)": ("val_share", "test_share", "cooldown"),
 }
 
 
@@ -255,12 +266,15 @@ class RunSettings:
     trial_timeout: float | None = None
     #: Seconds without a sign of life before a worker is taken for hung; None: never.
     stall_timeout: float | None = None
+    #: Most bytes of checkpoints and of trainings that may be gone on with; None: no limit.
+    max_disk: int | None = None
 
     def __post_init__(self) -> None:
         values = asdict(self)
         counts = ("workers", "workers_per_device")
-        require(values, {">= 1": counts, "> 0": ("budget", "trial_timeout", "stall_timeout")})
-        require_whole(values, counts)
+        times = ("budget", "trial_timeout", "stall_timeout")
+        require(values, {">= 1": counts, ">= 0": ("max_disk",), "> 0": times})
+        require_whole(values, (*counts, "max_disk"))
         _require_kinds(values, {"devices": (str, "a text")})
         if not re.fullmatch(r"auto|cpu|\d+(,\d+)*", self.devices):
             raise SettingsError(
@@ -271,6 +285,7 @@ class RunSettings:
 #: What makes the individuals that are no named founders.
 _OPERATORS = {
     "default", "prior", "sample", "crossover", "mutation", "crossover+mutation", "immigrant",
+    "grid", *SAMPLERS,
 }  # fmt: skip
 
 
@@ -310,7 +325,8 @@ class Settings:
         Raises:
             SettingsError: They do not fit the epochs of a full training.
         """
-        return self.search.ladder(self.epochs(fine_tuning=fine_tuning))
+        cooldown = self.training.cooldown if fine_tuning else 0.0
+        return self.search.ladder(self.epochs(fine_tuning=fine_tuning), cooldown)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain JSON data, one table a record."""
@@ -376,7 +392,7 @@ def record_of(kind: type[_R], data: object, table: str) -> _R:
             values[name] = tuple(value)
         elif isinstance(value, str) and name in ("budget", "trial_timeout", "stall_timeout"):
             values[name] = seconds(value)
-        elif isinstance(value, str) and name == "cache_size":
+        elif isinstance(value, str) and name in ("cache_size", "max_disk"):
             values[name] = size(value)
         elif value == "auto" and name == "workers_per_device":
             values[name] = None

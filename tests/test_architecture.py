@@ -19,7 +19,7 @@ import evoft
 
 PACKAGE = Path(evoft.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
-ROOMS = {"search", "training", "lineage", "workers", "analysis", "cli", "fine_tuning"}
+ROOMS = {"search", "training", "lineage", "workers", "analysis", "cli", "fine_tuning", "testing"}
 #: Modules at the top that are no part of the contract.
 ABOVE = {
     "run", "desk", "evolution", "scheduling", "ledger", "library", "environment", "__init__",
@@ -33,6 +33,7 @@ KNOWS = {
     "lineage": set[str](),
     "workers": set[str](),
     "analysis": {"lineage"},
+    "testing": {"search"},
     "environment": set[str](),
     "scheduling": set[str](),
     "evolution": {"search", "lineage", "ledger"},
@@ -75,6 +76,7 @@ NEVER = {
     "ledger": {"torch", "timm", "torchvision", "click", "deap"},
     "library": {"torch", "timm", "torchvision", "click"},
     "analysis": {"torch", "timm", "torchvision", "deap", "click"},
+    "testing": {"torch", "timm", "torchvision", "h5py", "click"},
 }
 #: Never imported while a module is being imported, but for training's own heavy modules.
 LATE = {"torch", "timm", "torchvision", "sklearn"}
@@ -196,7 +198,7 @@ OWN = {"Generator", "default_rng", "SeedSequence", "PCG64", "Philox", "BitGenera
 LENT = {
     "search/variation.py": {"random.getstate", "random.seed", "random.setstate"},
     # Where torch has no place for a generator: dropout, and the start weights of layers.
-    "training/loop.py": {"torch.manual_seed"},
+    "training/loop.py": {"torch.manual_seed", "torch.get_rng_state", "torch.set_rng_state"},
     "training/start.py": {"torch.manual_seed"},
     "training/backbone.py": {"torch.manual_seed"},
     # What is traced or checked draws from torch's own state, which is put back as it was.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from evoft.errors import SpaceError
 from evoft.genome import Genome, Value
-from evoft.search.genes import Choice, Gene, gene_of, is_finite, same
+from evoft.search.genes import Choice, Gene, Integer, gene_of, is_finite, same
 
 
 class SearchSpace(Mapping[str, Gene]):
@@ -122,10 +122,8 @@ class SearchSpace(Mapping[str, Gene]):
 
     def genomes(self) -> Iterator[Genome]:
         """Yield every genome of a finite space, in the order of its genes."""
-        steps = [[(i + 0.5) / int(gene.size) for i in range(int(gene.size))]
-                 for gene in self.values()]  # fmt: skip
-        for units in itertools.product(*steps):
-            yield self.at(units)
+        for values in itertools.product(*map(values_of, self.values())):
+            yield Genome(dict(zip(self, values, strict=True)))
 
     def check(self, genome: Mapping[str, Value]) -> Genome:
         """Return ``genome`` if it belongs to the space; whole numbers pass for a Float.
@@ -217,6 +215,14 @@ def coerce(gene: Gene, value: Value) -> Value:
 
 def _with_condition(gene: Gene, conditions: dict[str, tuple[Value, ...]]) -> Gene:
     return gene_of({**gene.to_dict(), "when": conditions or None})
+
+
+def values_of(gene: Gene) -> list[Value]:
+    """Return all values of a finite gene, in their order."""
+    if isinstance(gene, Integer):  # on a logarithmic scale their shares are unequal
+        return list(range(gene.low, gene.high + 1))
+    count = int(gene.size)
+    return [gene.at((i + 0.5) / count) for i in range(count)]
 
 
 def one_of(values: Sequence[Value]) -> Gene | None:

@@ -13,14 +13,18 @@ class Strategy(Protocol):
 
     It is told of every stint that was decided (``take``) and, later and in an order that does not
     depend on the workers, of its outcome (``learn``).  On a resumed run it is told the same from
-    the records, without being asked: so whatever ``decide`` uses must follow from the settings, the
-    seed, and what was taken and learned; never from an earlier call of ``decide``, and never from
-    the outcomes in the chronicle, which may be of later times.
+    the records, without being asked, and at times of several stints before the outcomes that were
+    known then: so whatever ``decide`` uses must follow from the settings, the seed, and what was
+    taken and learned, whichever came first; never from an earlier call of ``decide``, and never
+    from the outcomes in the chronicle, which may be of later times.
     """
 
     @property
     def blind(self) -> bool:
-        """Whether the next decision needs no outcome at all, as those of founders."""
+        """Whether the next decision needs no outcome at all, as those of founders.
+
+        Then it is made without waiting for any; a generation may be in the open at most.
+        """
 
     def take(self, stint: Stint) -> None:
         """Note a stint that was decided, here or before a resume; its individual is born."""

@@ -1,17 +1,13 @@
-"""Cutting a traced model into two graphs, and how what lies between them is kept."""
+"""Cutting a traced model into graphs: to a cut, from one to another, and from one to the end."""
 
 from __future__ import annotations
 
-import functools
-import importlib
 import operator
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from types import ModuleType
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.fx import Graph, Node
 from torch.fx.node import map_arg
 from torch.fx.proxy import TraceError
@@ -24,136 +20,9 @@ from evoft.training.dataflow import (
     is_number,
     passed_on,
 )
+from evoft.training.layouts import Layout
+from evoft.training.parts import Part
 from evoft.training.tracing import BATCHES, VALUES, storages
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """How a value of the model is kept: one contiguous block an image.
-
-    The order of the dimensions in memory is kept with it: convolutions and sums may differ in the
-    last bit from one order to another.
-    """
-
-    #: Rows of the value that belong to one image.
-    rows: int
-    #: The value's dimensions as they lie in memory, outermost first.
-    memory: tuple[int, ...]
-    #: ``(side, ...)``, of one image as it is kept.
-    shape: tuple[int, ...]
-    dtype: torch.dtype
-
-    @classmethod
-    def of(cls, value: Tensor, batch: int) -> Layout:
-        """Return the layout of a value ``(batch * rows, ...)``."""
-        rows = len(value) // batch
-        memory = tuple(range(value.ndim))
-        if _dense(value):
-            strides = value.stride()
-            memory = tuple(sorted(memory, key=lambda d: (-strides[d], d)))
-        inner = tuple(value.shape[d] for d in memory if d)
-        return cls(rows, memory, inner if rows == 1 else (rows, *inner), value.dtype)
-
-    @property
-    def bytes_per_image(self) -> int:
-        """What one image takes."""
-        return torch.Size(self.shape).numel() * self.dtype.itemsize
-
-    @property
-    def _kept(self) -> tuple[int, ...]:
-        return (0, *(d for d in self.memory if d))
-
-    def keep(self, value: Tensor) -> Tensor:
-        """Return a value as it is kept, ``(batch, *shape)``, in memory of its own."""
-        kept = value.permute(self._kept).clone(memory_format=torch.contiguous_format)
-        return kept if self.rows == 1 else kept.view(-1, *self.shape)
-
-    def restore(self, graph: Graph, kept: Node) -> Node:
-        """Add to a graph what makes the value of what is kept."""
-        if self.rows != 1:
-            kept = graph.call_method("flatten", (kept, 0, 1))
-        if self._kept == self.memory:
-            return self._permute(graph, kept, _inverse(self._kept))
-        kept = self._permute(graph, kept, tuple(self._kept.index(d) for d in self.memory))
-        kept = graph.call_method("contiguous", (kept,))
-        return self._permute(graph, kept, _inverse(self.memory))
-
-    @staticmethod
-    def _permute(graph: Graph, value: Node, order: tuple[int, ...]) -> Node:
-        if order == tuple(range(len(order))):
-            return value
-        return graph.call_method("permute", (value, *order))
-
-
-class Bound(nn.Module):
-    """A part of a model with the model's own modules, under the names that they have there."""
-
-    def __init__(self, code: Callable[..., Any], model: nn.Module, targets: Iterable[str]) -> None:
-        super().__init__()
-        self._code = code
-        self.drop_rate = drop_rate_of(model)
-        root = nn.Module()
-        root.model = model
-        for target in targets:
-            *outer, name = target.split(".")
-            there: Any = root
-            here: Any = self
-            for part in outer:
-                there = getattr(there, part)
-                if not hasattr(here, part):
-                    setattr(here, part, nn.Module())
-                here = getattr(here, part)
-            if here is not there:
-                setattr(here, name, getattr(there, name))
-
-    def forward(self, *values: Tensor) -> Any:
-        """Return what the part gives for the values that it starts from."""
-        return self._code(self, *values)
-
-
-@dataclass(frozen=True)
-class Part:
-    """A part of a model, not bound to a model's parameters; it can be pickled."""
-
-    #: The part as the Python code of a method.
-    source: str
-    #: What the code calls, by the names that it has there.
-    names: dict[str, Any]
-    #: The modules, parameters and buffers of the model that it uses, by name.
-    targets: tuple[str, ...]
-    #: Tensors met while tracing that are no part of the model's state.
-    constants: dict[str, Tensor]
-
-    @functools.cached_property
-    def _code(self) -> Callable[..., Any]:
-        """The method: compiled once, for whatever model the part is bound to."""
-        names = dict(self.names)
-        exec(compile(self.source, "<part of a model>", "exec"), names)
-        code: Callable[..., Any] = names["forward"]
-        return code
-
-    def __reduce__(self) -> tuple[Callable[..., Part], tuple[Any, ...]]:
-        modules = {k: v.__name__ for k, v in self.names.items() if isinstance(v, ModuleType)}
-        others = {k: v for k, v in self.names.items() if k not in modules}
-        return _unpickled, (self.source, modules, others, self.targets, self.constants)
-
-    def bind(self, model: nn.Module) -> Bound:
-        """Return the part with a model's own modules, parameters and ``drop_rate``."""
-        bound = Bound(self._code, model, self.targets)
-        for name, tensor in self.constants.items():
-            bound.register_buffer(name, tensor)
-        return bound
-
-
-def _unpickled(
-    source: str,
-    modules: dict[str, str],
-    others: dict[str, Any],
-    targets: tuple[str, ...],
-    constants: dict[str, Tensor],
-) -> Part:
-    imported = {name: importlib.import_module(module) for name, module in modules.items()}
-    return Part(source, {**others, **imported}, targets, constants)
 
 
 def head(flow: Dataflow, cut: list[Node], root: nn.Module, *, copies: bool = False) -> Part:
@@ -339,18 +208,3 @@ class _Carver:
             with self.new.inserting_before(node):
                 own = self.new.get_attr("drop_rate")
             node.kwargs = {**node.kwargs, "p": own}
-
-
-def _inverse(order: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(order.index(d) for d in range(len(order)))
-
-
-def _dense(value: Tensor) -> bool:
-    """Whether a tensor fills its memory without gaps, in whatever order of its dimensions."""
-    expected = 1
-    sides = zip(value.shape, value.stride(), strict=True)
-    for size, stride in sorted(sides, key=lambda side: (side[1], side[0])):
-        if size != 1 and stride != expected:
-            return False
-        expected *= size
-    return True

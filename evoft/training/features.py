@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -22,17 +22,15 @@ from evoft.recipe import Recipe
 from evoft.training.examples import Examples
 from evoft.training.kept import Features, in_one_piece
 from evoft.training.optimization import Precision
+from evoft.training.passes import BATCH, Rendered, passed
 from evoft.training.plans import Plans
 from evoft.training.prefix import Plan, Split, Suffix, Whole, split
 from evoft.training.store import FeatureStore, address
-from evoft.training.trunk import BoundStretch, Stretch, make_trunk
-from evoft.training.views import KINDS, UNCHANGED, View, possible, render
+from evoft.training.trunk import Stretch, make_trunk
+from evoft.training.views import KINDS, UNCHANGED, possible
 
 _logger = logging.getLogger(__name__)
 
-#: Images that pass through the prefix at a time.  Kernels choose their blocks by the batch, so
-#: that only one size gives every worker the same bits.
-_BATCH = 256
 #: Share of a GPU's memory that a trial's features of one split may take; else they stay with the
 #: processor, and batches of them are moved.  They go with the trial: how much memory the next one
 #: finds must not depend on those before it.
@@ -119,7 +117,7 @@ class FeatureCache:
             return ()
         most = self._store.limit // prospects.pool
         facts = {"trunk": depths, "most": most, **self._facts(model, examples)}
-        batch = min(_BATCH, prospects.images)
+        batch = min(BATCH, prospects.images)
         trunk = self._plans.get(
             address(facts),
             lambda: make_trunk(
@@ -146,7 +144,7 @@ class FeatureCache:
         """
         if parts is None or not self._fits(parts, model, len(examples)):
             return None
-        values = self._values(parts, model, examples, _Rendered(UNCHANGED, 1, None), alive)
+        values = self._values(parts, model, examples, Rendered(UNCHANGED, 1, None), alive)
         return _placed(parts.suffix, (values,), 1, examples.pixels.device)
 
     def drawn(
@@ -182,7 +180,7 @@ class FeatureCache:
         if not self._fits(parts, recipe.model, versions * len(examples)):
             return None
         values = tuple(
-            self._values(parts, recipe.model, examples, _Rendered(view, views, precision), alive)
+            self._values(parts, recipe.model, examples, Rendered(view, views, precision), alive)
             for view in wanted
         )
         return _placed(parts.suffix, values, views, examples.pixels.device)
@@ -196,7 +194,7 @@ class FeatureCache:
         parts: Split,
         model: str,
         examples: Examples,
-        rendered: _Rendered,
+        rendered: Rendered,
         alive: Callable[[], None],
     ) -> tuple[Tensor, ...]:
         facts = {
@@ -220,7 +218,7 @@ class FeatureCache:
         # while another is held.
         for place in range(done, len(names)):
             through = way[place].bind(parts.model) if way else parts
-            make = partial(_made, through, values, examples, rendered)
+            make = partial(passed, through, values, examples, rendered)
             values = self._store.get(names[place], len(examples), make, alive)
         assert values is not None
         return values
@@ -231,15 +229,6 @@ class FeatureCache:
             if (values := self._store.find(names[done - 1])) is not None:
                 return done, values
         return 0, None
-
-
-@dataclass(frozen=True, slots=True)
-class _Rendered:
-    """How images come to the prefix."""
-
-    view: View
-    views: int
-    precision: Precision | None
 
 
 def _kernels(device: torch.device) -> dict[str, str]:
@@ -265,76 +254,3 @@ def _placed(
 def _example(examples: Examples) -> Tensor:
     """Return a batch as it comes to the model."""
     return examples.normalise(examples.batch(torch.zeros(2, dtype=torch.int64)))
-
-
-def _made(
-    through: Split | BoundStretch,
-    start: tuple[Tensor, ...] | None,
-    examples: Examples,
-    rendered: _Rendered,
-) -> Iterator[tuple[Tensor, ...]]:
-    """Yield values at a cut, of those at the one before it; of the images where there is none."""
-    if start is None:
-        return compute(through, examples, rendered.view, rendered.views, rendered.precision)
-    return further(through, start, examples.pixels.device, rendered.precision)
-
-
-def further(
-    through: Split | BoundStretch,
-    start: tuple[Tensor, ...],
-    device: torch.device,
-    precision: Precision | None,
-) -> Iterator[tuple[Tensor, ...]]:
-    """Yield what layers make of what is kept at a cut, in its order and in batches of one size.
-
-    Args:
-        through: The layers.
-        start: ``(images, ...)`` for each value at the cut.
-        device: Where they compute.
-        precision: As for `compute`.
-
-    Yields:
-        ``(batch, ...)`` for each value at the next cut.
-    """
-    for first in range(0, len(start[0]), _BATCH):
-        with _mixed(device, precision):
-            values = through.prefix(*(v[first : first + _BATCH].to(device) for v in start))
-        yield values
-
-
-def _mixed(device: torch.device, precision: Precision | None) -> torch.autocast:
-    return torch.autocast(
-        device.type,
-        dtype=precision.dtype if precision else None,
-        enabled=precision is not None,
-    )
-
-
-def compute(
-    parts: Split | BoundStretch,
-    examples: Examples,
-    view: View,
-    views: int,
-    precision: Precision | None,
-) -> Iterator[tuple[Tensor, ...]]:
-    """Yield what the prefix gives for a view of a split, in its order and in batches of one size.
-
-    Args:
-        parts: The model in two parts, or its first stretch.
-        examples: The split's images.
-        view: Which view of them.
-        views: How many numbers of views there are.
-        precision: Of mixed precision, whose types the values have; None: float32.
-
-    Yields:
-        ``(batch, ...)`` for each value at the cut.
-    """
-    device = examples.pixels.device
-    places = torch.arange(len(examples), device=device)
-    for first in range(0, len(examples), _BATCH):
-        images = render(examples.batch(places[first : first + _BATCH]), view, views, first)
-        # As images lie that are not changed, which is what the model was split for.
-        images = images.contiguous(memory_format=torch.channels_last)
-        with _mixed(device, precision):
-            values = parts.prefix(examples.normalise(images))
-        yield values

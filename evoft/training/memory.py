@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from pathlib import Path
 
 import torch
 
+from evoft.peak import own_peak
+
 _GIB = 2**30
 #: torch's words on what it was asked for, on a GPU and on the CPU.
 _ASKED = (r"[Tt]ried to allocate (\d+(?:\.\d+)? \wiB)", r"tried to allocate (\d+) bytes")
-
-
-def forget_own_peak() -> None:
-    """Let this process's peak begin anew; where that cannot be, it is that of a longer time."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
-
-
-def own_peak() -> int:
-    """Return the most memory that this process had, in bytes, less what it shares with files.
-
-    0 where the system does not tell.
-    """
-    try:
-        status = Path("/proc/self/status").read_text()
-    except OSError:
-        return 0
-    found = {k: int(v) * 1024 for k, v in re.findall(r"(VmHWM|RssFile|RssShmem):\s+(\d+)", status)}
-    return max(0, found.get("VmHWM", 0) - found.get("RssFile", 0) - found.get("RssShmem", 0))
 
 
 def available_memory() -> int:

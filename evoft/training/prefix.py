@@ -19,10 +19,12 @@ from torch.fx import Node
 from torch.fx.proxy import TraceError
 from torch.nn.functional import cross_entropy
 
-from evoft.training.carving import Bound, Layout, Part, head, tail
+from evoft.training.carving import head, tail
 from evoft.training.dataflow import Dataflow
 from evoft.training.freezing import train_mode
+from evoft.training.layouts import Layout
 from evoft.training.memory import is_out_of_memory
+from evoft.training.parts import Bound, Part
 from evoft.training.tracing import BATCHES, VALUES, random_images, reason_of, trace
 
 #: Images in the batch that a split is checked with; unlike those that it was traced with.

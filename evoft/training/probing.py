@@ -8,10 +8,11 @@ import torch
 from torch import nn
 
 from evoft.errors import BackboneError
+from evoft.peak import forget_peak, own_peak
 from evoft.training.data import Preprocessing
 from evoft.training.facts import Probe, Probes
 from evoft.training.freezing import freeze, layer_groups, train_mode
-from evoft.training.memory import forget_own_peak, is_out_of_memory, own_peak
+from evoft.training.memory import is_out_of_memory
 from evoft.training.optimization import Precision, training_step
 
 #: Images in the smaller batch of the two, unless the space has only smaller ones.
@@ -153,7 +154,7 @@ class _Laboratory:
         if self._device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self._device)
             return
-        forget_own_peak()
+        forget_peak()
 
     def _peak(self) -> float:
         if self._device.type == "cuda":

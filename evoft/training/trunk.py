@@ -15,10 +15,12 @@ from torch import Tensor, nn
 from torch.fx import Node
 from torch.fx.proxy import TraceError
 
-from evoft.training.carving import Bound, Layout, Part, head, middle
+from evoft.training.carving import head, middle
 from evoft.training.dataflow import Dataflow
 from evoft.training.freezing import freeze, train_mode
+from evoft.training.layouts import Layout
 from evoft.training.memory import is_out_of_memory
+from evoft.training.parts import Bound, Part
 from evoft.training.prefix import Plan, equal, kept_of, name_of_cut
 from evoft.training.tracing import BATCHES, VALUES, Traced, random_images, reason_of, trace
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import re
-import resource
-import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -17,6 +14,7 @@ from typing import Protocol, runtime_checkable
 from evoft.errors import PopulationFileError, StorageError
 from evoft.genome import Genome
 from evoft.outcome import CurvePoint, Outcome, Status
+from evoft.peak import forget_peak, peak_memory
 from evoft.trial import Trial
 
 
@@ -60,7 +58,7 @@ def evaluate(target: Target, trial: Trial, listener: Listener) -> Outcome:
         PopulationFileError: What the trial stands on is not what the population was made with.
     """
     heard, curve = _listened(trial, listener)
-    _forget_peak_memory()
+    forget_peak()
     start = time.perf_counter()
     try:
         outcome = _outcome(target.evaluate(heard))
@@ -93,7 +91,7 @@ def _evaluate_together(
     target: TogetherTarget, trials: Sequence[Trial], listener: Listener
 ) -> tuple[Outcome, ...]:
     heard = [_listened(trial, listener) for trial in trials]
-    _forget_peak_memory()
+    forget_peak()
     start = time.perf_counter()
     answers = target.evaluate_together([trial for trial, _ in heard])
     share = (time.perf_counter() - start) / len(trials)
@@ -149,19 +147,3 @@ def _tell(error: BaseException) -> str:
     except Exception:  # it raises even when asked what it is
         words = "it has no words"
     return f"{type(error).__name__}: {words:.300}{where}"
-
-
-def _forget_peak_memory() -> None:
-    # Where this is not Linux, or not allowed, the peak is that of the process's whole life.
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
-
-
-def peak_memory() -> int:
-    """Return the process's highest resident memory since the evaluation began, in bytes."""
-    with contextlib.suppress(OSError):
-        found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-        if found:
-            return int(found[1]) * 1024
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -7,8 +7,8 @@ import os
 import signal
 import time
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field, replace
-from multiprocessing.connection import Connection, wait
+from dataclasses import replace
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -17,35 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoft.errors import EvoftError, WorkerError
-from evoft.outcome import CurvePoint, Outcome, Status
+from evoft.outcome import Outcome, Status
 from evoft.shared import SharedArray
 from evoft.trial import Trial
 from evoft.workers.forking import Nursery
 from evoft.workers.process import Answer, Job, Progress
+from evoft.workers.worker import Limits, Worker
 
 #: How often a trial whose worker died under it is started again before it counts as lost.
 _SECOND_CHANCES = 1
 
 #: More messages than a socket holds: a trial that sends without end is cut off all the same.
 _BACKLOG = 4096
-
-
-@dataclass(slots=True)
-class _Worker:
-    """A living process and the job that it is at."""
-
-    slot: int
-    pid: int
-    connection: Connection
-    #: Which target the process has.
-    version: int = -1
-    trials: tuple[Trial, ...] = ()
-    started: float = 0.0
-    heard: float = 0.0
-    #: Of a trial alone; what trials together tell of themselves comes with their outcomes.
-    curve: list[CurvePoint] = field(default_factory=list)
-    #: The kin of trials that it had, each with the number of the last job.
-    had: dict[Hashable, int] = field(default_factory=dict)
 
 
 class LocalWorkers:
@@ -74,9 +57,8 @@ class LocalWorkers:
         stall_timeout: float | None = None,
     ) -> None:
         self.devices = list(devices)
-        self.trial_timeout = trial_timeout
-        self.stall_timeout = stall_timeout
-        self._workers: dict[int, _Worker] = {}
+        self._limits = Limits(trial_timeout, stall_timeout)
+        self._workers: dict[int, Worker] = {}
         self._waiting: list[Trial] = []
         self._losses: dict[Trial, int] = {}
         self._jobs = 0
@@ -213,17 +195,17 @@ class LocalWorkers:
         """Whether a slot has nothing to do, whoever waits for one."""
         return sum(bool(w.trials) for w in self._workers.values()) < len(self.devices)
 
-    def _worker(self, kin: Hashable = None) -> _Worker:
+    def _worker(self, kin: Hashable = None) -> Worker:
         """Return an idle worker, a living one if there is one: the last to have had this kin."""
         idle = [worker for worker in self._workers.values() if not worker.trials]
         if idle:
             return max(idle, key=lambda worker: worker.had.get(kin, 0))
         slot = next(i for i in range(len(self.devices)) if i not in self._workers)
-        worker = _Worker(slot, *self._nursery.fork(self.devices[slot]))
+        worker = Worker(slot, *self._nursery.fork(self.devices[slot]))
         self._workers[slot] = worker
         return worker
 
-    def _job(self, worker: _Worker, job: Job) -> Job:
+    def _job(self, worker: Worker, job: Job) -> Job:
         if worker.version == self._version:
             return job
         worker.version = self._version
@@ -234,12 +216,11 @@ class LocalWorkers:
         self._jobs += 1
         if kin is not None:
             worker.had[kin] = self._jobs
-        worker.trials, worker.curve = trials, []
-        worker.started = worker.heard = time.monotonic()
+        worker.begin(trials)
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # heard of as its death
             worker.connection.send(self._job(worker, Job(None, trials)))
 
-    def _hear(self, worker: _Worker) -> list[tuple[Trial, Outcome]]:
+    def _hear(self, worker: Worker) -> list[tuple[Trial, Outcome]]:
         trials = worker.trials
         assert trials
         try:
@@ -265,14 +246,14 @@ class LocalWorkers:
         outcomes = message.outcomes or (Outcome(Status.FAILED, reason=reason),)
         return list(zip(trials, outcomes, strict=True))
 
-    def _lost(self, worker: _Worker) -> list[tuple[Trial, Outcome]]:
+    def _lost(self, worker: Worker) -> list[tuple[Trial, Outcome]]:
         death = self._bury(worker)
         trials = worker.trials
         losses = self._losses.pop(trials[0], 0)
         if losses < _SECOND_CHANCES:
             self._each_alone(trials)
             return []
-        return [(trials[0], self._cut_off(worker, Status.LOST, f"its worker died again: {death}"))]
+        return [(trials[0], worker.cut_off(Status.LOST, f"its worker died again: {death}"))]
 
     def _each_alone(self, trials: tuple[Trial, ...]) -> None:
         """Give each trial its second chance alone: whose fault it was shows, and costs it alone."""
@@ -280,24 +261,9 @@ class LocalWorkers:
             self._losses[trial] = self._losses.get(trial, 0) + 1
         self._waiting += reversed(trials)
 
-    def _cut_off(self, worker: _Worker, status: Status, reason: str) -> Outcome:
-        seconds = time.monotonic() - worker.started
-        return Outcome(status, reason=reason, curve=tuple(worker.curve), seconds=seconds)
-
-    def _limits(self, worker: _Worker) -> list[tuple[float, str]]:
-        """Return until when a worker may go on, on the monotonic clock, and why not longer."""
-        limits = []
-        if self.trial_timeout is not None:
-            reason = f"it took longer than the limit of {self.trial_timeout:g} s"
-            limits.append((worker.started + self.trial_timeout * len(worker.trials), reason))
-        if self.stall_timeout is not None:
-            reason = f"it gave no sign of life for {self.stall_timeout:g} s"
-            limits.append((worker.heard + self.stall_timeout, reason))
-        return limits
-
     def _patience(self, left: float | None) -> float | None:
         working = [w for w in self._workers.values() if w.trials]
-        ends = [end - time.monotonic() for w in working for end, _ in self._limits(w)]
+        ends = [end - time.monotonic() for w in working for end, _ in w.ends(self._limits)]
         waits = [
             *ends,
             *([] if left is None else [left]),
@@ -309,19 +275,19 @@ class LocalWorkers:
         done = []
         now = time.monotonic()
         for worker in [w for w in self._workers.values() if w.trials]:
-            if any(now >= end for end, _ in self._limits(worker)):
+            if any(now >= end for end, _ in worker.ends(self._limits)):
                 done += self._last_words(worker)
-            reasons = [reason for end, reason in self._limits(worker) if now >= end]
+            reasons = [reason for end, reason in worker.ends(self._limits) if now >= end]
             if reasons and worker.trials and self._lives(worker):
                 self._kill(worker)
                 if len(worker.trials) > 1:
                     self._each_alone(worker.trials)
                     continue
-                outcome = self._cut_off(worker, Status.TIMED_OUT, reasons[0])
+                outcome = worker.cut_off(Status.TIMED_OUT, reasons[0])
                 done.append((worker.trials[0], outcome))
         return done
 
-    def _last_words(self, worker: _Worker) -> list[tuple[Trial, Outcome]]:
+    def _last_words(self, worker: Worker) -> list[tuple[Trial, Outcome]]:
         """Hear what a worker sent while we did other things, but not for ever."""
         done: list[tuple[Trial, Outcome]] = []
         for _ in range(_BACKLOG):
@@ -330,18 +296,18 @@ class LocalWorkers:
             done += self._hear(worker)
         return done
 
-    def _lives(self, worker: _Worker) -> bool:
+    def _lives(self, worker: Worker) -> bool:
         return self._workers.get(worker.slot) is worker
 
-    def _kill(self, worker: _Worker) -> None:
+    def _kill(self, worker: Worker) -> None:
         self._strike(worker)
         self._bury(worker)
 
-    def _strike(self, worker: _Worker) -> None:
+    def _strike(self, worker: Worker) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(worker.pid, signal.SIGKILL)
 
-    def _bury(self, worker: _Worker) -> str:
+    def _bury(self, worker: Worker) -> str:
         """Forget a worker whose connection has ended; return what it died of."""
         self._workers.pop(worker.slot, None)
         worker.connection.close()

@@ -98,6 +98,8 @@ class TestSettings:
         ("flags", "words"),
         [
             (["--epochs", 0], ["`epochs` must be >= 1, but is 0"]),
+            (["--rung-factor", 1], ["`rung_factor` must be > 1, but is 1"]),
+            (["--first-rung", 0], ["`first_rung` must be > 0, but is 0"]),
             (["--population-size", 1], ["`population_size` must be >= 2"]),
             (["--cxpb", 1.5], ["`cxpb` must be in [0, 1], but is 1.5"]),
             (["--elite", 3], ["`elite < population_size`"]),
@@ -123,7 +125,7 @@ class TestSettings:
 
     @pytest.mark.parametrize(
         ("flag", "value"),
-        [("--epochs", "two"), ("--budget", "soon"), ("--aa", "augmix"),
+        [("--epochs", "two"), ("--strategy", "annealing"), ("--budget", "soon"), ("--aa", "augmix"),
          ("--lr", "fast"), ("--nosuch", "1"), ("--workers-per-device", "many"),
          ("--trial-timeout", "-3s"), ("--mean", "0.5"), ("--cache-size", "4X")],
     )  # fmt: skip
@@ -150,6 +152,8 @@ class TestSettings:
             ("[training]\nmodel_kwargs = 3", ["`model_kwargs` must be a table"]),
             ("[run]\nbudget = 'soon'", ["a length of time is written as"]),
             ("[run]\ndevices = 0", ["`devices` must be a text, but is 0"]),
+            ("[search]\nstrategy = 'annealing'", ["`strategy` must be one of ", "'annealing'"]),
+            ("[search]\nepochs = 3", ["`epochs` of [search]", "under [training]"]),
             ("search = 3", ["`search` must be a table, but is 3"]),
             ("space = 3", ["`space` must be a table, but is 3"]),
             ("fixed = 'lr'", ["`fixed` must be a table"]),
@@ -157,6 +161,10 @@ class TestSettings:
             ("seed = 'x'", ["`seed` must be a whole number"]),
             ("[space]\nlr = 3", ["lr: a gene is a table"]),
             ("[space.lr]\ntype = 'real'", ["lr", "real"]),
+            (
+                "[space.lr]\ntype = 'float'\nlow = 0.1\nhigh = 0.2\ndefault = 0.5",
+                ["lr: `default` must be one of the gene's values, but 0.5 is not in [0.1, 0.2]"],
+            ),
             ("[space.lr]\ntype = 'float'\nlow = 2.0\nhigh = 1.0", ["lr: `low < high`"]),
         ],
     )

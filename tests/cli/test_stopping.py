@@ -150,6 +150,19 @@ class TestGoingOn:
         done.refused(3, "nowhere does not exist")
         assert lineage_of(copy) == before
 
+    @pytest.mark.parametrize(
+        ("flags", "words"),
+        [
+            (("--epochs", 9), ["`epochs` settles the lineage", "was 2 and is to be 9"]),
+            (("--rung-factor", 2), ["`rung_factor` settles the lineage", "start a new population"]),
+            (("--lr", 0.1), ["`fixed` settles the lineage"]),
+        ],
+    )
+    def test_what_settles_the_lineage_cannot_change(self, cli, copy, tmp_path, flags, words):
+        before = copy.read_bytes()
+        cli("resume", copy, *flags, cwd=tmp_path).refused(2, *words)
+        assert copy.read_bytes() == before
+
     def test_bad_settings_are_refused(self, cli, copy, tmp_path):
         for flag, value in (("--workers", 0), ("--generations", 0), ("--devices", "x"),
                             ("--budget", "soon")):  # fmt: skip

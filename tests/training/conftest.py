@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 import torch
 
+from evoft.ladder import Ladder
 from evoft.search.space import SearchSpace
 from evoft.settings import TrainingSettings
 from evoft.shared import SharedArray
+from evoft.training import passes
 from evoft.training.backbone import facts_of
 from evoft.training.data import decode, limit, read_images
 from evoft.training.default_space import DEFAULT_GENES
@@ -27,15 +29,32 @@ GENES: Mapping[str, Mapping[str, Any]] = {
     "epochs": {"type": "integer", "low": 1, "high": 9, "default": 2},
     "patience": {"type": "integer", "low": 0, "high": 3, "default": 0},
     "model_ema": {"type": "float", "low": 0.0, "high": 0.99, "default": 0.0},
+    "cooldown": {"type": "float", "low": 0.1, "high": 1.0, "default": 1.0},
     **DEFAULT_GENES,
 }
 
+ONE_RUNG = Ladder()
 MakeTuner = Callable[..., FineTuner]
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def prefixed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return how many images passed through a prefix, a number a batch, checks left aside."""
+    counts: list[int] = []
+    real = passes.compute
+
+    def counted(*arguments: Any) -> Iterator[tuple[torch.Tensor, ...]]:
+        for values in real(*arguments):
+            counts.append(len(values[0]))
+            yield values
+
+    monkeypatch.setattr(passes, "compute", counted)
+    return counts
 
 
 @pytest.fixture(scope="session")
@@ -56,6 +75,8 @@ def make_tuner() -> MakeTuner:
         genes: Mapping[str, Any] = GENES,
         fixed: Mapping[str, Any] | None = None,
         cache: Path | None = None,
+        ladder: Ladder = ONE_RUNG,
+        paused: Path | None = None,
     ) -> FineTuner:
         facts = {}
         for model in settings.models:
@@ -74,7 +95,7 @@ def make_tuner() -> MakeTuner:
         searched = SearchSpace.from_dict(genes)
         return FineTuner(
             settings,
-            Expression(settings, facts, dict(fixed or {}), searched.phenotype),
+            Expression(settings, facts, dict(fixed or {}), searched.phenotype, ladder),
             Pixels(
                 {model: shared[facts[model].preprocessing] for model in facts},
                 images.labels,
@@ -85,6 +106,7 @@ def make_tuner() -> MakeTuner:
             ),
             checkpoints,
             cache,
+            paused=paused,
         )  # fmt: skip
 
     return make

@@ -1,47 +1,20 @@
 """Features behind a frozen prefix: the same results, computed once."""
 
-from dataclasses import replace
 from typing import ClassVar
 
 import pytest
 import torch
+from trials import CLEAN, same_but_for_cost, trial
 
 from evoft.search.space import SearchSpace
 from evoft.settings import TrainingSettings
-from evoft.training import features
 from evoft.training import kept as kept_module
 from evoft.training.freezing import freeze
 from evoft.training.kept import Features, in_one_piece
-from evoft.trial import Trial
-
-CLEAN = {"augment": 0.0, "hflip": 0.0, "reprob": 0.0, "mixup": 0.0, "cutmix": 0.0}
-
-
-@pytest.fixture
-def prefixed(monkeypatch):
-    """Return how many images passed through a prefix, a number a batch, checks left aside."""
-    counts = []
-    real = features.compute
-
-    def counted(*arguments):
-        for values in real(*arguments):
-            counts.append(len(values[0]))
-            yield values
-
-    monkeypatch.setattr(features, "compute", counted)
-    return counts
 
 
 def tuner_with(make_tuner, folder, **settings):
     return make_tuner(TrainingSettings(epochs=3, **settings), folder)
-
-
-def trial(space, number=1, **genes):
-    return Trial(number, space.complete({"batch_size": 8, "freeze_depth": 0.5, **genes}), 5)
-
-
-def same_but_for_cost(one, other):
-    return replace(one, peak_memory=0) == replace(other, peak_memory=0)
 
 
 def weights(tuner, asked):

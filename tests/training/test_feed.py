@@ -7,9 +7,10 @@ import torch
 
 from evoft.recipe import Recipe
 from evoft.settings import TrainingSettings
-from evoft.training.features import FeatureCache, compute
+from evoft.training.features import FeatureCache
 from evoft.training.feed import Feed
 from evoft.training.freezing import freeze
+from evoft.training.passes import compute
 from evoft.training.store import FeatureStore
 from evoft.training.views import possible
 

@@ -8,7 +8,9 @@ import pytest
 import timm
 import torch
 from safetensors.torch import load_file
+from trials import same_but_for_cost, shared_with
 
+from evoft.ladder import Ladder
 from evoft.outcome import Status
 from evoft.search.space import SearchSpace
 from evoft.settings import TrainingSettings
@@ -47,10 +49,6 @@ def weights(folder, trial):
     return load_file(checkpoint_path(folder, trial.key))
 
 
-def same(one, other):
-    return replace(one, peak_memory=0) == replace(other, peak_memory=0)
-
-
 @pytest.fixture(scope="module")
 def alone(make_tuner, space, tmp_path_factory):
     """Trials of a company, their outcomes one by one, and where their weights are."""
@@ -67,7 +65,7 @@ def test_a_head_is_the_same_to_the_bit_whoever_trains_beside_it(make_tuner, alon
     together = tuner.evaluate_together([trials[place] for place in order])
     for place, outcome in zip(order, together, strict=True):
         assert outcome.status is Status.OK
-        assert same(outcome, outcomes[place])
+        assert same_but_for_cost(outcome, outcomes[place])
         ours, theirs = weights(tmp_path, trials[place]), weights(folder, trials[place])
         assert ours.keys() == theirs.keys()
         assert all(torch.equal(ours[name], theirs[name]) for name in ours)
@@ -97,8 +95,8 @@ def test_a_head_that_diverges_stops_alone(make_tuner, alone, space, tmp_path):
     tuner = make_tuner(TrainingSettings(), tmp_path / "heads")
     lost = replace(trials[0], individual=8, genome=trials[0].genome.replace(lr=1e38, opt="sgd"))
     together = tuner.evaluate_together([trials[0], lost, trials[4]])
-    assert same(together[0], outcomes[0])
-    assert same(together[2], outcomes[4])
+    assert same_but_for_cost(together[0], outcomes[0])
+    assert same_but_for_cost(together[2], outcomes[4])
     diverged = together[1]
     assert diverged.status is Status.DIVERGED
     assert len(diverged.curve) == 1
@@ -192,7 +190,7 @@ def test_views_and_mixing_are_those_of_the_ordinary_way(
     outcome = tuner.evaluate(trial)
     ours = weights(tmp_path, trial)
     beside = tuner.evaluate_together([*alone[0], trial, *alone[0]])
-    assert same(beside[len(COMPANY)], outcome)
+    assert same_but_for_cost(beside[len(COMPANY)], outcome)
     assert all(torch.equal(ours[n], w) for n, w in weights(tmp_path, trial).items())
     whole_way(monkeypatch)
     ordinary = make_tuner(TrainingSettings(), tmp_path / "whole").evaluate(trial)
@@ -232,7 +230,9 @@ def test_a_classifier_that_is_not_linear_trains_the_ordinary_way(
         found = make_tuner(TrainingSettings(), tmp_path).evaluate_together(trials)
     whole_way(monkeypatch)
     ordinary = make_tuner(TrainingSettings(), tmp_path / "whole")
-    assert all(same(f, ordinary.evaluate(t)) for f, t in zip(found, trials, strict=True))
+    assert all(
+        same_but_for_cost(f, ordinary.evaluate(t)) for f, t in zip(found, trials, strict=True)
+    )
 
 
 def test_where_all_do_not_fit_in_the_memory_each_trains_alone(
@@ -249,7 +249,7 @@ def test_where_all_do_not_fit_in_the_memory_each_trains_alone(
     monkeypatch.setattr(heads, "train_heads", small)
     tuner = make_tuner(TrainingSettings(), tmp_path)
     together = tuner.evaluate_together(trials)
-    assert all(same(one, other) for one, other in zip(together, outcomes, strict=True))
+    assert all(same_but_for_cost(one, other) for one, other in zip(together, outcomes, strict=True))
 
 
 @pytest.mark.parametrize("killed", [False, True])
@@ -258,12 +258,7 @@ def test_worker_processes_give_the_same_bits(make_tuner, alone, tmp_path, killed
     tuner = make_tuner(TrainingSettings(), tmp_path)
     workers = LocalWorkers(None, preload=("torch", "timm"), devices=["cpu", "cpu"])
     try:
-        images = {}
-        for model, shared in tuner.pixels.images.items():
-            place, array = workers.share(shared.shape, shared.dtype)
-            array[:] = shared.open()
-            images[model] = place
-        workers.retarget(replace(tuner, pixels=replace(tuner.pixels, images=images)))
+        workers.retarget(shared_with(workers, tuner))
         workers.submit(*trials[:4])
         workers.submit(*trials[4:])
         if killed:
@@ -278,3 +273,52 @@ def test_worker_processes_give_the_same_bits(make_tuner, alone, tmp_path, killed
         assert done[number].fitness == outcomes[number].fitness
         ours, theirs = weights(tmp_path, trial), weights(folder, trial)
         assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+class TestRungs:
+    LADDER = Ladder((0.6, 2.0, 4.0), cooldown=0.25)
+
+    def asked(self, space, number, epochs, **genes):
+        return replace(asked(space, number, **{**genes, "epochs": 4}), epochs=epochs)
+
+    @pytest.mark.parametrize("epochs", [0.6, 2.0, None])
+    @pytest.mark.parametrize("genes", [COMPANY[1], COMPANY[3]])
+    def test_a_head_is_judged_as_the_ordinary_way_is(
+        self, make_tuner, space, tmp_path, monkeypatch, genes, epochs
+    ):
+        trial = self.asked(space, 1, epochs, **{**genes, "drop": 0.0})
+        tuner = make_tuner(TrainingSettings(), tmp_path, ladder=self.LADDER, paused=tmp_path)
+        outcome = tuner.evaluate(trial)
+        assert not list(tmp_path.glob("*.paused"))  # it is soon begun anew
+        whole_way(monkeypatch)
+        other = make_tuner(TrainingSettings(), tmp_path / "whole", ladder=self.LADDER)
+        ordinary = other.evaluate(trial)
+        assert len(outcome.curve) == len(ordinary.curve)
+        assert outcome.curve[-1].epoch == {0.6: 0.6, 2.0: 2.0, None: 4.0}[epochs]
+        for point, wanted in zip(outcome.curve, ordinary.curve, strict=True):
+            assert point.epoch == wanted.epoch
+            assert point.metrics == pytest.approx(wanted.metrics, rel=2e-4, abs=2e-5)
+
+    def test_those_of_one_rung_go_together(self, make_tuner, space, tmp_path):
+        tuner = make_tuner(TrainingSettings(), tmp_path, ladder=self.LADDER)
+        low, lower, top = (self.asked(space, 1, epochs) for epochs in (2.0, 0.6, None))
+        also = self.asked(space, 2, 2.0, opt="sgd", lr=0.1)
+        assert tuner.company(low) == tuner.company(also)
+        assert len({tuner.company(trial) for trial in (low, lower, top)}) == 3
+
+    def test_in_any_company_it_has_the_same_bits(self, make_tuner, space, tmp_path):
+        trials = [
+            self.asked(space, number, epochs, **genes)
+            for number, (genes, epochs) in enumerate(
+                zip(COMPANY[:4], (0.6, 2.0, 0.6, None), strict=True)
+            )
+        ]
+        alone = make_tuner(TrainingSettings(), tmp_path / "alone", ladder=self.LADDER)
+        outcomes = [alone.evaluate(trial) for trial in trials]
+        tuner = make_tuner(TrainingSettings(), tmp_path, ladder=self.LADDER)
+        together = tuner.evaluate_together(trials)
+        for trial, one, other in zip(trials, together, outcomes, strict=True):
+            assert one.status is Status.OK
+            assert same_but_for_cost(one, other)
+            ours, theirs = weights(tmp_path, trial), weights(tmp_path / "alone", trial)
+            assert all(torch.equal(ours[name], theirs[name]) for name in ours)

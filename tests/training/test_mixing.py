@@ -2,24 +2,9 @@
 
 import pytest
 import torch
+from batches import batch, dice, recipe
 
-from evoft.recipe import Recipe
-from evoft.training.augmentation import Dice
 from evoft.training.mixing import channels_of, mix
-
-CPU = torch.device("cpu")
-
-
-def recipe(**values):
-    return Recipe(model="m", epochs=1, **values)
-
-
-def dice(seed=0):
-    return Dice(seed, CPU)
-
-
-def batch(count=8, height=12, width=10, seed=1):
-    return torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(seed))
 
 
 class TestImages:

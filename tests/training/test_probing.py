@@ -3,11 +3,12 @@
 import pytest
 import torch
 
+from evoft.peak import own_peak
 from evoft.settings import TrainingSettings
 from evoft.training import probing
 from evoft.training.backbone import build, preprocessing_of
 from evoft.training.freezing import layer_groups
-from evoft.training.memory import available_memory, own_peak
+from evoft.training.memory import available_memory
 from evoft.training.probing import probe
 from evoft.training.survey import Surveyor
 

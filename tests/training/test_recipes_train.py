@@ -1,8 +1,11 @@
 """Every gene reaches the trainer, and nothing but recipe and seed does."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from safetensors.torch import load_file
+from trials import shared_with
 
 from evoft.errors import SettingsError
 from evoft.genome import Genome
@@ -13,8 +16,7 @@ from evoft.settings import TrainingSettings
 from evoft.shared import SharedArray
 from evoft.training.default_space import DEFAULT_GENES, MEANINGS, default_genes
 from evoft.training.expression import Expression
-from evoft.training.fine_tuner import FineTuner, checkpoint_path
-from evoft.training.pixels import Pixels
+from evoft.training.fine_tuner import checkpoint_path
 from evoft.trial import Trial
 from evoft.workers.local import LocalWorkers
 
@@ -36,6 +38,7 @@ CHANGES = {
     "layer_decay": ({}, 1.0, 0.8),
     "sched": ({}, "cosine", "linear"),
     "warmup": ({}, 0.1, 0.4),
+    "cooldown": ({}, 1.0, 0.5),
     "smoothing": ({}, 0.0, 0.1),
     "mixup": ({}, 0.0, 0.2),
     "cutmix": ({}, 0.0, 0.5),
@@ -75,7 +78,7 @@ def same_weights(a, b):
 
 
 def test_every_gene_is_tried_here():
-    assert set(CHANGES) == {*DEFAULT_GENES, "model", "epochs", "patience", "model_ema"}
+    assert set(CHANGES) == {*DEFAULT_GENES, "model", "epochs", "patience", "model_ema", "cooldown"}
     assert set(CHANGES) == set(Recipe.__dataclass_fields__) == set(MEANINGS)
 
 
@@ -135,13 +138,7 @@ class TestRepetition:
         tuner = runs.tuner
         workers = LocalWorkers(None, preload=("torch", "timm"))
         try:
-            images = {}
-            for model, shared in tuner.pixels.images.items():
-                place, array = workers.share(shared.shape, shared.dtype)
-                array[:] = shared.open()
-                images[model] = place
-            pixels = Pixels(images, tuner.pixels.labels, tuner.pixels.splits, tuner.pixels.classes)
-            workers.retarget(FineTuner(tuner.settings, tuner.express, pixels, tmp_path))
+            workers.retarget(replace(shared_with(workers, tuner), checkpoints=tmp_path))
             results = []
             for individual, genes in enumerate((genome, space.default(), genome)):
                 workers.submit(Trial(individual, genes, 5))

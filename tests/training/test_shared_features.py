@@ -5,41 +5,16 @@ from typing import ClassVar
 
 import pytest
 import torch
+from trials import CLEAN, same_but_for_cost, trial
 
 from evoft.settings import TrainingSettings
-from evoft.training import features
+from evoft.training import features, passes
 from evoft.training.backbone import digest
 from evoft.training.start import Start
-from evoft.trial import Trial
-
-CLEAN = {"augment": 0.0, "hflip": 0.0, "reprob": 0.0, "mixup": 0.0, "cutmix": 0.0}
-
-
-@pytest.fixture
-def prefixed(monkeypatch):
-    """Return how many images passed through a prefix, a number a batch, checks left aside."""
-    counts = []
-    real = features.compute
-
-    def counted(*arguments):
-        for values in real(*arguments):
-            counts.append(len(values[0]))
-            yield values
-
-    monkeypatch.setattr(features, "compute", counted)
-    return counts
 
 
 def tuner_with(make_tuner, folder, cache=None, **settings):
     return make_tuner(TrainingSettings(epochs=2, **settings), folder, cache=cache)
-
-
-def trial(space, number=1, **genes):
-    return Trial(number, space.complete({"batch_size": 8, "freeze_depth": 0.5, **genes}), 5)
-
-
-def same_but_for_cost(one, other):
-    return replace(one, peak_memory=0) == replace(other, peak_memory=0)
 
 
 def test_workers_share_what_one_of_them_computed(make_tuner, space, tmp_path, prefixed):
@@ -110,7 +85,8 @@ class TestChain:
     def test_features_have_the_same_bits(
         self, make_tuner, space, tmp_path, monkeypatch, prefixed, batch
     ):
-        monkeypatch.setattr(features, "_BATCH", batch)
+        monkeypatch.setattr(features, "BATCH", batch)
+        monkeypatch.setattr(passes, "BATCH", batch)
         (cache := tmp_path / "cache").mkdir()
         tuners = [
             self.chained(make_tuner, tmp_path, cache),

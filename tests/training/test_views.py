@@ -12,9 +12,10 @@ from torch.nn import functional
 from evoft.recipe import Recipe
 from evoft.training.augmentation import Dice
 from evoft.training.examples import Examples
-from evoft.training.features import Features, compute
 from evoft.training.freezing import freeze, layer_groups, train_mode
+from evoft.training.kept import Features
 from evoft.training.optimization import Precision
+from evoft.training.passes import compute
 from evoft.training.prefix import Plan, make_plan
 from evoft.training.views import KINDS, UNCHANGED, View, choose, possible, render
 

@@ -1,0 +1,180 @@
+"""Bayesian optimization by Optuna's samplers, everybody trained in full.
+
+The sampler is the tree-structured Parzen estimator, all genes together (Watanabe 2023), or a
+Gaussian process with expected improvement.  Each decision makes Optuna's study anew from what was
+learned, and a sampler with a seed of its own: so Optuna keeps no state, and a resumed run goes on
+as it would have.  See ``docs/strategies.md`` for what that costs.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from evoft.errors import SettingsError
+from evoft.genome import Genome, Value
+from evoft.outcome import Outcome
+from evoft.search.chronicle import Chronicle
+from evoft.search.genes import Choice, Float, Gene, Integer, Ordinal
+from evoft.search.novelty import make_new
+from evoft.search.sampling import Sample
+from evoft.search.space import SearchSpace
+from evoft.search.stint import Decision, Offspring, Stint
+from evoft.seeds import derive, generator
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.samplers import BaseSampler
+    from optuna.study import Study
+
+#: Outcomes that Optuna's samplers want before they model anything.
+_STARTUP = 10
+
+
+class Bayes:
+    """The default, the named founders and a Sobol sample; then whatever Optuna suggests.
+
+    Raises:
+        SettingsError: Optuna is not installed.
+    """
+
+    def __init__(self, chronicle: Chronicle) -> None:
+        if importlib.util.find_spec("optuna") is None:
+            raise SettingsError(
+                "the strategy `bayes` is Optuna's, which is not installed: "
+                "`pip install evoft[bayes]`"
+            )
+        self._chronicle = chronicle
+        self._sample = Sample(chronicle)
+        #: By individual, as far as they are known.
+        self._scores: dict[int, float] = {}
+
+    @property
+    def blind(self) -> bool:
+        """Whether so few were born that there cannot be outcomes enough."""
+        return len(self._chronicle.born) < _STARTUP
+
+    def take(self, stint: Stint) -> None:
+        """Note nothing: who was born stands in the chronicle."""
+
+    def learn(self, stint: Stint, outcome: Outcome) -> None:
+        """Note a score."""
+        self._scores[stint.individual] = outcome.score
+
+    def decide(self) -> Decision | None:
+        """Return what Optuna suggests, or one of the sample while too little is known."""
+        chronicle = self._chronicle
+        number, known = len(chronicle.born), self._scores
+        good = [score for score in known.values() if score > -math.inf]
+        if number < _STARTUP or len(known) < _STARTUP or not good:
+            return self._sample.next()
+        # Whoever failed is as bad as the worst: that warns, and leaves the scale as it is.
+        scores = {id: max(score, min(good)) for id, score in known.items()}
+        seen = [(individual.genome, scores.get(individual.id)) for individual in chronicle.born]
+        name = chronicle.settings.sampler
+        genome = _suggest(chronicle.space, name, seen, derive(chronicle.seed, "bayes", number))
+        rng = generator(chronicle.seed, "sample", number)
+        return make_new(chronicle, Offspring(genome, (), name), "sample", rng)
+
+
+def _suggest(
+    space: SearchSpace, name: str, seen: Sequence[tuple[Genome, float | None]], seed: int
+) -> Genome:
+    """Return the genome that a sampler suggests; the genes that do not count have their default.
+
+    Args:
+        space: The genes.
+        name: Which sampler.
+        seen: Each genome in order of birth with its score, None while that is not known.
+        seed: Of the sampler.
+    """
+    with _quiet():
+        distributions = {name: _distribution(gene) for name, gene in space.items()}
+        study = _study(space, distributions, seen, _sampler(name, seed))
+        found = study.ask(distributions).params
+    genome = Genome({name: _value(gene, found[name]) for name, gene in space.items()})
+    return _settled(space, genome)
+
+
+def _study(
+    space: SearchSpace,
+    distributions: Mapping[str, BaseDistribution],
+    seen: Sequence[tuple[Genome, float | None]],
+    sampler: BaseSampler,
+) -> Study:
+    import optuna
+    from optuna.trial import TrialState
+
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    for genome, score in seen:
+        settled = _settled(space, genome)
+        study.add_trial(
+            optuna.trial.create_trial(
+                state=TrialState.RUNNING if score is None else TrialState.COMPLETE,
+                value=score,
+                params={name: _parameter(gene, settled[name]) for name, gene in space.items()},
+                distributions=dict(distributions),
+            )
+        )
+    return study
+
+
+def _sampler(name: str, seed: int) -> BaseSampler:
+    from optuna.samplers import GPSampler, TPESampler
+
+    seed %= 2**32  # as much as numpy's RandomState takes
+    if name == "gp":
+        return GPSampler(seed=seed, n_startup_trials=_STARTUP)
+    return TPESampler(seed=seed, n_startup_trials=_STARTUP, multivariate=True, constant_liar=True)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Optuna's log and warnings from the user for a while."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import optuna
+
+        verbosity = optuna.logging.get_verbosity()
+        optuna.logging.set_verbosity(optuna.logging.CRITICAL)
+        try:
+            yield
+        finally:
+            optuna.logging.set_verbosity(verbosity)
+
+
+def _settled(space: SearchSpace, genome: Genome) -> Genome:
+    """Return the genome with the default in every gene that does not count."""
+    counts = space.phenotype(genome)
+    return genome.replace(**{n: g.standard for n, g in space.items() if n not in counts})
+
+
+def _distribution(gene: Gene) -> BaseDistribution:
+    """Return what Optuna knows a gene as; of listed values it knows the places."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if isinstance(gene, Float):
+        return FloatDistribution(gene.low, gene.high, log=gene.log)
+    if isinstance(gene, Integer):
+        return IntDistribution(gene.low, gene.high, log=gene.log)
+    count = int(gene.size)
+    if isinstance(gene, Ordinal):
+        return IntDistribution(0, count - 1)
+    return CategoricalDistribution(range(count))
+
+
+def _parameter(gene: Gene, value: Value) -> Value:
+    """Return what Optuna knows a gene's value as."""
+    return gene.index(value) if isinstance(gene, Ordinal | Choice) else value
+
+
+def _value(gene: Gene, parameter: Any) -> Value:
+    """Return the gene's value that Optuna means."""
+    if isinstance(gene, Ordinal | Choice):
+        value: Value = gene.values[parameter]
+        return value
+    return float(parameter) if isinstance(gene, Float) else int(parameter)

@@ -1,0 +1,104 @@
+"""Whom strategies that do not breed have born: the founders, then a sample of the space."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoft.genome import Genome
+from evoft.search.chronicle import Chronicle
+from evoft.search.founders import founders
+from evoft.search.novelty import make_new
+from evoft.search.space import SearchSpace
+from evoft.search.stint import Offspring
+from evoft.seeds import generator
+
+#: Elements of a sequence that are drawn at a time.
+_BLOCK = 256
+#: Elements of a sequence that may be no news, beside as many as were born, before it is given up.
+_STALE = 1024
+
+
+class Sobol:
+    """A scrambled Sobol sequence (Owen 1998) over a space: element ``n`` is ``sequence[n]``.
+
+    An element follows from the space, the seed and its number alone, however far one goes.  A
+    generation 0 of the same seed is its beginning.
+    """
+
+    def __init__(self, space: SearchSpace, seed: int) -> None:
+        self._space = space
+        self._seed = seed
+        self._block = -1
+        self._points: NDArray[np.float64] = np.empty((0, len(space)))
+
+    def __getitem__(self, number: int) -> Genome:
+        block, place = divmod(number, _BLOCK)
+        if block != self._block:
+            self._block, self._points = block, self._draw(block)
+        return self._space.at(self._points[place])
+
+    def _draw(self, block: int) -> NDArray[np.float64]:
+        """Return a block of points of the unit cube, ``(_BLOCK, genes)``."""
+        # scipy.stats takes half a second to import, and a resumed run may never need it.
+        from scipy.stats import qmc
+
+        sequence = qmc.Sobol(d=len(self._space), rng=generator(self._seed, "founders"))
+        if block:
+            sequence.fast_forward(block * _BLOCK)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="The balance properties")
+            return np.asarray(sequence.random(_BLOCK), dtype=np.float64)
+
+
+class Sample:
+    """The founders, then a scrambled Sobol sequence, no phenotype twice."""
+
+    def __init__(self, chronicle: Chronicle) -> None:
+        self._chronicle = chronicle
+        self._sequence = Sobol(chronicle.space, chronicle.seed)
+        self._first = 0  # the elements before this one are no news, and never will be again
+
+    def next(self) -> Offspring | None:
+        """Return whoever is to be born next; None: every phenotype has been."""
+        chronicle = self._chronicle
+        if (founder := next_founder(chronicle)) is not None:
+            return founder
+        # How far to look must follow from who was born, not from where an earlier look ended.
+        for number in range(self._first, 2 * len(chronicle.born) + _STALE):
+            genome = self._sequence[number]
+            if chronicle.is_new(genome):
+                return Offspring(genome, (), "sample")
+            self._first = number + 1
+        return stranger(chronicle)
+
+
+def next_founder(chronicle: Chronicle) -> Offspring | None:
+    """Return the default recipe or the named founder that is due; None: a sample is, instead.
+
+    The first birth is the default, then come the named founders, one each.  In the place of one
+    who means the same as an elder comes a sample.
+    """
+    number, named = len(chronicle.born), chronicle.named
+    if number > len(named):
+        return None
+    founder = founders(chronicle.space, named, 1 + len(named), chronicle.seed)[number]
+    return founder if chronicle.is_new(founder.genome) else None
+
+
+def newcomer(chronicle: Chronicle) -> Offspring | None:
+    """Return a founder or, after them, a genome drawn evenly and independently of all others.
+
+    Returns:
+        None when every phenotype of the space has been born, as far as can be told.
+    """
+    return next_founder(chronicle) or stranger(chronicle)
+
+
+def stranger(chronicle: Chronicle) -> Offspring | None:
+    """Return a genome drawn evenly, or what is left of the space; None as above."""
+    rng = generator(chronicle.seed, "sample", len(chronicle.born))
+    drawn = Offspring(chronicle.space.sample(rng), (), "sample")
+    return make_new(chronicle, drawn, "sample", rng)

@@ -1,0 +1,101 @@
+"""Images pass through frozen layers, in batches of one size, whichever worker computes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from evoft.training.examples import Examples
+from evoft.training.optimization import Precision
+from evoft.training.prefix import Split
+from evoft.training.trunk import BoundStretch
+from evoft.training.views import View, render
+
+#: Images that pass through the prefix at a time.  Kernels choose their blocks by the batch, so
+#: that only one size gives every worker the same bits.
+BATCH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """How images come to the prefix."""
+
+    view: View
+    views: int
+    precision: Precision | None
+
+
+def passed(
+    through: Split | BoundStretch,
+    start: tuple[Tensor, ...] | None,
+    examples: Examples,
+    rendered: Rendered,
+) -> Iterator[tuple[Tensor, ...]]:
+    """Yield values at a cut, of those at the one before it; of the images where there is none."""
+    if start is None:
+        return compute(through, examples, rendered.view, rendered.views, rendered.precision)
+    return further(through, start, examples.pixels.device, rendered.precision)
+
+
+def further(
+    through: Split | BoundStretch,
+    start: tuple[Tensor, ...],
+    device: torch.device,
+    precision: Precision | None,
+) -> Iterator[tuple[Tensor, ...]]:
+    """Yield what layers make of what is kept at a cut, in its order and in batches of one size.
+
+    Args:
+        through: The layers.
+        start: ``(images, ...)`` for each value at the cut.
+        device: Where they compute.
+        precision: As for `compute`.
+
+    Yields:
+        ``(batch, ...)`` for each value at the next cut.
+    """
+    for first in range(0, len(start[0]), BATCH):
+        with _mixed(device, precision):
+            values = through.prefix(*(v[first : first + BATCH].to(device) for v in start))
+        yield values
+
+
+def _mixed(device: torch.device, precision: Precision | None) -> torch.autocast:
+    return torch.autocast(
+        device.type,
+        dtype=precision.dtype if precision else None,
+        enabled=precision is not None,
+    )
+
+
+def compute(
+    parts: Split | BoundStretch,
+    examples: Examples,
+    view: View,
+    views: int,
+    precision: Precision | None,
+) -> Iterator[tuple[Tensor, ...]]:
+    """Yield what the prefix gives for a view of a split, in its order and in batches of one size.
+
+    Args:
+        parts: The model in two parts, or its first stretch.
+        examples: The split's images.
+        view: Which view of them.
+        views: How many numbers of views there are.
+        precision: Of mixed precision, whose types the values have; None: float32.
+
+    Yields:
+        ``(batch, ...)`` for each value at the cut.
+    """
+    device = examples.pixels.device
+    places = torch.arange(len(examples), device=device)
+    for first in range(0, len(examples), BATCH):
+        images = render(examples.batch(places[first : first + BATCH]), view, views, first)
+        # As images lie that are not changed, which is what the model was split for.
+        images = images.contiguous(memory_format=torch.channels_last)
+        with _mixed(device, precision):
+            values = parts.prefix(examples.normalise(images))
+        yield values
