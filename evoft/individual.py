@@ -19,8 +19,8 @@ class Individual:
     #: Ids of the parents: none for a founder, one after mutation alone, two after crossover.
     parents: tuple[int, ...]
     #: What made it: ``default``, a founder's own name such as ``linear probe``, ``sample``,
-    #: ``crossover``, ``differential``, ``mutation``, ``crossover+mutation``, ``resampling`` or
-    #: ``immigrant``.
+    #: ``prior``, ``crossover``, ``differential``, ``mutation``, ``crossover+mutation``,
+    #: ``resampling`` or ``immigrant``.
     operator: str
     genome: Genome
     #: Seed of its evaluation in the search.

@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,12 +21,13 @@ from evoft.genome import Genome
 from evoft.header import Header
 from evoft.individual import Generation
 from evoft.ledger import Memory
-from evoft.lineage import Population, Store
+from evoft.lineage import Population, Store, elders_of
 from evoft.outcome import Outcome
 from evoft.quantities import seconds
 from evoft.run import drive, final_trials, run_all
 from evoft.search.checks import check_epochs
 from evoft.search.chronicle import Founders
+from evoft.search.inheritance import inherit
 from evoft.search.search import Search
 from evoft.search.space import SearchSpace
 from evoft.settings import RunSettings, SearchSettings, Settings
@@ -34,6 +36,8 @@ from evoft.workers.evaluation import FitnessTarget
 from evoft.workers.inline import InlineWorkers
 from evoft.workers.local import LocalWorkers
 from evoft.workforce import Workers
+
+_logger = logging.getLogger(__name__)
 
 #: What is to be maximised.  It gets a genome and its trial, whose ``seed`` makes it repeatable and
 #: whose ``report(epoch, name=number)`` records a learning curve and tells the watchdog it lives.
@@ -55,6 +59,7 @@ def evolve(  # noqa: PLR0913  # each is a setting that users name at this one ca
     budget: float | str | None = None,
     trial_timeout: float | None = None,
     founders: Founders | None = None,
+    elders: Sequence[str | os.PathLike[str]] = (),
     search: SearchSettings | None = None,
 ) -> Iterator[Generation]:
     """Evolve genomes of ``space`` that maximise ``fitness``; yield each generation when judged.
@@ -82,6 +87,7 @@ def evolve(  # noqa: PLR0913  # each is a setting that users name at this one ca
         budget: Running time over the life of the population, in seconds or as ``"30m"``.
         trial_timeout: Seconds that one evaluation may take.
         founders: Genes that differ from the defaults, for individuals of generation 0, by name.
+        elders: Population files whose best are founders, too, as far as ``space`` has their genes.
         search: Further settings of the search; ``generations`` and ``population_size`` above
             take the place of its own, ``strategy`` and ``epochs`` where they are given.
 
@@ -98,6 +104,7 @@ def evolve(  # noqa: PLR0913  # each is a setting that users name at this one ca
     _check_fitness(fitness)
     _check_space(space, settings)
     _check_file(file)
+    settings = _with_elders(settings, space, elders)
     return _generations(lambda: _new(space, settings, file), fitness, settings)
 
 
@@ -141,6 +148,7 @@ def new(  # noqa: PLR0913  # those of ``evolve``
     file: str | os.PathLike[str] | None = None,
     seed: int = 0,
     founders: Founders | None = None,
+    elders: Sequence[str | os.PathLike[str]] = (),
     search: SearchSettings | None = None,
 ) -> Evolution:
     """Return a new evolution to ``ask`` and ``tell``; the arguments are those of ``evolve``."""
@@ -151,7 +159,7 @@ def new(  # noqa: PLR0913  # those of ``evolve``
     )
     _check_space(space, settings)
     _check_file(file)
-    return _new(space, settings, file)
+    return _new(space, _with_elders(settings, space, elders), file)
 
 
 def reopen(
@@ -224,6 +232,18 @@ def _check_space(space: SearchSpace, settings: Settings) -> None:
     settings.ladder(fine_tuning=False)
     for part in settings.founders.values():
         space.complete(part)
+
+
+def _with_elders(
+    settings: Settings, space: SearchSpace, files: Sequence[str | os.PathLike[str]]
+) -> Settings:
+    if isinstance(files, str | os.PathLike):
+        raise SettingsError(f"`elders` must be a list of population files, but is {files!r}")
+    size = settings.search.population_size
+    found = inherit(space, elders_of(files, space.keys()), settings.founders, size)
+    for sentence in found.said:
+        _logger.warning("%s", sentence)
+    return replace(settings, founders={**settings.founders, **found.founders})
 
 
 def _check_file(file: str | os.PathLike[str] | None) -> None:

@@ -85,6 +85,9 @@ class SearchSettings:
     elite: int | None = None
     #: How many births may be in the open at a birth; None: half of the population's size.
     lookahead: int | None = None
+    #: Whether all individuals are evaluated with one seed: the same order of images, the same first
+    #: weights of the classifier, so that what is luck for one may be luck for another.
+    common_seed: bool = False
     #: How many of the best are run again with fresh seeds before one is named.
     finalists: int = 3
     #: How often each finalist is run again.
@@ -93,6 +96,7 @@ class SearchSettings:
     def __post_init__(self) -> None:
         values = asdict(self)
         require(values, _SEARCH_RULES)
+        _require_kinds(values, {"common_seed": (bool, "true or false")})
         for name, known in (("strategy", STRATEGIES), ("sampler", SAMPLERS)):
             if values[name] not in known:
                 raise SettingsError(
@@ -302,7 +306,7 @@ class RunSettings:
 
 #: What makes the individuals that are no named founders.
 _OPERATORS = {
-    "default", "sample", "crossover", "differential", "mutation", "crossover+mutation",
+    "default", "prior", "sample", "crossover", "differential", "mutation", "crossover+mutation",
     "resampling", "immigrant", "grid", *SAMPLERS,
 }  # fmt: skip
 

@@ -330,6 +330,62 @@ def test_founders_are_born_first() -> None:
     assert first[1].genome == SPACE.default().replace(lr=1e-3, depth=4)
 
 
+def test_founders_come_from_earlier_populations_and_are_not_read_again(
+    straight: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    elder = tmp_path / "elder.h5"
+    elder.write_bytes(straight.read_bytes())
+    best = sorted(evoft.Population.open(elder), key=lambda i: (-i.score, i.id))[:2]
+    wider = evoft.SearchSpace({**SPACE, "drop": evoft.Float(0.0, 0.5)})
+    options: dict[str, Any] = {
+        "generations": 3, "population_size": 6, "elders": [elder],
+        "founders": {"mine": {"depth": 7}},
+    }  # fmt: skip
+    whole = list(evoft.evolve(fitness, wider, file=tmp_path / "whole.h5", workers=0, **options))
+    first = whole[0].individuals
+    named = [f"#{i.id} of elder.h5" for i in best]
+    assert [i.operator for i in first] == ["default", "mine", *named, "sample", "sample"]
+    for taken, there in zip(first[2:4], best, strict=True):
+        assert taken.genome == {**there.genome, "drop": 0.25}
+    assert [r.getMessage() for r in caplog.records] == [
+        "founders come from elder.h5 with drop at the default"
+    ]
+    caplog.clear()
+    killed = evoft.evolve(fitness, wider, file=tmp_path / "part.h5", workers=0, **options)
+    next(killed)
+    killed.close()
+    elder.unlink()
+    list(evoft.resume(fitness, tmp_path / "part.h5", workers=0))
+    part, there = (evoft.Population.open(tmp_path / f"{n}.h5") for n in ("part", "whole"))
+    assert lineage(part) == lineage(there)
+
+
+def test_elders_that_cannot_be_had_are_told_before_anything_is_made(
+    straight: Path, tmp_path: Path
+) -> None:
+    other = evoft.SearchSpace(momentum=evoft.Float(0.0, 1.0))
+    for elders, error, message in (
+        ([straight], SpaceError, "no founder can come from mine.h5: of its genes (lr, width, "),
+        ([tmp_path / "none.h5"], PopulationFileError, "there is no population file"),
+        (str(straight), SettingsError, "`elders` must be a list of population files, but is "),
+    ):
+        for make in (evoft.new, lambda *a, **options: evoft.evolve(fitness, *a, **options)):
+            with pytest.raises(error) as refused:
+                make(other, file=tmp_path / "new.h5", elders=elders)  # type: ignore[arg-type]
+            assert message in str(refused.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_seed_for_all_but_the_final_runs(tmp_path: Path) -> None:
+    file = tmp_path / "mine.h5"
+    run(file=file, workers=0, search=evoft.SearchSettings(common_seed=True, finalists=1))
+    population = evoft.Population.open(file)
+    (seed,) = {individual.seed for individual in population}
+    finals = [r.trial.seed for i in population for r in population.finals(i.id)]
+    assert len(set(finals)) == len(finals) > 0
+    assert seed not in finals
+
+
 def test_ask_and_tell_in_memory_is_the_same_lineage(straight: Path) -> None:
     with evoft.new(SPACE, generations=4, population_size=6) as evolution:
         while (trial := evolution.ask()) is not None:

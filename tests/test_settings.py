@@ -65,6 +65,7 @@ def test_whole_numbers(value: object) -> None:
         (SearchSettings, {"population_size": 1}, "`population_size` must be >= 2, but is 1"),
         (SearchSettings, {"population_size": 4.0}, "`population_size` must be a whole number, but"),
         (SearchSettings, {"generations": 0}, "`generations` must be >= 1, but is 0"),
+        (SearchSettings, {"common_seed": 1}, "`common_seed` must be true or false, but is 1"),
         (SearchSettings, {"cxpb": 1.5}, "`cxpb` must be in [0, 1], but is 1.5"),
         (SearchSettings, {"mutpb": -0.1}, "`mutpb` must be in [0, 1], but is -0.1"),
         (SearchSettings, {"indpb": "much"}, "`indpb` must be a number, but is 'much'"),
@@ -141,7 +142,7 @@ def test_what_is_wrong_is_told(kind: Any, values: dict[str, Any], message: str) 
     ("data", "message"),
     [
         ({"serch": {}}, "the configuration has no `serch`; it has fixed, founders, run, search, "),
-        ({"search": {"pop": 3}}, "[search] has no `pop`; it has cxpb, elite, eta, finalists, "),
+        ({"search": {"pop": 3}}, "[search] has no `pop`; it has common_seed, cxpb, elite, "),
         ({"training": []}, "`training` must be a table, but is []"),
         ({"fixed": 3}, "`fixed` must be a table, but is 3"),
         ({"founders": 3}, "`founders` must be a table, but is 3"),

@@ -1,8 +1,10 @@
-"""Confidence intervals for shares of images classified rightly."""
+"""Confidence intervals for shares of images classified rightly, and for means of a few runs."""
 
 from __future__ import annotations
 
 import math
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evoft.verdict import Verdict
@@ -47,3 +49,43 @@ def gain_interval(verdict: Verdict) -> Interval:
     up, down = (verdict.only_winner + 0.5) / size, (verdict.only_default + 0.5) / size
     half = _Z * math.sqrt((up + down - (up - down) ** 2) / size)
     return Interval(gain, max(-1.0, up - down - half), min(1.0, up - down + half))
+
+
+def mean_interval(values: Sequence[float], level: float = 0.95) -> Interval:
+    """Return the mean of a few values with Student's interval.
+
+    Args:
+        values: At least two, each of a run of its own.
+        level: How often it holds the truth.
+    """
+    mean, error = statistics.fmean(values), _error(values)
+    return _student(mean, error, len(values) - 1, level)
+
+
+def difference_interval(
+    first: Sequence[float], second: Sequence[float], level: float = 0.95
+) -> Interval:
+    """Return the mean of ``first`` less that of ``second``, with Welch's interval (Welch 1947).
+
+    Args:
+        first: At least two values, each of a run of its own.
+        second: Likewise; its spread may be another.
+        level: How often it holds the truth.
+    """
+    difference = statistics.fmean(first) - statistics.fmean(second)
+    squares = [_error(values) ** 2 for values in (first, second)]
+    if not sum(squares):
+        return Interval(difference, difference, difference)
+    parts = [s * s / (len(v) - 1) for s, v in zip(squares, (first, second), strict=True)]
+    return _student(difference, math.sqrt(sum(squares)), sum(squares) ** 2 / sum(parts), level)
+
+
+def _error(values: Sequence[float]) -> float:
+    return statistics.stdev(values) / math.sqrt(len(values))
+
+
+def _student(mean: float, error: float, freedom: float, level: float) -> Interval:
+    from scipy.special import stdtrit
+
+    half = float(stdtrit(freedom, (1.0 + level) / 2.0)) * error
+    return Interval(mean, mean - half, mean + half)

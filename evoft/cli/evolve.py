@@ -35,6 +35,13 @@ EXAMPLE = {"training": {"data": "digits", "epochs": 2}}
 @click.option("-c", "--config", type=PATH, help="TOML file of settings; flags win over it.")
 @click.option("--space", type=PATH, help="TOML file of genes; `evoft space` prints the default.")
 @click.option(
+    "--founders",
+    "elders",
+    multiple=True,
+    type=PATH,
+    help="Population file whose best are founders, too; may be given again.",
+)
+@click.option(
     "--model-kwargs",
     multiple=True,
     metavar="NAME=VALUE",
@@ -59,6 +66,7 @@ def evolve_command(
     output: Path | None,
     config: Path | None,
     space: Path | None,
+    elders: tuple[Path, ...],
     model_kwargs: tuple[str, ...],
     warmup_epochs: float | None,
     objectives: tuple[str, ...],
@@ -96,7 +104,7 @@ def evolve_command(
     file = file or Path("populations") / f"{_name(settings.training.data)}.h5"
     require_output(file, output)
     with decoding_bar() as progress:
-        run = start(settings, genes, file, progress)
+        run = start(settings, genes, file, progress, elders)
     run_to_the_end(run, output)
 
 

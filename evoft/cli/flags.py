@@ -139,6 +139,8 @@ EVOLVE_FLAGS = (
     Flag(("--elite",), "search", "elite", int, "How many of the best ever stay alive."),
     Flag(("--lookahead",), "search", "lookahead", int,
          "Trials in the open at a decision: more keep more workers busy."),
+    Flag(("--common-seed/--no-common-seed",), "search", "common_seed", bool,
+         "Evaluate all individuals of the search with one seed."),
     Flag(("--finalists",), "search", "finalists", int,
          "How many of the best are run again before one is named."),
     Flag(("--repeats",), "search", "repeats", int, "How often each finalist is run again."),

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import click
 
+from evoft.cli.compare import compare_command
 from evoft.cli.evolve import evolve_command
 from evoft.cli.export import export_command
 from evoft.cli.fsck import fsck_command
@@ -40,6 +41,7 @@ for command in (
     evolve_command,
     resume_command,
     show_command,
+    compare_command,
     lineage_command,
     pick_command,
     export_command,

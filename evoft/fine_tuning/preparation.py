@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,9 +33,10 @@ from evoft.fine_tuning.plan import Plan, checkpoints_of
 from evoft.fine_tuning.session import FineTuning
 from evoft.genome import Value
 from evoft.header import Header
-from evoft.lineage import Population, Store
+from evoft.lineage import Population, Store, elders_of
 from evoft.objectives import objectives_of
 from evoft.scratch import Scratch
+from evoft.search.inheritance import inherit
 from evoft.search.search import Search
 from evoft.search.space import SearchSpace
 from evoft.settings import Settings
@@ -67,7 +68,11 @@ Progress = Callable[[int, int], None]
 
 
 def start(
-    settings: Settings, space: SearchSpace | None, file: Path, progress: Progress | None = None
+    settings: Settings,
+    space: SearchSpace | None,
+    file: Path,
+    progress: Progress | None = None,
+    elders: Sequence[Path] = (),
 ) -> FineTuning:
     """Look at the data and the backbones, plan the run and make its population file.
 
@@ -76,6 +81,7 @@ def start(
         space: What to search; None: the default space.
         file: Where the population goes.
         progress: Told how far the decoding is.
+        elders: Earlier populations, whose best are founders, too.
 
     Raises:
         EvoftError: Whatever is wrong with data, backbones, settings or file, before any training.
@@ -92,6 +98,7 @@ def start(
     check_search(settings)
     check_rungs(settings, searched)
     settings = replace(settings, founders={**_linear_probe(searched), **settings.founders})
+    settings = _with_elders(settings, searched, elders)
     with Preparation(settings) as preparation:
         plan = preparation.plan(file, searched)
         expression = expression_of(settings, plan.backbones, searched)
@@ -273,6 +280,15 @@ def _linear_probe(space: SearchSpace) -> dict[str, dict[str, Value]]:
     if "freeze_depth" not in space:
         return {}
     return {"linear probe": {"freeze_depth": space["freeze_depth"].at(1.0)}}
+
+
+def _with_elders(settings: Settings, space: SearchSpace, files: Sequence[Path]) -> Settings:
+    """Return the settings with the best of earlier populations among the founders."""
+    size = settings.search.population_size
+    found = inherit(space, elders_of(files, space.keys()), settings.founders, size)
+    for sentence in found.said:
+        _logger.warning("%s", sentence)
+    return replace(settings, founders={**settings.founders, **found.founders})
 
 
 def expression_of(

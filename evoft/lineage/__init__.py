@@ -2,6 +2,7 @@
 
 from evoft.lineage.ancestry import Change, Step, ancestors, changes_between, expressed
 from evoft.lineage.disk import Paths
+from evoft.lineage.elders import elders_of
 from evoft.lineage.fsck import Finding, check
 from evoft.lineage.generations import Generations
 from evoft.lineage.mending import repair
@@ -21,6 +22,7 @@ __all__ = [
     "ancestors",
     "changes_between",
     "check",
+    "elders_of",
     "expressed",
     "repair",
 ]

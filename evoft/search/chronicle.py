@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Mapping
 from evoft.genome import Genome, Value
 from evoft.individual import Individual
 from evoft.ladder import Ladder
+from evoft.search.prior import Prior
 from evoft.search.space import SearchSpace
 from evoft.search.stint import Stint
 from evoft.settings import SearchSettings
@@ -35,6 +36,8 @@ class Chronicle:
         self.seed = seed
         self.ladder = ladder
         self.named = named
+        #: What the genes' defaults and confidences say of good genomes; None: nothing.
+        self.prior = Prior.of(space)
         #: Every individual in order of birth, with its outcomes once they are told.
         self.born: list[Individual] = []
         #: Every stint in the order in which it was decided.

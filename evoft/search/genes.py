@@ -16,6 +16,9 @@ import numpy as np
 from evoft.errors import SpaceError
 from evoft.genome import Value
 
+#: How sure a default can be, the least sure first.
+CONFIDENCES = ("low", "medium", "high")
+
 #: A condition: the gene counts only where every named gene has one of the listed values.
 Condition = Mapping[str, tuple[Value, ...]]
 
@@ -27,10 +30,12 @@ def same(a: Value, b: Value) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gene:
-    """What all genes have: a default and a condition.  Use one of the four kinds below."""
+    """What all genes have.  Use one of the four kinds below."""
 
     #: The value in the default recipe; None takes the middle of the gene.
     default: Any = None
+    #: How sure it is that good values are near the default: one of CONFIDENCES; None: not at all.
+    confidence: str | None = None
     #: Other genes' names and the values with which this gene counts; None: it always does.
     when: Mapping[str, Sequence[Value]] | None = None
 
@@ -76,6 +81,16 @@ class Gene:
                 f"`default` must be one of the gene's values, but {self.default!r} is not in "
                 f"{self.describe()}"
             )
+        if self.confidence is None:
+            return
+        if self.confidence not in CONFIDENCES:
+            raise SpaceError(
+                f"`confidence` must be one of {', '.join(CONFIDENCES)}, but is {self.confidence!r}"
+            )
+        if self.default is None:
+            raise SpaceError(
+                "`confidence` says how sure a gene is of its `default`, but there is none: give one"
+            )
 
     def describe(self) -> str:
         """Return the gene's values in a few words."""
@@ -86,6 +101,8 @@ class Gene:
         data: dict[str, Any] = {"type": self.kind, **self._bounds()}
         if self.default is not None:
             data["default"] = self.default
+        if self.confidence is not None:
+            data["confidence"] = self.confidence
         if self.when is not None:
             data["when"] = {name: list(values) for name, values in self.when.items()}
         return data
@@ -333,7 +350,7 @@ class Choice(_Listed):
 #: The kinds of gene by the name that TOML and JSON give them.
 KINDS: dict[str, type[Gene]] = {g.kind: g for g in (Float, Integer, Ordinal, Choice)}
 
-#: Fields of a gene's table by kind, ``default`` and ``when`` apart.
+#: Fields of a gene's table by kind, those of all genes apart.
 _FIELDS = {
     "float": ({"low", "high"}, {"log"}),
     "integer": ({"low", "high"}, {"log"}),
@@ -355,7 +372,7 @@ def gene_of(data: Mapping[str, Any]) -> Gene:
     given = {key: value for key, value in data.items() if key != "type"}
     if missing := needed - given.keys():
         raise SpaceError(f"a gene of type {kind} needs `{sorted(missing)[0]}`")
-    if unknown := given.keys() - needed - optional - {"default", "when"}:
+    if unknown := given.keys() - needed - optional - {"default", "confidence", "when"}:
         raise SpaceError(f"a gene of type {kind} has no `{sorted(unknown)[0]}`")
     if not isinstance(given.get("log", False), bool):
         raise SpaceError(f"`log` must be true or false, but is {given['log']!r}")

@@ -211,6 +211,9 @@ class Search:
             if outcome is not None:
                 self.tell(stint.number, outcome)
 
+    def _trial_seed(self, id: int) -> int:
+        return derive(self.seed, "trial", 0 if self.settings.common_seed else id)
+
     def _ready(self) -> bool:
         """Learn what the next decision stands on; tell whether all of it has been told."""
         self._due.extend(self._clock.ended())
@@ -245,7 +248,7 @@ class Search:
             parents=child.parents,
             operator=child.operator,
             genome=child.genome,
-            seed=derive(self.seed, "trial", len(self.born)),
+            seed=self._trial_seed(len(self.born)),
             step=child.step,
         )
 

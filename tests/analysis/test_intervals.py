@@ -2,9 +2,15 @@
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binomtest, ttest_1samp, ttest_ind
 
-from evoft.analysis.intervals import gain_interval, share_interval
+from evoft.analysis.intervals import (
+    Interval,
+    difference_interval,
+    gain_interval,
+    mean_interval,
+    share_interval,
+)
 from evoft.trial import Stage
 from evoft.verdict import Verdict
 
@@ -51,3 +57,20 @@ def test_a_verdict_names_the_runs_that_were_read():
     assert one.winner_run == (Stage.FINAL, 7, 1)
     assert one.default_run == (Stage.FINAL, 0, 0)
     assert Verdict(7, 1, -1, -1, 5, 3, 0, 1).default_run is None
+
+
+def test_students_interval():
+    values = [0.91, 0.94, 0.90, 0.95, 0.93]
+    known = ttest_1samp(values, 0.0).confidence_interval(0.9)
+    mine = mean_interval(values, 0.9)
+    assert mine.estimate == pytest.approx(np.mean(values))
+    assert (mine.low, mine.high) == pytest.approx((known.low, known.high))
+
+
+def test_welchs_interval():
+    one, other = [0.91, 0.94, 0.90, 0.95], [0.80, 0.99, 0.85]
+    known = ttest_ind(one, other, equal_var=False).confidence_interval(0.95)
+    mine = difference_interval(one, other)
+    assert mine.estimate == pytest.approx(np.mean(one) - np.mean(other))
+    assert (mine.low, mine.high) == pytest.approx((known.low, known.high))
+    assert difference_interval([0.5, 0.5], [0.25, 0.25]) == Interval(0.25, 0.25, 0.25)

@@ -184,6 +184,15 @@ class TestSettings:
         words = ["every gene is fixed"]
         refused(2, words, "digits", *QUICK, "--space", "s.toml", "--lr", 0.1)
 
+    def test_founders_that_cannot_be_had(self, refused, finished, tmp_path):
+        (tmp_path / "s.toml").write_text("[model_ema]\ntype = 'float'\nlow = 0.0\nhigh = 0.9\n")
+        flags = ("digits", *QUICK, "--space", "s.toml")
+        refused(5, ["there is no population file"], *flags, "--founders", "nowhere.h5")
+        words = ["no founder can come from pets.h5", "this space (model_ema)"]
+        refused(2, words, *flags, "--founders", finished.file)
+        twice = ("--founders", finished.file, "--founders", finished.file)
+        refused(2, ["name it once"], *flags[:-2], *twice)
+
     def test_an_output_that_is_there(self, refused, tmp_path):
         (tmp_path / "full").mkdir()
         (tmp_path / "full" / "mine").write_text("precious")

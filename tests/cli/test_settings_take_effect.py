@@ -121,3 +121,61 @@ def test_real_weights_and_photos(cli, tmp_path):
     config = json.loads((tmp_path / "p.best" / "config.json").read_text())
     assert config["model_args"]["pad_type"] == "same"
     assert config["pretrained_cfg"]["mean"] == [0.5, 0.5, 0.5]
+
+
+def test_founders_from_an_earlier_population(cli, pets, finished, tmp_path):
+    elder = tmp_path / "elder.h5"
+    elder.write_bytes(finished.file.read_bytes())
+    (tmp_path / "mine.toml").write_text(
+        """
+        [lr]
+        type = "float"
+        low = 1e-6
+        high = 1.0
+        log = true
+        default = 1e-3
+        [drop]
+        type = "float"
+        low = 0.0
+        high = 0.9
+        default = 0.25
+        [model_ema]
+        type = "ordinal"
+        values = [0.0, 0.9]
+        """
+    )
+    done = cli("evolve", pets, "--founders", "elder.h5", "--space", "mine.toml", "--epochs", 1,
+               "--img-size", 16, *TINY, cwd=tmp_path)  # fmt: skip
+    assert done.code == 0, done.err
+    said = [line for line in done.err.splitlines() if line.startswith("founders come from")]
+    assert len(said) == 1
+    assert said[0].startswith("founders come from elder.h5 with model_ema at the default and ")
+    population, there = evoft.Population.open(tmp_path / "p.h5"), evoft.Population.open(elder)
+    default, founder, sample = population
+    assert (default.operator, sample.operator) == ("default", "sample")
+    best = max(there, key=lambda i: (i.score, -i.id))
+    assert founder.operator == f"#{best.id} of elder.h5"
+    assert dict(founder.genome) == {
+        "lr": best.genome["lr"], "drop": best.genome["drop"], "model_ema": 0.9,
+    }  # fmt: skip
+    assert list(population.header.settings["founders"]) == [founder.operator]
+
+
+def test_a_belief_in_a_default(cli, pets, tmp_path):
+    (tmp_path / "mine.toml").write_text(
+        """
+        [lr]
+        type = "float"
+        low = 1e-5
+        high = 1e-1
+        log = true
+        default = 1e-3
+        confidence = "high"
+        """
+    )
+    done = cli("evolve", pets, "--space", "mine.toml", "--epochs", 1, "--img-size", 16, *TINY[:2],
+               "--population-size", 5, *TINY[4:], cwd=tmp_path)  # fmt: skip
+    assert done.code == 0, done.err
+    population = evoft.Population.open(tmp_path / "p.h5")
+    assert [i.operator for i in population] == ["default", "prior", "prior", "sample", "sample"]
+    assert population.header.space["lr"]["confidence"] == "high"

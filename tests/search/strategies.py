@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from evoft.search.genes import Choice, Float, Gene, Integer, Ordinal
+from evoft.search.genes import CONFIDENCES, Choice, Float, Gene, Integer, Ordinal
 from evoft.search.space import SearchSpace
 
 VALUES = st.one_of(
@@ -18,6 +18,7 @@ VALUES = st.one_of(
 )
 #: Positions on the unit interval, its ends among them.
 UNITS = st.one_of(st.sampled_from([0.0, 0.5, 1.0]), st.floats(0.0, 1.0))
+SURE = st.sampled_from([None, *CONFIDENCES])
 
 
 def _usable(bounds: list[Any], log: bool) -> bool:
@@ -41,6 +42,7 @@ def ranges(draw: st.DrawFn, gene: type[Gene], numbers: st.SearchStrategy[Any]) -
     plain = gene(**bounds)
     if draw(st.booleans()):
         bounds["default"] = plain.at(draw(UNITS))
+        bounds["confidence"] = draw(SURE)
     return gene(**bounds)
 
 
@@ -51,7 +53,7 @@ def listed(draw: st.DrawFn, gene: type[Ordinal] | type[Choice]) -> Gene:
         st.lists(VALUES, min_size=2, max_size=6, unique_by=lambda value: (type(value), value))
     )
     default = draw(st.sampled_from([None, *values]))
-    return gene(values, default=default)
+    return gene(values, default=default, confidence=draw(SURE) if default is not None else None)
 
 
 FLOATS = ranges(Float, st.floats(-1e300, 1e300))

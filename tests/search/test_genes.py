@@ -136,6 +136,13 @@ def test_a_gene_is_read_back_from_its_dictionary(gene: Gene) -> None:
     assert same(again.standard, gene.standard)
 
 
+def test_a_gene_without_a_confidence_is_written_as_before_there_were_any() -> None:
+    assert Integer(0, 3, default=1).to_dict() == {
+        "type": "integer", "low": 0, "high": 3, "log": False, "default": 1,
+    }  # fmt: skip
+    assert Integer(0, 3, default=1, confidence="low").to_dict()["confidence"] == "low"
+
+
 @pytest.mark.parametrize("gene", [Float, Integer])
 def test_a_condition_is_read_back(gene: type[Float]) -> None:
     there = gene(1, 2, when={"opt": ["sgd", "lion"], "depth": [0]}, default=2)
@@ -200,6 +207,18 @@ def test_one_and_true_and_one_point_zero_are_three_values() -> None:
         (lambda: Float(0, 1, default=2), "`default` must be one of the gene's values, but 2.0 is "),
         (lambda: Integer(0, 1, default=0.5), "but 0.5 is not in 0 .. 1"),
         (lambda: Ordinal([1, 2], default=3), "but 3 is not in 1, 2"),
+        (
+            lambda: Float(0, 1, confidence="high"),
+            "`confidence` says how sure a gene is of its `default`, but there is none: give one",
+        ),
+        (
+            lambda: Choice(["a", "b"], default="a", confidence="sure"),
+            "`confidence` must be one of low, medium, high, but is 'sure'",
+        ),
+        (
+            lambda: gene_of({"type": "integer", "low": 0, "high": 3, "confidence": ["low"]}),
+            "`confidence` must be one of low, medium, high, but is ['low']",
+        ),
         (lambda: Choice(["a"]), "`values` must list at least two values, but got ['a']"),
         (lambda: Choice("relu"), "`values` must be a list, but is 'relu'"),
         (lambda: Choice({"b", "a"}), "`values` must be a list, but is {"),
