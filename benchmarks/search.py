@@ -193,8 +193,17 @@ def _numbers(text: str) -> list[int]:
 @click.option("--hours", default=1e6, help="Begin no run after so many hours.")
 @click.option("--out", default="search", show_default=True, help="Name of the results.")
 @click.option("--report", "only", is_flag=True, help="Run nothing.")
-def main(  # noqa: PLR0913, PLR0917methods: tuple[str, ...], problems: tuple[str, ...], seeds: str, workers: str,
-         full: float, processes: int, hours: float, out: str, only: bool) -> None:  # fmt: skip
+def main(  # noqa: PLR0913, PLR0917
+    methods: tuple[str, ...],
+    problems: tuple[str, ...],
+    seeds: str,
+    workers: str,
+    full: float,
+    processes: int,
+    hours: float,
+    out: str,
+    only: bool,
+) -> None:
     """Run what is not yet run, then report."""
     if reason := missing_data():
         raise SystemExit(reason)
