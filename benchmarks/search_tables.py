@@ -60,6 +60,8 @@ class Group:
 
     family: str
     workers: int
+    #: Full trainings that each run had, at least.
+    full: float
     methods: list[str]
     tasks: list[tuple[str, int]]
     #: Log10 of the normalised regret, ``(methods, tasks, points)``.
@@ -90,35 +92,36 @@ class Group:
 def groups(runs: Iterable[Run], methods: list[str] | None = None) -> list[Group]:
     """Return the runs by family and number of workers.
 
-    Only problems and seeds enter that every method of the group has run, and only costs that all
-    of these runs reached.
+    Only problems and seeds enter that every method of the group has run.  Where some runs are
+    longer than others there is a group for each length; the longer are in the shorter ones' too.
 
     Args:
         runs: Finished ones.
         methods: Which are compared; None: all that there are.
     """
-    by_group: dict[tuple[str, int], list[Run]] = defaultdict(list)
-    for run in runs:
-        if methods is None or run.method in methods:
-            by_group[family_of(run.problem), run.workers].append(run)
-    counts = sorted({count for _, count in by_group})
-    places = [(f, n) for n in counts for f in FAMILIES if (f, n) in by_group]
-    made = [_group(*place, by_group[place]) for place in places]
+    chosen = [run for run in runs if methods is None or run.method in methods]
+    made = [
+        _group(family, workers, full, [run for run in chosen if run.full >= full])
+        for full in sorted({run.full for run in chosen})
+        for workers in sorted({run.workers for run in chosen})
+        for family in FAMILIES
+    ]
     return [group for group in made if group.tasks]
 
 
-def _group(family: str, workers: int, runs: list[Run]) -> Group:
+def _group(family: str, workers: int, full: float, runs: list[Run]) -> Group:
     of: dict[str, dict[tuple[str, int], Run]] = defaultdict(dict)
     for run in runs:
-        of[run.method][run.problem, run.seed] = run
-    tasks = sorted(set.intersection(*(set(mine) for mine in of.values())))
-    count = min((len(of[m][t].regret) for m in of for t in tasks), default=0)
+        if family_of(run.problem) == family and run.workers == workers:
+            of[run.method][run.problem, run.seed] = run
+    tasks = sorted(set.intersection(*(set(mine) for mine in of.values()))) if of else []
+    count = int(np.searchsorted(POINTS, full + 1e-9))
     regret = np.array([[of[m][t].regret[:count] for t in tasks] for m in of], dtype=float)
     regret = np.log10(np.maximum(regret, LEAST))
     mine = [[of[m][t] for t in tasks] for m in of]
     seconds = [_seconds(those) for those in mine]
     ranks = _ranks(np.round(regret, 6)).mean(1) if tasks else np.empty((len(of), 0))
-    return Group(family, workers, list(of), tasks, regret, ranks, np.array(seconds))
+    return Group(family, workers, full, list(of), tasks, regret, ranks, np.array(seconds))
 
 
 def _seconds(runs: list[Run]) -> tuple[float, float, float]:
@@ -155,7 +158,7 @@ def _table(group: Group) -> list[str]:
     names = len({name for name, _ in group.tasks})
     plural = "s" if group.workers > 1 else ""
     anytime = group.ranks[:, points >= 1].mean(1)
-    lines = [f"### {group.family}, {group.workers} worker{plural}", "",
+    lines = [f"### {group.family}, {group.workers} worker{plural}, {group.full:g} full trainings",
              f"{names} problems, {len(group.tasks)} runs a method.", ""]  # fmt: skip
     lines.append("| method | " + " | ".join(f"regret at {c}" for c in shown)
                  + " | " + " | ".join(f"rank at {c}" for c in shown)
@@ -181,7 +184,8 @@ def summary(made: list[Group]) -> list[dict[str, Any]]:
         for i, method in enumerate(group.methods):
             each, whole, decisions = group.seconds[i].tolist()
             found.append({
-                "family": group.family, "workers": group.workers, "method": method,
+                "family": group.family, "workers": group.workers, "full": group.full,
+                "method": method,
                 "problems": sorted({name for name, _ in group.tasks}),
                 "seeds": sorted({seed for _, seed in group.tasks}),
                 "cost": points.tolist(),
@@ -201,13 +205,13 @@ def plot(made: list[Group], path: Path) -> None:
     from matplotlib import pyplot
 
     families = [f for f in FAMILIES if any(g.family == f for g in made)]
-    rows = sorted({group.workers for group in made})
+    rows = sorted({(group.workers, group.full) for group in made})
     methods = list(dict.fromkeys(m for group in made for m in group.methods))
     figure, axes = pyplot.subplots(
         len(rows), len(families), squeeze=False, figsize=(3.6 * len(families), 3.1 * len(rows))
     )
     for group in made:
-        axis = axes[rows.index(group.workers)][families.index(group.family)]
+        axis = axes[rows.index((group.workers, group.full))][families.index(group.family)]
         points = POINTS[: group.regret.shape[2]]
         for i, method in enumerate(group.methods):
             colour = f"C{methods.index(method) % 10}"
