@@ -158,8 +158,8 @@ def _table(group: Group) -> list[str]:
     names = len({name for name, _ in group.tasks})
     plural = "s" if group.workers > 1 else ""
     anytime = group.ranks[:, points >= 1].mean(1)
-    lines = [f"### {group.family}, {group.workers} worker{plural}, {group.full:g} full trainings",
-             f"{names} problems, {len(group.tasks)} runs a method.", ""]  # fmt: skip
+    title = f"### {group.family}, {group.workers} worker{plural}, {group.full:g} full trainings"
+    lines = [title, "", f"{names} problems, {len(group.tasks)} runs a method.", ""]
     lines.append("| method | " + " | ".join(f"regret at {c}" for c in shown)
                  + " | " + " | ".join(f"rank at {c}" for c in shown)
                  + " | anytime rank | decisions | ms a decision | s a run |")  # fmt: skip
@@ -167,7 +167,7 @@ def _table(group: Group) -> list[str]:
     for i in np.argsort(anytime, kind="stable"):
         means, errors = group.mean[i], group.error[i]
         cells = [group.methods[i]]
-        cells += [f"{means[p]:.2f} ± {errors[p]:.2f}" for p in places]
+        cells += [f"{means[p]:.2f} ± {errors[p]:.2f}".replace(" ± nan", "") for p in places]
         cells += [f"{group.ranks[i, p]:.2f}" for p in places]
         each, whole, decisions = group.seconds[i]
         cells += [f"{anytime[i]:.2f}", f"{decisions:.0f}", f"{1e3 * each:.1f}", f"{whole:.1f}"]
