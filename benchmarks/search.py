@@ -40,8 +40,9 @@ RESULTS = HERE / "results"
 METHODS = (
     "evolution",
     "ga",
-    "random search",
-    "plain asha",
+    "random",
+    "asha",
+    "hyperband",
     "asha with breeding",
     "optuna-tpe-hyperband",
     "optuna-gp",
@@ -129,7 +130,7 @@ def run_all(todo: list[Job], path: Path, processes: int, until: float) -> None:
 
 
 def available(methods: list[str]) -> list[str]:
-    """Return the methods whose packages are installed, and say which are not."""
+    """Return the methods that there are and whose packages are installed; say which are not."""
     from search_methods import searcher
 
     found = []
@@ -137,8 +138,8 @@ def available(methods: list[str]) -> list[str]:
         try:
             searcher(method, problem("synthetic-200"), 0, workers=1, full=1.0)
             found.append(method)
-        except ImportError as error:
-            click.echo(f"{method} is left out: {error}")
+        except (ImportError, KeyError) as error:
+            click.echo(f"{method} is left out: {error!r}")
     return found
 
 

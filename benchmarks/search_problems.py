@@ -266,9 +266,14 @@ def _climbed(pool: Array, score: Callable[[Array], Array], rng: np.random.Genera
 
 def _extremes(name: str, found: Callable[[], tuple[float, float]]) -> tuple[float, float]:
     """Return the best and the typical score of a problem, found once and kept."""
-    known = json.loads(EXTREMES.read_text()) if EXTREMES.exists() else {}
-    if name not in known:
-        known[name] = found()
+    if name not in (known := _known_extremes()):
+        best, typical = found()
+        # Another process may have found others meanwhile.
+        known = {**_known_extremes(), name: (best, typical)}
         EXTREMES.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
     best, typical = known[name]
     return best, typical
+
+
+def _known_extremes() -> dict[str, tuple[float, float]]:
+    return json.loads(EXTREMES.read_text()) if EXTREMES.exists() else {}
