@@ -44,8 +44,12 @@ class OptunaSearch:
         self._rungs = _powers(top) if self._prune else [top]
         pruner = optuna.pruners.HyperbandPruner(1, top, ETA) if self._prune else None
         made = getattr(optuna.samplers, sampler)(seed=seed % 2**32, **options)
+        # By the name of its study Hyperband deals trials to brackets.
         self._study = optuna.create_study(
-            direction="maximize", sampler=made, pruner=pruner or optuna.pruners.NopPruner()
+            study_name=f"{problem.name} {seed}",
+            direction="maximize",
+            sampler=made,
+            pruner=pruner or optuna.pruners.NopPruner(),
         )
         self._going: dict[int, Any] = {}
         self._waiting: list[Task] = []
