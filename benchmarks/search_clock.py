@@ -1,0 +1,124 @@
+"""A simulated clock: a search runs against a problem on some number of workers."""
+
+import heapq
+import math
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from search_problems import Array, Problem
+
+from evoft.genome import Genome
+from evoft.seeds import derive
+
+
+@dataclass(frozen=True)
+class Task:
+    """A question of a search: train the run's genome from epoch ``start`` to ``stop``."""
+
+    #: Tells runs apart; a run that is asked for again goes on from its checkpoint.
+    run: int
+    genome: Genome
+    start: int
+    stop: int
+    #: The search's own name for the question.
+    token: int
+
+
+class Searcher(Protocol):
+    """What is compared."""
+
+    def ask(self) -> Task | None:
+        """Return the next question; None: it waits for an answer, or has ended."""
+
+    def tell(self, task: Task, scores: list[float]) -> None:
+        """Take the scores after each of the task's epochs; fewer of them: it diverged."""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """How good the best found so far is, over time."""
+
+    #: In full trainings: worker time, idle time included, ``(n,)`` ascending.
+    costs: Array
+    #: True score of the one that had the highest observed score at that time, ``(n,)``.
+    scores: Array
+    decisions: int
+    #: Processor time of the search itself.
+    seconds: float
+    #: The error that ended the search early; empty: none did.
+    error: str = ""
+
+
+@dataclass
+class _Meter:
+    """Processor time of a search."""
+
+    seconds: float = 0.0
+
+    def __enter__(self) -> None:
+        self.started = time.process_time()
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds += time.process_time() - self.started
+
+
+def simulate(
+    searcher: Searcher, problem: Problem, full: float, *, workers: int, seed: int
+) -> Trace:
+    """Return what a search finds in ``full`` full trainings' worth of worker time.
+
+    An epoch lasts as long as any other.  All scores of a task's epochs count as observed when they
+    were measured; the search learns them when the task ends.
+    """
+    end = full * problem.epochs / workers
+    now, decisions, meter, error = 0.0, 0, _Meter(), ""
+    running: list[tuple[float, int, Task, list[float]]] = []
+    seen: list[tuple[float, float, float]] = []  # when, observed, true
+    try:
+        while now < end:
+            while len(running) < workers:
+                with meter:
+                    task = searcher.ask()
+                if task is None:
+                    break
+                scores = _trained(problem, task, derive(seed, "noise", task.run))
+                truth = problem.truth(task.genome)[task.start : task.stop]
+                seen += [(now + i + 1, s, float(truth[i])) for i, s in enumerate(scores)]
+                # The epoch in which a run diverges is paid for as well.
+                lasts = min(len(scores) + 1, task.stop - task.start)
+                heapq.heappush(running, (now + lasts, decisions, task, scores))
+                decisions += 1
+            if not running:
+                break
+            now, _, task, scores = heapq.heappop(running)
+            with meter:
+                searcher.tell(task, scores)
+    except Exception as failure:  # a peer that breaks keeps what it has found
+        error = f"{type(failure).__name__}: {failure}"
+    costs, tops = _best_so_far(seen, end)
+    return Trace(costs * workers / problem.epochs, tops, decisions, meter.seconds, error)
+
+
+def _trained(problem: Problem, task: Task, seed: int) -> list[float]:
+    scores = problem.curve(task.genome, seed)[task.start : task.stop]
+    bad = np.flatnonzero(~np.isfinite(scores))
+    return [float(s) for s in scores[: bad[0] if len(bad) else None]]
+
+
+def _best_so_far(seen: list[tuple[float, float, float]], end: float) -> tuple[Array, Array]:
+    best, costs, scores = -math.inf, [], []
+    for when, observed, true in sorted(seen):
+        if when <= end + 1e-9 and observed > best:
+            best = observed
+            costs.append(when)
+            scores.append(true)
+    return np.array(costs), np.array(scores)
+
+
+def regret_at(trace: Trace, problem: Problem, points: NDArray[np.float64]) -> Array:
+    """Return the normalised regret at costs, ``(k,)``; 1.5 before anything is known."""
+    places = np.searchsorted(trace.costs, points + 1e-9, side="right") - 1
+    return np.array([problem.regret(float(trace.scores[i])) if i >= 0 else 1.5 for i in places])

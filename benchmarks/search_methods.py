@@ -1,0 +1,117 @@
+"""What is compared: evoft's strategies through its own search, and the peers."""
+
+import ast
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+from search_asha import Asha, Random
+from search_clock import Searcher, Task
+from search_peers import Dehb, OptunaSearch, Smac
+from search_problems import Problem
+
+from evoft.outcome import Outcome, Status
+from evoft.search.chronicle import Chronicle
+from evoft.search.search import Search
+from evoft.search.strategy import Strategy
+from evoft.settings import STRATEGIES, SearchSettings
+
+
+class Evoft:
+    """One of evoft's strategies, with as many stints in flight as there are workers.
+
+    Options are settings of the search, or constants of the evolution (``evoft/search/tuning.py``),
+    those of its broods after ``brood_``.
+    """
+
+    def __init__(
+        self, problem: Problem, seed: int, strategy: str, *, workers: int, **options: Any
+    ) -> None:
+        known = {field.name for field in fields(SearchSettings)}
+        given = {k: v for k, v in options.items() if k in known}
+        constants = {k: v for k, v in options.items() if k not in known}
+        settings = SearchSettings(
+            strategy=strategy, generations=None, **{"lookahead": workers - 1, **given}
+        )
+        ladder = settings.ladder(problem.epochs)
+        self._rungs = [0, *map(int, ladder.rungs)]
+        self.search = Search(
+            problem.space, settings, seed, ladder=ladder, express=problem.express,
+            strategy=_evolution(constants) if constants else None,
+        )  # fmt: skip
+
+    def ask(self) -> Task | None:
+        stint = self.search.ask()
+        if stint is None:
+            return None
+        genome = self.search.born[stint.individual].genome
+        start, stop = self._rungs[stint.rung : stint.rung + 2]
+        return Task(stint.individual, genome, start, stop, stint.number)
+
+    def tell(self, task: Task, scores: list[float]) -> None:
+        if len(scores) == task.stop - task.start:
+            outcome = Outcome.of_fitness(scores[-1])
+        else:
+            outcome = Outcome(Status.DIVERGED, reason="the score is not a finite number")
+        self.search.tell(task.token, outcome)
+
+
+def _evolution(constants: dict[str, Any]) -> Callable[[Chronicle], Strategy]:
+    from evoft.search.brood import Breeding
+    from evoft.search.evolution import Evolution
+    from evoft.search.tuning import Tuning
+
+    brood = {k[6:]: v for k, v in constants.items() if k.startswith("brood_")}
+    rest = {k: v for k, v in constants.items() if not k.startswith("brood_")}
+    tuning = Tuning(breeding=Breeding(**brood), **rest)
+    return lambda chronicle: Evolution(chronicle, tuning=tuning)
+
+
+def _optuna(sampler: str, *, prune: bool, **options: Any) -> Callable[..., Searcher]:
+    def made(problem: Problem, seed: int, full: float) -> Searcher:
+        return OptunaSearch(problem, seed, sampler, prune=prune, **options)
+
+    return made
+
+
+#: Peers by name.
+PEERS: dict[str, Callable[..., Searcher]] = {
+    "optuna-tpe-hyperband": _optuna("TPESampler", prune=True, multivariate=True),
+    "optuna-tpe-hyperband-univariate": _optuna("TPESampler", prune=True),
+    "optuna-tpe": _optuna("TPESampler", prune=False, multivariate=True),
+    "optuna-gp": _optuna("GPSampler", prune=False, needs="torch"),
+    "optuna-gp-hyperband": _optuna("GPSampler", prune=True, needs="torch"),
+    "optuna-nsga2": _optuna("NSGAIISampler", prune=False, population_size=20),
+    "optuna-nsga2-hyperband": _optuna("NSGAIISampler", prune=True, population_size=20),
+    "optuna-cmaes": _optuna("CmaEsSampler", prune=False, needs="cmaes"),
+    "optuna-cmaes-hyperband": _optuna(
+        "CmaEsSampler", prune=True, needs="cmaes", consider_pruned_trials=True
+    ),
+    "random search": lambda problem, seed, full: Random(problem, seed),
+    "plain asha": lambda problem, seed, full: Asha(problem, seed),
+    "asha with breeding": lambda problem, seed, full: Asha(problem, seed, evolve=True),
+    "dehb": lambda problem, seed, full: Dehb(problem, seed),
+    "smac-hyperband": Smac,
+}
+
+
+def searcher(name: str, problem: Problem, seed: int, *, workers: int, full: float) -> Searcher:
+    """Return a method on a problem.
+
+    Args:
+        name: A peer's, or a strategy of evoft's with settings of its own after a colon:
+            ``evolution:population_size=8,lookahead=6``.
+        problem: What is searched.
+        seed: Of every random stream of the method.
+        workers: How many questions are asked at a time.
+        full: Full trainings that the run will have.
+    """
+    kind, _, text = name.partition(":")
+    if kind in STRATEGIES:
+        return Evoft(problem, seed, kind, workers=workers, **_options(text))
+    return PEERS[kind](problem, seed, full)
+
+
+def _options(text: str) -> dict[str, Any]:
+    pairs = (part.partition("=") for part in text.split(",") if part)
+    return {key: ast.literal_eval(value) for key, _, value in pairs}

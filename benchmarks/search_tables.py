@@ -1,0 +1,232 @@
+"""What finished runs come to: regret and rank by family at costs, as tables and as a plot."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from search_problems import FAMILIES, family_of
+
+Array = NDArray[np.float64]
+
+#: Costs, in full trainings, that the tables show.
+SHOWN = (1, 3, 10, 30, 40, 100)
+#: Costs at which regret is noted.
+POINTS = np.array(sorted({*np.round(np.geomspace(0.3, 100, 26), 3).tolist(), *map(float, SHOWN)}))
+#: Below this a regret is taken for this: where a table's best row is found it would be 0.
+LEAST = 1e-4
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run of a method on a problem."""
+
+    method: str
+    problem: str
+    seed: int
+    workers: int
+    #: Full trainings that it had.
+    full: float
+    #: Normalised regret at those of ``POINTS`` that it reached.
+    regret: tuple[float, ...]
+    decisions: int
+    #: Processor time of the method itself.
+    seconds: float
+    #: What ended it early; empty: nothing did.
+    error: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, int, int]:
+        """What tells it from every other run."""
+        return (self.method, self.problem, self.seed, self.workers)
+
+
+def read(path: Path) -> list[Run]:
+    """Return the finished runs in a file, one a line, the longest of those with one key."""
+    if not path.exists():
+        return []
+    lines = (json.loads(line) for line in path.read_text().splitlines() if line.endswith("}"))
+    runs = sorted((Run(**{**r, "regret": tuple(r["regret"])}) for r in lines), key=lambda r: r.full)
+    return list({run.key: run for run in runs}.values())
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Runs of several methods on the same problems with the same seeds."""
+
+    family: str
+    workers: int
+    #: Full trainings that each run had, at least.
+    full: float
+    methods: list[str]
+    tasks: list[tuple[str, int]]
+    #: Log10 of the normalised regret, ``(methods, tasks, points)``.
+    regret: Array
+    #: Mean rank among the methods, 1 the best, ``(methods, points)``.
+    ranks: Array
+    #: Seconds of each method a decision and a run, and decisions a run, ``(methods, 3)``.
+    seconds: Array
+
+    @property
+    def mean(self) -> Array:
+        """Mean log10 regret, ``(methods, points)``."""
+        return np.asarray(self.regret.mean(1))
+
+    @property
+    def error(self) -> Array:
+        """Standard error of that mean over problems, each the mean over its seeds."""
+        problems = sorted({name for name, _ in self.tasks})
+        places = [[i for i, t in enumerate(self.tasks) if t[0] == name] for name in problems]
+        means = np.array([self.regret[:, p].mean(1) for p in places])
+        if len(problems) == 1:  # one problem: over its seeds
+            means = self.regret.transpose(1, 0, 2)
+        return np.asarray(means.std(0, ddof=1) / np.sqrt(len(means))) if len(means) > 1 else (
+            np.full(means.shape[1:], np.nan)
+        )  # fmt: skip
+
+
+def groups(runs: Iterable[Run], methods: list[str] | None = None) -> list[Group]:
+    """Return the runs by family and number of workers.
+
+    Only problems and seeds enter that every method of the group has run.  Where some runs are
+    longer than others there is a group for each length; the longer are in the shorter ones' too.
+
+    Args:
+        runs: Finished ones.
+        methods: Which are compared; None: all that there are.
+    """
+    chosen = [run for run in runs if methods is None or run.method in methods]
+    made = [
+        _group(family, workers, full, [run for run in chosen if run.full >= full])
+        for full in sorted({run.full for run in chosen})
+        for workers in sorted({run.workers for run in chosen})
+        for family in FAMILIES
+    ]
+    return [group for group in made if group.tasks]
+
+
+def _group(family: str, workers: int, full: float, runs: list[Run]) -> Group:
+    of: dict[str, dict[tuple[str, int], Run]] = defaultdict(dict)
+    for run in runs:
+        if family_of(run.problem) == family and run.workers == workers:
+            of[run.method][run.problem, run.seed] = run
+    tasks = sorted(set.intersection(*(set(mine) for mine in of.values()))) if of else []
+    count = int(np.searchsorted(POINTS, full + 1e-9))
+    regret = np.array([[of[m][t].regret[:count] for t in tasks] for m in of], dtype=float)
+    regret = np.log10(np.maximum(regret, LEAST))
+    mine = [[of[m][t] for t in tasks] for m in of]
+    seconds = [_seconds(those) for those in mine]
+    ranks = _ranks(np.round(regret, 6)).mean(1) if tasks else np.empty((len(of), 0))
+    return Group(family, workers, full, list(of), tasks, regret, ranks, np.array(seconds))
+
+
+def _seconds(runs: list[Run]) -> tuple[float, float, float]:
+    """Return seconds a decision and a run, and decisions a run."""
+    seconds, decisions = sum(r.seconds for r in runs), sum(r.decisions for r in runs)
+    count = max(len(runs), 1)
+    return seconds / max(decisions, 1), seconds / count, decisions / count
+
+
+def _ranks(values: Array) -> Array:
+    """Return ranks from 1 along the first axis, equals sharing the mean of theirs."""
+    below = (values[None] < values[:, None]).sum(1)
+    equal = (values[None] == values[:, None]).sum(1)
+    return np.asarray(below + (equal + 1) / 2)
+
+
+def markdown(made: list[Group], runs: list[Run]) -> str:
+    """Return the tables as Markdown."""
+    lines: list[str] = []
+    for group in made:
+        lines += _table(group)
+    broken = [run for run in runs if run.error]
+    if broken:
+        lines += [f"{len(broken)} runs were ended early by an error of the method; they keep what "
+                  "they had found:", ""]  # fmt: skip
+        lines += [f"- {r.method} on {r.problem}, seed {r.seed}: {r.error}" for r in broken[:20]]
+    return "\n".join(lines) + "\n"
+
+
+def _table(group: Group) -> list[str]:
+    points = POINTS[: group.regret.shape[2]]
+    shown = [c for c in SHOWN if c in points]
+    places = [int(np.flatnonzero(points == c)[0]) for c in shown]
+    names = len({name for name, _ in group.tasks})
+    plural = "s" if group.workers > 1 else ""
+    anytime = group.ranks[:, points >= 1].mean(1)
+    title = f"### {group.family}, {group.workers} worker{plural}, {group.full:g} full trainings"
+    lines = [title, "", f"{names} problems, {len(group.tasks)} runs a method.", ""]
+    lines.append("| method | " + " | ".join(f"regret at {c}" for c in shown)
+                 + " | " + " | ".join(f"rank at {c}" for c in shown)
+                 + " | anytime rank | decisions | ms a decision | s a run |")  # fmt: skip
+    lines.append("|---" * (2 * len(shown) + 5) + "|")
+    for i in np.argsort(anytime, kind="stable"):
+        means, errors = group.mean[i], group.error[i]
+        cells = [group.methods[i]]
+        cells += [f"{means[p]:.2f} ± {errors[p]:.2f}".replace(" ± nan", "") for p in places]
+        cells += [f"{group.ranks[i, p]:.2f}" for p in places]
+        each, whole, decisions = group.seconds[i]
+        cells += [f"{anytime[i]:.2f}", f"{decisions:.0f}", f"{1e3 * each:.1f}", f"{whole:.1f}"]
+        lines.append("| " + " | ".join(cells) + " |")
+    return [*lines, ""]
+
+
+def summary(made: list[Group]) -> list[dict[str, Any]]:
+    """Return the same as plain data, with the whole curves."""
+    found = []
+    for group in made:
+        points = POINTS[: group.regret.shape[2]]
+        error = group.error
+        for i, method in enumerate(group.methods):
+            each, whole, decisions = group.seconds[i].tolist()
+            found.append({
+                "family": group.family, "workers": group.workers, "full": group.full,
+                "method": method,
+                "problems": sorted({name for name, _ in group.tasks}),
+                "seeds": sorted({seed for _, seed in group.tasks}),
+                "cost": points.tolist(),
+                "log10_regret": np.round(group.mean[i], 4).tolist(),
+                "standard_error": np.round(error[i], 4).tolist(),
+                "rank": np.round(group.ranks[i], 3).tolist(),
+                "decisions": decisions, "seconds_a_decision": each, "seconds_a_run": whole,
+            })  # fmt: skip
+    return found
+
+
+def plot(made: list[Group], path: Path) -> None:
+    """Draw mean log10 regret over cost, families side by side, one row a number of workers."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    families = [f for f in FAMILIES if any(g.family == f for g in made)]
+    rows = sorted({(group.workers, group.full) for group in made})
+    methods = list(dict.fromkeys(m for group in made for m in group.methods))
+    figure, axes = pyplot.subplots(
+        len(rows), len(families), squeeze=False, figsize=(3.6 * len(families), 3.1 * len(rows))
+    )
+    for group in made:
+        axis = axes[rows.index((group.workers, group.full))][families.index(group.family)]
+        points = POINTS[: group.regret.shape[2]]
+        for i, method in enumerate(group.methods):
+            colour = f"C{methods.index(method) % 10}"
+            style = ("-", "--", ":")[methods.index(method) // 10 % 3]
+            mean, error = group.mean[i], group.error[i]
+            axis.plot(points, mean, style, color=colour, label=method, linewidth=1.4)
+            axis.fill_between(points, mean - error, mean + error, color=colour, alpha=0.1, lw=0)
+        axis.set_xscale("log")
+        axis.set_title(f"{group.family}, {group.workers} worker" + "s" * (group.workers > 1))
+        axis.grid(alpha=0.3)
+    for axis in axes[-1]:
+        axis.set_xlabel("full trainings")
+    for row in axes:
+        row[0].set_ylabel("mean log10 regret")
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="lower center", ncol=4, frameon=False, fontsize="small")
+    figure.tight_layout(rect=(0, 0.04 + 0.02 * (len(labels) // 4), 1, 1))
+    figure.savefig(path)
