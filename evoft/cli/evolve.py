@@ -60,7 +60,7 @@ EXAMPLE = {"training": {"data": "digits", "epochs": 2}}
     help="accuracy, latency or parameters; may be given again: then the best are a Pareto front.",
 )
 @with_flags(EVOLVE_FLAGS, RUN_FLAGS, RECIPE_FLAGS)
-def evolve_command(
+def evolve_command(  # noqa: PLR0913, PLR0917  # each is a flag of its own
     data: str | None,
     file: Path | None,
     output: Path | None,
