@@ -26,7 +26,7 @@ def fitness(genome: evoft.Genome, trial: evoft.Trial) -> float:
     if below.exists():
         done, model = pickle.loads(below.read_bytes())
     for epoch in range(done, int(trial.epochs)):
-        model.partial_fit(images[:1200], labels[:1200], range(10))
+        model.partial_fit(images[:1200], labels[:1200], classes=range(10))
         trial.report(epoch + 1, loss=model.loss_)
     Path(f"{mine}.new").write_bytes(pickle.dumps((int(trial.epochs), model)))
     Path(f"{mine}.new").replace(mine)  # killed or not, there is a whole one or none

@@ -182,7 +182,7 @@ def _search(run: FineTuning) -> None:
     evolution, births = run.evolution, run.plan.settings.search.births
     total = None if births is None else births + run.plan.final_runs
     done = sum(_size(run, record.trial) for record in evolution.ledger.records.values())
-    unit = " full trainings" if run.plan.ladder.top else "trial"
+    unit = "full training" if run.plan.ladder.top else "trial"
     with tqdm(
         total=total, initial=done, unit=unit, unit_scale=run.plan.ladder.top > 0, desc="trials"
     ) as bar:
