@@ -18,7 +18,7 @@ from evoft.outcome import Outcome
 from evoft.search.chronicle import Chronicle, Express, Founders
 from evoft.search.clock import Clock
 from evoft.search.space import SearchSpace
-from evoft.search.stint import Decision, Promotion, Stint
+from evoft.search.stint import Decision, Offspring, Promotion, Stint
 from evoft.search.strategies import strategy_of
 from evoft.search.strategy import Strategy
 from evoft.seeds import derive
