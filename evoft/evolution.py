@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from evoft.errors import EvoftError, PopulationMismatchError
 from evoft.genome import Genome
 from evoft.individual import Generation, Individual, best_of
 from evoft.ledger import Ledger
-from evoft.lineage import Population, Record
+from evoft.lineage import Generations, Population, Record
 from evoft.outcome import Outcome
 from evoft.search.search import Search
 from evoft.search.stint import Stint
@@ -35,8 +34,7 @@ class Evolution:
         self._shown = 0  # generations that were given out
         self._first = 0  # the first stint of the next one
         self._looked = 0  # no stint before this one is of a later generation
-        self._rungs: dict[int, int] = {}  # of each individual, where those left it
-        self._best: Individual | None = None  # as those left it
+        self._generations = Generations()
         self._trained = self._seconds = 0.0  # full trainings that were told, and what they took
         self._before = ledger.elapsed
         self._since = time.monotonic()
@@ -125,8 +123,7 @@ class Evolution:
             stints = self.search.stints[self._first : last]
             if not all(self.search.told(stint.number) for stint in stints):
                 return
-            generation = self._generation(stints, self._rungs, self._best)
-            self._show(last, generation)
+            generation = self._show(last)
             self.ledger.fold()
             yield generation
 
@@ -144,11 +141,10 @@ class Evolution:
         self.search.withdraw()
         self._looked = self._first
         rest = [s for s in self.search.stints[self._first :] if self.search.told(s.number)]
-        rungs, best, left = dict(self._rungs), self._best, []
+        after, left = self._generations.copy(), []
         for number in sorted({stint.generation for stint in rest}):
             stints = [stint for stint in rest if stint.generation == number]
-            generation = self._generation(stints, rungs, best)
-            best = generation.best_so_far
+            generation = after.take(self._records(stints))
             if stints[-1].number >= self._restored:
                 left.append(generation)
         return left
@@ -210,36 +206,15 @@ class Evolution:
         self._looked = last
         return last if self.search.generation > self._shown else None
 
-    def _generation(
-        self, stints: Sequence[Stint], rungs: dict[int, int], best: Individual | None
-    ) -> Generation:
-        """Return a generation as it stood at its end; note on which rung that left everybody.
+    def _records(self, stints: Sequence[Stint]) -> list[Record]:
+        return [self.ledger.records[(Stage.SEARCH, s.individual, s.rung)] for s in stints]
 
-        Later stints may have been judged already, but by which of them is a matter of the workers.
-        """
-        rungs.update((stint.individual, stint.rung) for stint in stints)
-        members = tuple(self._as_of(s.individual, rungs) for s in stints if s.rung == 0)
-        continued = tuple(stint.individual for stint in stints if stint.rung)
-        changed = {stint.individual for stint in stints}
-        if best is not None and best.id in changed:
-            changed = set(rungs)  # it may be worse now than one of long ago
-        rivals = [self._as_of(id, rungs) for id in changed]
-        if best is not None and best.id not in changed:
-            rivals.append(best)
-        return Generation(stints[0].generation, members, best_of(rivals), continued)
-
-    def _as_of(self, id: int, rungs: Mapping[int, int]) -> Individual:
-        """Return an individual as it was when it had been judged on that rung."""
-        individual = self.search.born[id]
-        if individual.rung == rungs[id] or individual.outcome is None:
-            return individual
-        outcomes = (*individual.earlier, individual.outcome)[: rungs[id] + 1]
-        return replace(individual, outcome=outcomes[-1], earlier=outcomes[:-1])
-
-    def _show(self, last: int, generation: Generation) -> None:
+    def _show(self, last: int) -> Generation:
+        """Return the next generation, whose stints end before stint ``last``."""
+        generation = self._generations.take(self._records(self.search.stints[self._first : last]))
         self._shown += 1
         self._first = last
-        self._best = generation.best_so_far
+        return generation
 
     def _count(self, record: Record) -> None:
         self._trained += self.cost(record.trial)
@@ -259,5 +234,4 @@ class Evolution:
         for record in self.ledger.records.values():
             self._count(record)
         while (last := self._last_of_next()) is not None:
-            stints = self.search.stints[self._first : last]
-            self._show(last, self._generation(stints, self._rungs, self._best))
+            self._show(last)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+#: Full trainings that two sums of costs may differ by and be equal.
+EQUAL = 1e-9
+
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
@@ -61,3 +64,13 @@ class Ladder:
     def cost(self, rung: int) -> float:
         """Return what it costs to train to a rung from the one below, in full trainings."""
         return (self.rungs[rung] - self.begins(rung)) / self.epochs
+
+
+def generation_at(spent: float, size: int) -> int:
+    """Return the generation to which the next training belongs.
+
+    Args:
+        spent: Full trainings so far.
+        size: Full trainings in a generation.
+    """
+    return int((spent + EQUAL) // size)

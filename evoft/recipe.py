@@ -50,6 +50,9 @@ class Recipe:
     sched: str = "cosine"
     #: Share of the epochs over which the learning rate rises from zero, ``[0, 1)``.
     warmup: float = 0.0
+    #: Share of the epochs, the last ones, over which the learning rate falls as ``sched`` has it,
+    #: ``(0, 1]``; until then it stands at its peak.  1: it falls from the end of the warm-up on.
+    cooldown: float = 1.0
     #: Label smoothing, ``[0, 1)``.
     smoothing: float = 0.0
     #: Alpha of mixup; 0 is none.
@@ -92,6 +95,17 @@ class Recipe:
         """Whether training sees an image otherwise than it is: augmented or mixed with another."""
         return any((self.augment, self.hflip, self.reprob, self.mixup, self.cutmix))
 
+    def until(self, epochs: float | None) -> dict[str, Any]:
+        """Return the fields of the training that ends, and is judged, after so many epochs.
+
+        Args:
+            epochs: Above 0, at most the recipe's own; None: these.  The warm-up takes as many
+                epochs as ever.
+        """
+        if epochs is None or epochs == self.epochs:
+            return self.to_dict()
+        return {**self.to_dict(), "epochs": epochs, "warmup": self.warmup * self.epochs / epochs}
+
     def to_dict(self) -> dict[str, Any]:
         """Return the fields by name, as plain JSON data."""
         return asdict(self)
@@ -118,6 +132,7 @@ _RULES = {
     ">= 1": ("batch_size", "epochs"),
     "in [0, 1)": ("drop", "drop_path", "warmup", "smoothing", "model_ema"),
     "in [0, 1]": ("augment", "hflip", "reprob"),
+    "in (0, 1]": ("cooldown",),
 }
 
 
@@ -150,6 +165,8 @@ def _canonical(recipe: Recipe, layer_groups: int) -> Recipe:
     changes: dict[str, Any] = {}
     if not takes_momentum(recipe.opt):
         changes["momentum"] = 0.0
+    if recipe.sched == "constant" or recipe.cooldown >= 1.0 - recipe.warmup:
+        changes["cooldown"] = 1.0
     if recipe.freeze_depth == layer_groups:
         # Only the classifier trains: no layer to decay over, and no path to drop, for a frozen
         # block is in eval mode.  The one rate that counts is the classifier's.

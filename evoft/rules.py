@@ -10,13 +10,14 @@ from evoft.errors import SettingsError
 #: Every rule by the words that state it: lowest, highest, and whether the highest is allowed.
 _RULES: dict[str, tuple[float, float, bool, bool]] = {
     "> 0": (0.0, math.inf, False, False),
+    "> 1": (1.0, math.inf, False, False),
     ">= 0": (0.0, math.inf, True, False),
     ">= 1": (1.0, math.inf, True, False),
     ">= 2": (2.0, math.inf, True, False),
-    "> 1": (1.0, math.inf, False, False),
     "in [0, 1)": (0.0, 1.0, True, False),
     "in [0, 1]": (0.0, 1.0, True, True),
     "in (0, 1)": (0.0, 1.0, False, False),
+    "in (0, 1]": (0.0, 1.0, False, True),
 }
 
 

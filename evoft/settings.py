@@ -181,6 +181,9 @@ class TrainingSettings:
     epochs: int = 5
     #: Epochs without a better validation accuracy before a trial ends early; 0: never.
     patience: int = 0
+    #: Share of the epochs, the last ones, over which the learning rate falls before a trial is
+    #: judged, where individuals are judged on several rungs; with one rung it falls all the way.
+    cooldown: float = 0.25
     #: Shares that are split off for validation and test where the data has no such split.
     val_share: float = 0.2
     test_share: float = 0.2
@@ -239,7 +242,7 @@ _TRAINING_KINDS: dict[str, tuple[type, str]] = {
 _TRAINING_RULES = {
     ">= 1": ("epochs", "img_size", "max_train_images"),
     ">= 0": ("patience", "views", "cache_size"),
-    "in (0, 1)": ("val_share", "test_share"),
+    "in (0, 1)": ("val_share", "test_share", "cooldown"),
 }
 
 
@@ -259,12 +262,15 @@ class RunSettings:
     trial_timeout: float | None = None
     #: Seconds without a sign of life before a worker is taken for hung; None: never.
     stall_timeout: float | None = None
+    #: Most bytes of checkpoints and of trainings that may be gone on with; None: no limit.
+    max_disk: int | None = None
 
     def __post_init__(self) -> None:
         values = asdict(self)
         counts = ("workers", "workers_per_device")
-        require(values, {">= 1": counts, "> 0": ("budget", "trial_timeout", "stall_timeout")})
-        require_whole(values, counts)
+        times = ("budget", "trial_timeout", "stall_timeout")
+        require(values, {">= 1": counts, ">= 0": ("max_disk",), "> 0": times})
+        require_whole(values, (*counts, "max_disk"))
         _require_kinds(values, {"devices": (str, "a text")})
         if not re.fullmatch(r"auto|cpu|\d+(,\d+)*", self.devices):
             raise SettingsError(
@@ -315,7 +321,8 @@ class Settings:
         Raises:
             SettingsError: They do not fit the epochs of a full training.
         """
-        return self.search.ladder(self.epochs(fine_tuning=fine_tuning))
+        cooldown = self.training.cooldown if fine_tuning else 0.0
+        return self.search.ladder(self.epochs(fine_tuning=fine_tuning), cooldown)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain JSON data, one table a record."""
@@ -381,7 +388,7 @@ def record_of(kind: type[_R], data: object, table: str) -> _R:
             values[name] = tuple(value)
         elif isinstance(value, str) and name in ("budget", "trial_timeout", "stall_timeout"):
             values[name] = seconds(value)
-        elif isinstance(value, str) and name == "cache_size":
+        elif isinstance(value, str) and name in ("cache_size", "max_disk"):
             values[name] = size(value)
         elif value == "auto" and name == "workers_per_device":
             values[name] = None

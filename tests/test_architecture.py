@@ -198,7 +198,7 @@ OWN = {"Generator", "default_rng", "SeedSequence", "PCG64", "Philox", "BitGenera
 LENT = {
     "search/variation.py": {"random.getstate", "random.seed", "random.setstate"},
     # Where torch has no place for a generator: dropout, and the start weights of layers.
-    "training/loop.py": {"torch.manual_seed"},
+    "training/loop.py": {"torch.manual_seed", "torch.get_rng_state", "torch.set_rng_state"},
     "training/start.py": {"torch.manual_seed"},
     "training/backbone.py": {"torch.manual_seed"},
     # What is traced or checked draws from torch's own state, which is put back as it was.

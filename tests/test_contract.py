@@ -101,7 +101,7 @@ def test_an_individual_without_an_outcome() -> None:
 def test_a_trial_is_sent_without_its_listener() -> None:
     trial = Trial(3, Genome(a=1), 5, Stage.FINAL, 2)
     assert trial.key == (Stage.FINAL, 3, 2)
-    assert Trial(3, Genome(a=1), 5, Stage.FINAL, 2, print) == trial
+    assert Trial(3, Genome(a=1), 5, Stage.FINAL, 2, report=print) == trial
     assert pickle.loads(pickle.dumps(trial)) == trial
     assert trial.report(1, loss=2.0) is None  # type: ignore[func-returns-value]
 

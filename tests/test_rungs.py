@@ -293,7 +293,7 @@ class Target:
         ({"search": evoft.SearchSettings(first_rung=10)}, "(first_rung=10, epochs=9)"),
         (
             {"space": evoft.SearchSpace(epochs=evoft.Integer(1, 9), x=evoft.Float(0, 1))},
-            "`epochs` cannot be a gene, nor fixed, for the strategy 'climber'",
+            "`epochs` cannot be a gene for the strategy 'climber'",
         ),
     ],
 )

@@ -8,6 +8,7 @@ from evoft.analysis.report import (
     Report,
     bounds,
     comparison_rows,
+    epochs_text,
     gain_sentence,
     metrics_of,
     optimism_sentence,
@@ -16,7 +17,7 @@ from evoft.analysis.report import (
     report_of,
 )
 from evoft.lineage import Population
-from evoft.trial import Stage, TrialKey
+from evoft.trial import Stage, Trial, TrialKey
 
 _LOADING = """```python
 import timm
@@ -67,16 +68,21 @@ def model_metrics(
     population: Population, key: TrialKey, again: float | None = None
 ) -> dict[str, Any]:
     """Return what ``metrics.json`` says; the arguments are those of ``model_card``."""
-    fitness = population.records[key].outcome.fitness
-    stage, individual, repeat = key
-    run = {"individual": individual, "stage": str(stage), "repeat": repeat}
+    trial, fitness = population.records[key].trial, population.records[key].outcome.fitness
+    run: dict[str, Any] = {
+        "individual": trial.individual,
+        "stage": str(trial.stage),
+        "repeat": trial.repeat,
+    }
+    if trial.epochs is not None:
+        run["epochs"] = trial.epochs
     if again is not None and again != fitness:
         return {**run, "validation_accuracy": again, "validation_accuracy_recorded": fitness}
     report = report_of(population)
     role = _judged_as(population, key)
     if report is not None and role == "winner":
         return {**run, **metrics_of(report)}
-    accuracies: dict[str, Any] = {**run, "validation_accuracy": fitness}
+    accuracies = {**run, "validation_accuracy": fitness}
     if report is not None and report.default and role == "default":
         accuracies["test_accuracy"] = bounds(report.default.test)
     return accuracies
@@ -102,7 +108,7 @@ def _results(population: Population, key: TrialKey, again: float | None) -> list
     role = _judged_as(population, key)
     if report is not None and role == "winner":
         return _comparison(report)
-    lines = [_run_sentence(key, fitness)]
+    lines = [_run_sentence(population.records[key].trial, fitness)]
     if report is not None and report.default and role == "default":
         lines.append(
             f"Test accuracy {percent(report.default.test)}: it was read for this model as the "
@@ -113,11 +119,14 @@ def _results(population: Population, key: TrialKey, again: float | None) -> list
     return ["\n".join(lines) + "\n"]
 
 
-def _run_sentence(key: TrialKey, fitness: float) -> str:
+def _run_sentence(trial: Trial, fitness: float) -> str:
     accuracy = f"Validation accuracy {100 * fitness:.1f} %"
-    if key[0] is Stage.FINAL:
+    if trial.stage is Stage.FINAL:
         return f"{accuracy} in a final run with a fresh seed."
-    return f"{accuracy} in the search, as one of many that were compared: an optimistic number."
+    after = "" if trial.epochs is None else f" after {epochs_text(trial.epochs)}"
+    return (
+        f"{accuracy}{after} in the search, as one of many that were compared: an optimistic number."
+    )
 
 
 def _comparison(report: Report) -> list[str]:

@@ -35,9 +35,11 @@ class Report:
     default: Standing | None
     #: Test accuracy of the winner less the default's; None without a default or a test.
     gain: Interval | None
-    #: Fitness of the winner in the search less its mean in the final runs: what choosing the
-    #: best of many on one validation split made it look better than it is.
+    #: Fitness of the winner in the search, on its highest rung, less its mean in the final runs:
+    #: what choosing the best of many on one validation split made it look better than it is.
     optimism: float
+    #: Epochs after which the search judged it there; None: a full training, as the final runs are.
+    epochs: float | None
     #: How often the test split was read over the life of the population.
     readings: int
 
@@ -55,12 +57,13 @@ def report_of(population: Population) -> Report | None:
     images = int(population.header.data["splits"]["val"])
     test = share_interval(verdict.both + verdict.only_winner, verdict.images)
     winner = _standing(population, verdict.winner, images, test)
-    search_fitness = population[verdict.winner].fitness
+    searched = population.trials(verdict.winner)[-1]
     return Report(
         winner=winner,
         default=_default(population, verdict, images),
         gain=gain_interval(verdict) if verdict.default >= 0 else None,
-        optimism=search_fitness - winner.validation.estimate,
+        optimism=searched.outcome.fitness - winner.validation.estimate,
+        epochs=searched.trial.epochs,
         readings=len(population.verdicts),
     )
 
@@ -91,6 +94,7 @@ def metrics_of(report: Report) -> dict[str, Any]:
         "test_gain": bounds(report.gain),
         "significant_gain": report.significant,
         "selection_optimism": report.optimism,
+        **({"search_epochs": report.epochs} if report.epochs is not None else {}),
         "test_split_readings": report.readings,
     }
 
@@ -166,10 +170,18 @@ def gain_sentence(report: Report) -> str:
 def optimism_sentence(report: Report) -> str:
     """Return how far the search misjudged the winner, by its final runs."""
     points = round(100 * report.optimism, 1)
+    search = "the search"
+    if report.epochs is not None:
+        search += f", after {epochs_text(report.epochs)},"
     if not points:
-        return "In the search it looked as good as in its final runs."
+        return f"In {search} it looked as good as in its final runs."
     better = "better" if points > 0 else "worse"
-    return f"In the search it looked {abs(points):.1f} points {better} than in its final runs."
+    return f"In {search} it looked {abs(points):.1f} points {better} than in its final runs."
+
+
+def epochs_text(epochs: float) -> str:
+    """Return a number of epochs with its unit."""
+    return "1 epoch" if epochs == 1 else f"{plain(epochs)} epochs"
 
 
 def readings_sentence(report: Report) -> str:

@@ -87,6 +87,8 @@ RUN_FLAGS = (
     Flag(("--trial-timeout",), "run", "trial_timeout", seconds, "Most time for one trial."),
     Flag(("--stall-timeout",), "run", "stall_timeout", seconds,
          "Time without a step after which a worker is taken for hung; 10m unless given."),
+    Flag(("--max-disk",), "run", "max_disk", size,
+         "Most room for checkpoints and for trainings that may be gone on with: 2G, 500M."),
 )  # fmt: skip
 
 EVOLVE_FLAGS = (
@@ -105,6 +107,8 @@ EVOLVE_FLAGS = (
     Flag(("--epochs",), "training", "epochs", int, "Most epochs of a trial."),
     Flag(("--patience",), "training", "patience", int,
          "Epochs without a better validation accuracy before a trial ends early; 0: never."),
+    Flag(("--cooldown",), "training", "cooldown", float,
+         "Share of the epochs over which the rate falls before a judgement, with several rungs."),
     Flag(("--views",), "training", "views", int,
          "Fixed strengths of augmentation before frozen layers, shared by all trials; "
          "0: augment anew in each epoch."),

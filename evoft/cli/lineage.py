@@ -24,10 +24,11 @@ def lineage_command(file: Path, id: int | None, form: str) -> None:
             raise NoResultError(f"no trial in {file} has ended well yet: name an individual's ID")
         id = population.winner.id
     steps = ancestors(population, id)
+    rows = [_row(step, population.on_rungs) for step in steps]
     if form == "json":
-        emit_json([_document(step) for step in steps])
+        emit_json([row | _document(step) for row, step in zip(rows, steps, strict=True)])
     else:
-        emit([_row(step) for step in steps], form)
+        emit(rows, form)
 
 
 def _changes(step: Step) -> str:
@@ -36,13 +37,14 @@ def _changes(step: Step) -> str:
     )
 
 
-def _row(step: Step) -> dict[str, Any]:
+def _row(step: Step, on_rungs: bool) -> dict[str, Any]:
     individual = step.individual
     return {
         "id": individual.id,
         "generation": individual.generation,
         "operator": individual.operator,
         "parents": individual.parents,
+        **({"rung": individual.rung} if on_rungs else {}),
         "fitness": individual.fitness,
         "gain": step.gain,
         "against": step.compared_with,
@@ -55,4 +57,4 @@ def _document(step: Step) -> dict[str, Any]:
         {"gene": change.gene, "before": change.before, "after": change.after}
         for change in step.changes
     ]
-    return _row(step) | {"genome": dict(step.individual.genome), "changes": changes}
+    return {"genome": dict(step.individual.genome), "changes": changes}

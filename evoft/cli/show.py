@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ from evoft.cli.output import duration, emit, emit_json, format_option, short, ta
 from evoft.errors import SettingsError
 from evoft.individual import Individual
 from evoft.lineage import Population, Record, changes_between, expressed
-from evoft.trial import Stage
 
 
 @click.command("show")
@@ -48,7 +48,8 @@ def _summary(population: Population) -> str:
     header, best = population.header, population.best
     done = max((record.elapsed for record in population.records.values()), default=0.0)
     lines = [
-        f"{len(population)} individuals, {len(population.generations)} complete generations, "
+        f"{len(population)} individuals{_count_of_trials(population)}, "
+        f"{len(population.generations)} complete generations, "
         f"{duration(done)} of running, made {header.created} with seed {header.seed}"
     ]
     if header.data:
@@ -67,19 +68,33 @@ def _summary(population: Population) -> str:
     return "\n".join(lines)
 
 
-def individual_row(individual: Individual) -> dict[str, Any]:
-    """Return an individual as one row."""
+def _count_of_trials(population: Population) -> str:
+    if not population.on_rungs:
+        return ""
+    return f" in {sum(record.birth is not None for record in population.records.values())} trials"
+
+
+def _row(population: Population, individual: Individual) -> dict[str, Any]:
+    """Return an individual as one row, as it was judged on its highest rung."""
     outcome = individual.outcome
     return {
         "id": individual.id,
         "generation": individual.generation,
         "operator": individual.operator,
         "parents": individual.parents,
+        **_rung(population, population.trials(individual.id)[-1]),
         "status": str(outcome.status) if outcome else None,
         "fitness": individual.fitness,
         "seconds": outcome.seconds if outcome else None,
         "peak_memory": outcome.peak_memory if outcome else None,
     }
+
+
+def _rung(population: Population, record: Record) -> dict[str, Any]:
+    """Return a trial's rung and its epochs in all; nothing where everybody is trained in full."""
+    if not population.on_rungs:
+        return {}
+    return {"rung": record.trial.rung, "epochs": population.epochs(record.trial)}
 
 
 def _individuals(population: Population, top: int | None, form: str) -> list[dict[str, Any]]:
@@ -88,10 +103,12 @@ def _individuals(population: Population, top: int | None, form: str) -> list[dic
     if top is not None:
         chosen = sorted(chosen, key=lambda i: (-i.score, i.id))[:top]
     if form != "table":
-        return [individual_row(i) | {f"gene.{k}": v for k, v in i.genome.items()} for i in chosen]
+        return [_row(population, i) | {f"gene.{k}": v for k, v in i.genome.items()} for i in chosen]
     rows = []
     for individual in chosen:
-        row = individual_row(individual) | {"differs_from_0": _differences(population, individual)}
+        row = _row(population, individual) | {
+            "differs_from_0": _differences(population, individual)
+        }
         del row["peak_memory"]
         rows.append(row)
     return rows
@@ -114,6 +131,7 @@ def _generations(population: Population) -> list[dict[str, Any]]:
             {
                 "generation": generation.index,
                 "births": len(generation.individuals),
+                **({"continued": len(generation.continued)} if population.on_rungs else {}),
                 "ended_well": len(scores),
                 "best_so_far": best.fitness if best else None,
                 "best_id": best.id if best else None,
@@ -125,47 +143,66 @@ def _generations(population: Population) -> list[dict[str, Any]]:
 
 
 def _show_individual(population: Population, id: int, form: str) -> None:
-    individual = population[id]
-    record = population.records[(Stage.SEARCH, id, 0)]
-    curve = _curve(record)
+    individual, trials = population[id], population.trials(id)
+    curve = _curve(population, trials)
     if form == "csv":
         emit(curve, form)
         return
-    recipe = population.recipe(id)
+    recipe, reason = population.recipe(id), trials[-1].outcome.reason
+    climbed = [_trial(population, trial) for trial in trials] if population.on_rungs else []
+    finals = [_final(final) for final in population.finals(id)]
     if form == "json":
         report = report_of(population)
         emit_json(
-            individual_row(individual)
+            _row(population, individual)
             | {
-                "reason": record.outcome.reason,
+                "reason": reason,
                 "seed": individual.seed,
                 "genome": dict(individual.genome),
                 "recipe": recipe,
+                **({"step": individual.step, "trials": climbed} if climbed else {}),
                 "curve": curve,
-                "finals": [_final(final) for final in population.finals(id)],
+                "finals": finals,
                 "report": metrics_of(report) if report and report.winner.id == id else None,
             }
         )
         return
-    facts = individual_row(individual) | {"reason": record.outcome.reason or None}
+    facts = _row(population, individual) | {"reason": reason or None}
     facts |= recipe or dict(individual.genome)
     click.echo(table(("", ""), [(name, short(value)) for name, value in facts.items()]).lstrip())
-    if curve:
-        click.echo()
-        emit(curve, form)
-    if finals := [_final(final) for final in population.finals(id)]:
-        click.echo("\nFinal runs with fresh seeds:")
-        emit(finals, form)
+    for title, rows in (
+        ("\nIts trials, one a rung:", climbed),
+        ("", curve),
+        ("\nFinal runs with fresh seeds:", finals),
+    ):
+        if rows:
+            click.echo(title)
+            emit(rows, form)
 
 
-def _curve(record: Record) -> list[dict[str, Any]]:
-    """Return the curve's points as rows of equal columns, None where one was not reported."""
-    curve = record.outcome.curve
-    names = dict.fromkeys(name for point in curve for name in point.metrics)
+def _curve(population: Population, trials: Sequence[Record]) -> list[dict[str, Any]]:
+    """Return the curves' points as rows of equal columns, None where one was not reported."""
+    points = [(trial, point) for trial in trials for point in trial.outcome.curve]
+    names = dict.fromkeys(name for _, point in points for name in point.metrics)
     return [
-        {"epoch": point.epoch, **{name: point.metrics.get(name) for name in names}}
-        for point in curve
+        {
+            **({"rung": trial.trial.rung} if population.on_rungs else {}),
+            "epoch": point.epoch,
+            **{name: point.metrics.get(name) for name in names},
+        }
+        for trial, point in points
     ]
+
+
+def _trial(population: Population, record: Record) -> dict[str, Any]:
+    return {
+        **_rung(population, record),
+        "number": record.trial.number,
+        "generation": record.trial.generation,
+        "status": str(record.outcome.status),
+        "fitness": record.outcome.fitness,
+        "seconds": record.outcome.seconds,
+    }
 
 
 def _final(record: Record) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from evoft.fine_tuning.plan import Plan
 from evoft.genome import Value
 from evoft.header import Header
 from evoft.recipe import Recipe
-from evoft.search.checks import check_epochs
 from evoft.search.genes import Choice, Gene, Ordinal
 from evoft.search.space import SearchSpace
 from evoft.settings import Settings
@@ -29,8 +28,8 @@ def searched_space(space: SearchSpace | None, settings: Settings) -> SearchSpace
     return space.pin(**settings.fixed)
 
 
-def check_search(space: SearchSpace, settings: Settings) -> None:
-    """Refuse a search that cannot name a best recipe, or whose strategy cannot have its rungs.
+def check_search(settings: Settings) -> None:
+    """Refuse a search that cannot name a best recipe, or that has epochs of its own.
 
     Raises:
         SettingsError: What is wrong, and what to do.
@@ -44,8 +43,6 @@ def check_search(space: SearchSpace, settings: Settings) -> None:
             "`epochs` of [search] are those of a fitness function of one's own: give the epochs of "
             "a trial under [training]"
         )
-    check_epochs({*space, *settings.fixed}, settings.search)
-    settings.ladder(fine_tuning=True)
 
 
 def check_recipes(
@@ -138,4 +135,29 @@ def check_same(header: Header, plan: Plan) -> None:
             raise PopulationMismatchError(
                 f"{plan.file} was made with other weights of {facts.model} than there are now: "
                 "bring the same weights back, or start a new population"
+            )
+
+
+def check_rungs(settings: Settings, space: SearchSpace) -> None:
+    """Refuse what several rungs leave no room for: other lengths, another end of a trial.
+
+    Raises:
+        SettingsError: A setting, fixed value or gene that the rungs settle.
+    """
+    ladder = settings.ladder(fine_tuning=True)
+    if len(ladder) == 1:
+        return
+    rungs = f"the rungs of {', '.join(f'{epochs:.3g}' for epochs in ladder.rungs)} epochs"
+    patience = settings.fixed.get("patience", settings.training.patience)
+    if patience or "patience" in space:
+        raise SettingsError(
+            f"`patience` must be 0 with the strategy {settings.search.strategy}, whose individuals "
+            f"are judged on {rungs}, but is {'a gene' if 'patience' in space else patience}: take "
+            "it out, or choose a strategy that trains everybody to the end"
+        )
+    for name in ("epochs", "cooldown"):
+        if name in space or name in settings.fixed:
+            raise SettingsError(
+                f"`{name}` cannot be a gene or fixed with the strategy {settings.search.strategy}, "
+                f"whose individuals are judged on {rungs}: set --{name} for all"
             )

@@ -118,7 +118,7 @@ def runs_of(population: Population, id: int) -> list[TrialKey]:
     verdict = population.verdicts[-1] if population.verdicts else None
     judged = [verdict.winner_run, verdict.default_run] if verdict else []
     runs = [*(run for run in judged if run and run[1] == id), best_run(population, [id])]
-    return [*(run for run in runs if run), (Stage.SEARCH, id, 0)]
+    return [*(run for run in runs if run), (Stage.SEARCH, id, population[id].rung)]
 
 
 def _tuner(header: Header, path: Path) -> FineTuner:

@@ -14,8 +14,10 @@ from evoft.recipe import Recipe
 from evoft.scheduling import span, span_of_last
 from evoft.search.founders import founders
 from evoft.search.search import Search
+from evoft.search.stint import Stint
 from evoft.settings import SearchSettings
 from evoft.training.costs import Costs
+from evoft.training.schedule import can_pause
 from evoft.trial import Stage, Trial
 
 #: Full trainings that are none.
@@ -30,25 +32,25 @@ class Forecast:
     Args:
         costs: Predicts seconds; learns from outcomes.
         express: From genomes to recipes.
-        ladder: The rungs on which the search judges; None: one alone.
         company: What trials have in common that are evaluated together; None: alone.
+        ladder: The rungs on which individuals are judged; None: one alone.
     """
 
     def __init__(
         self,
         costs: Costs,
         express: Callable[[Genome], Recipe],
-        ladder: Ladder | None = None,
         company: Callable[[Trial], Hashable] = lambda trial: None,
+        ladder: Ladder | None = None,
     ) -> None:
         self._costs = costs
         self._express = express
-        self._ladder = ladder or Ladder()
         self.company = company
+        self._ladder = ladder or Ladder()
 
     def cost(self, trial: Trial) -> float:
         """Return the seconds that a trial is going to take."""
-        return self._seconds(trial.genome, self._share(trial))
+        return self._costs.seconds(self._express(trial.genome), *self._span(trial))
 
     def kin(self, trial: Trial) -> Hashable:
         """Return backbone and depth, which tell what a worker keeps from one trial to the next."""
@@ -59,7 +61,16 @@ class Forecast:
         """Take in what a trial took."""
         if outcome.status in _TELLING:
             recipe = self._express(trial.genome)
-            self._costs.learn(recipe, outcome.seconds, self._share(trial))
+            self._costs.learn(recipe, outcome.seconds, *self._span(trial))
+
+    def _span(self, trial: Trial) -> tuple[float, float | None]:
+        """Return from how many epochs a trial goes on, and after how many it ends.
+
+        What trains in company begins anew on each rung, and so do some optimizers.
+        """
+        alone = trial.stage is Stage.SEARCH and self.company(trial) is None
+        goes_on = alone and can_pause(self._express(trial.genome))
+        return self._ladder.begins(trial.rung) if goes_on else 0.0, trial.epochs
 
     def left(
         self, search: Search, settings: SearchSettings, workers: int, *, finals_done: int = 0
@@ -75,7 +86,7 @@ class Forecast:
         if settings.births is None:
             return None
         waiting = [
-            self._seconds(search.born[stint.individual].genome, stint.cost)
+            self.cost(_trial(search, stint))
             for stint in search.stints
             if not search.told(stint.number)
         ]
@@ -94,13 +105,10 @@ class Forecast:
             again = again[finals_done:]
         return searching + (span_of_last(again, workers) if again else 0.0)
 
-    def _share(self, trial: Trial) -> float:
-        """Return which share of a full training a trial is."""
-        return self._ladder.cost(trial.rung) if trial.stage is Stage.SEARCH else 1.0
-
     def _seconds(self, genome: Genome, share: float = 1.0) -> float:
         """Return the seconds that this share of a full training is going to take."""
-        return self._costs.seconds(self._express(genome), share)
+        recipe = self._express(genome)
+        return self._costs.seconds(recipe, 0.0, share * recipe.epochs)
 
     def _future(self, search: Search, births: int) -> list[float]:
         """Return the seconds of the stints that are still to be decided.
@@ -138,6 +146,13 @@ class Forecast:
         default = self._seconds(search.space.default())
         each = [*([mean] * settings.finalists), default]
         return [seconds for seconds in each for _ in range(settings.repeats)]
+
+
+def _trial(search: Search, stint: Stint) -> Trial:
+    """Return what a worker is asked for a stint, as far as its cost goes."""
+    individual, ladder = search.born[stint.individual], search.ladder
+    epochs = ladder.rungs[stint.rung] if stint.rung < ladder.top else None
+    return Trial(individual.id, individual.genome, 0, rung=stint.rung, epochs=epochs)
 
 
 def _best(search: Search, count: int) -> list[Individual]:

@@ -20,6 +20,7 @@ from evoft.evolution import Evolution
 from evoft.fine_tuning.checks import (
     check_lineage,
     check_recipes,
+    check_rungs,
     check_same,
     check_search,
     largest_batch,
@@ -87,7 +88,8 @@ def start(
         )
     settings = _absolute(settings)
     searched = searched_space(space, settings)
-    check_search(searched, settings)
+    check_search(settings)
+    check_rungs(settings, searched)
     settings = replace(settings, founders={**_linear_probe(searched), **settings.founders})
     with Preparation(settings) as preparation:
         plan = preparation.plan(file, searched)
@@ -190,7 +192,7 @@ class Preparation:
         context = max(probes.context for probes in survey.probes)
         devices, why = place_workers(settings.run, survey, costs.memory(largest), context)
         express = expression_of(settings, survey.backbones, space)
-        forecast = Forecast(costs, express, settings.ladder(fine_tuning=True))
+        forecast = Forecast(costs, express, ladder=express.ladder)
         backbones, gpus = survey.backbones, survey.gpus
         return Plan(file, settings, space, images, backbones, gpus, devices, forecast, why)
 
@@ -227,13 +229,14 @@ class Preparation:
             checkpoints_of(plan.file),
             cache,
             {f.model: freeze_depths(plan.space, settings.fixed, f) for f in plan.backbones},
+            paused=checkpoints_of(plan.file),
         )
         self.workers.retarget(tuner, plan.devices)
         search = Search(
             plan.space,
             settings.search,
             settings.seed,
-            ladder=settings.ladder(fine_tuning=True),
+            ladder=express.ladder,
             named=settings.founders,
             express=express,
         )
@@ -275,7 +278,8 @@ def expression_of(
 ) -> Expression:
     """Return the mapping from genomes to recipes."""
     facts = {f.model: f for f in backbones}
-    return Expression(settings.training, facts, dict(settings.fixed), space.phenotype)
+    fixed, ladder = dict(settings.fixed), settings.ladder(fine_tuning=True)
+    return Expression(settings.training, facts, fixed, space.phenotype, ladder)
 
 
 def _absolute(settings: Settings) -> Settings:

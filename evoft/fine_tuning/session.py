@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,20 @@ from numpy.typing import NDArray
 
 from evoft.errors import NoResultError
 from evoft.evolution import Evolution
+from evoft.fine_tuning.keeping import Roster, bound, prune, remove_unfinished
 from evoft.fine_tuning.plan import Plan, checkpoints_of
 from evoft.fine_tuning.standing import best_run, candidates, verdict_of
 from evoft.individual import Generation
 from evoft.lineage import Population, Store
 from evoft.outcome import Outcome
+from evoft.quantities import size_text
 from evoft.run import Observe, drive, final_trials, finalists, run_all
 from evoft.scratch import Scratch
-from evoft.training.fine_tuner import checkpoint_path
 from evoft.trial import Stage, Trial, TrialKey
 from evoft.verdict import Verdict
 from evoft.workers.local import LocalWorkers
+
+_logger = logging.getLogger(__name__)
 
 
 class FineTuning:
@@ -39,6 +43,7 @@ class FineTuning:
         self.evolution = evolution
         self._workers = workers
         self._scratch = scratch
+        self._bounded = False  # whether it was said that --max-disk was reached
 
     def __enter__(self) -> FineTuning:
         return self
@@ -57,6 +62,7 @@ class FineTuning:
 
     def generations(self, observe: Observe) -> Iterator[Generation]:
         """Run the search and yield its generations; only the elite's checkpoints stay."""
+        remove_unfinished(self.checkpoints)
         for generation in drive(
             self.evolution,
             self._workers,
@@ -85,6 +91,8 @@ class FineTuning:
 
         def both(trial: Trial, outcome: Outcome) -> None:
             self.plan.forecast.learn(trial, outcome)
+            if self.evolution.search.ladder.top:  # else a generation leaves few files
+                self._prune()
             observe(trial, outcome)
 
         return both
@@ -149,17 +157,18 @@ class FineTuning:
         return right
 
     def _prune(self) -> None:
-        """Remove the checkpoints that no finalist, present or past, needs."""
-        count = self.plan.settings.search.finalists
-        keep = {
-            checkpoint_path(self.checkpoints, (Stage.SEARCH, i.id, 0))
-            for i in finalists(self.evolution, count)
-        }
-        open_trials = {i.id for i in self.evolution.search.born if i.outcome is None}
-        for path in self.checkpoints.glob("*.safetensors"):
-            id = path.stem
-            if id.isdecimal() and path not in keep and int(id) not in open_trials:
-                path.unlink(missing_ok=True)
+        """Remove the files that no finalist, present or past, and no continued trial needs."""
+        search, most = self.plan.settings.search, self.plan.settings.run.max_disk
+        roster = Roster.of(self.evolution.search)
+        prune(self.checkpoints, roster, finalists(self.evolution, search.finalists))
+        if most is None or not bound(self.checkpoints, roster, most) or self._bounded:
+            return
+        self._bounded = True
+        _logger.warning(
+            "trainings that may be continued are removed, those of the lowest scores first, as "
+            "--max-disk allows %s for all: they are begun again where they are continued",
+            size_text(most),
+        )
 
 
 def _nothing(population: Population) -> str:

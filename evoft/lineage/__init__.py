@@ -3,6 +3,7 @@
 from evoft.lineage.ancestry import Change, Step, ancestors, changes_between, expressed
 from evoft.lineage.disk import Paths
 from evoft.lineage.fsck import Finding, check
+from evoft.lineage.generations import Generations
 from evoft.lineage.mending import repair
 from evoft.lineage.population import Population
 from evoft.lineage.record import Record
@@ -11,6 +12,7 @@ from evoft.lineage.store import Store
 __all__ = [
     "Change",
     "Finding",
+    "Generations",
     "Paths",
     "Population",
     "Record",

@@ -10,6 +10,7 @@ from typing import Any
 from evoft.genome import Genome, Value
 from evoft.individual import Individual
 from evoft.lineage.population import Population
+from evoft.outcome import Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +32,13 @@ class Step:
     #: Its parents, in the order that its birth names them.
     parents: tuple[Individual, ...]
     #: Id of the parent that changes and gain are measured against: the one whose genome is
-    #: nearer, of equally near ones the better.  None for a founder.
+    #: nearer, of equally near ones the better, on the highest rung on which both were judged.
+    #: None for a founder.
     compared_with: int | None
     #: The genes in which it differs from that parent.  Empty for a founder.
     changes: tuple[Change, ...]
-    #: Its fitness minus that parent's; NaN when one of them has none.
+    #: Its fitness minus that parent's, on the highest rung on which both were judged; NaN when one
+    #: of them has none there.
     gain: float
 
 
@@ -93,9 +96,17 @@ def _step(population: Population, individual: Individual) -> Step:
         return Step(individual, (), None, (), math.nan)
     own = expressed(population, individual)
     changes = {p.id: changes_between(expressed(population, p), own) for p in parents}
-    near = min(parents, key=lambda p: (len(changes[p.id]), -p.score, p.id))
-    gain = individual.fitness - near.fitness
+    rung = min(parent.rung for parent in parents)
+    near = min(parents, key=lambda p: (len(changes[p.id]), -_judged(p, rung).score, p.id))
+    rung = min(individual.rung, near.rung)
+    gain = _judged(individual, rung).fitness - _judged(near, rung).fitness
     return Step(individual, parents, near.id, changes[near.id], gain)
+
+
+def _judged(individual: Individual, rung: int) -> Outcome:
+    """Return what the trial of an individual on one of its rungs gave."""
+    assert individual.outcome is not None
+    return (*individual.earlier, individual.outcome)[rung]
 
 
 def _parents(population: Population, individual: Individual) -> tuple[Individual, ...]:

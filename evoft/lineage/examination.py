@@ -9,7 +9,7 @@ from evoft.errors import PopulationFileError, PopulationSchemaError
 from evoft.header import Header
 from evoft.lineage.disk import Paths, read_whole
 from evoft.lineage.envelope import unseal
-from evoft.lineage.journal import Line, Reader, scan
+from evoft.lineage.journal import Line, Reader, last_schema, scan
 from evoft.lineage.record import Contents, Record
 from evoft.lineage.snapshot import unpack_sealed
 from evoft.trial import TrialKey
@@ -42,6 +42,8 @@ class JournalSide:
     #: Its last header and where that line starts; None and -1 when it has lost all of them.
     header: Header | None
     header_start: int
+    #: The schema that it is marked with; None when there is none.
+    schema: int | None
     records: Mapping[TrialKey, Record]
     verdicts: tuple[Verdict, ...]
     good: tuple[Line, ...]
@@ -135,6 +137,6 @@ def _journal_side(data: bytes | None, name: str) -> JournalSide:
         if reader.header is not before:
             header_start = line.start
     return JournalSide(
-        data, taken.end, taken.torn, reader.header, header_start,
+        data, taken.end, taken.torn, reader.header, header_start, last_schema(good),
         reader.records, tuple(reader.verdicts), tuple(good), tuple(bad),
     )  # fmt: skip

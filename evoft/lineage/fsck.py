@@ -10,7 +10,8 @@ from typing import Literal
 
 from evoft.errors import PopulationSchemaError
 from evoft.lineage.disk import Paths, spare, storing, writer_of
-from evoft.lineage.examination import Examination, examine
+from evoft.lineage.examination import Examination, examine, merge
+from evoft.lineage.generations import MISSING, individuals_of
 
 Severity = Literal["ok", "warning", "error"]
 
@@ -51,6 +52,7 @@ def check(path: str | os.PathLike[str]) -> tuple[Finding, ...]:
         return (
             *_of_file(paths, examination),
             *_of_journal(paths, examination),
+            *_of_rungs(paths, examination),
             *_of_other_files(paths, examination),
         )
 
@@ -101,6 +103,19 @@ def _of_journal(paths: Paths, examination: Examination) -> Iterator[Finding]:
         trials, verdicts = len(journal.records), len(journal.verdicts)
         what = f"every line is as it was written: {trials} trials, {verdicts} verdicts"
         yield Finding("ok", where, what)
+
+
+def _of_rungs(paths: Paths, examination: Examination) -> Iterator[Finding]:
+    contents = None if examination.other_run else merge(examination)
+    for individual in individuals_of(contents.records.values() if contents else ()):
+        for rung, outcome in enumerate(individual.earlier):
+            if outcome is MISSING:
+                what = (
+                    f"individual {individual.id} was judged on rung {individual.rung}, but its "
+                    f"record of rung {rung} is lost"
+                )
+                way_out = f"`evoft resume {paths.name}` runs that trial again"
+                yield Finding("warning", paths.name, what, way_out)
 
 
 def _of_other_files(paths: Paths, examination: Examination) -> Iterator[Finding]:

@@ -2,40 +2,119 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
+from evoft.errors import SettingsError
+from evoft.header import Header
 from evoft.individual import Generation, Individual, best_of
+from evoft.ladder import Ladder, generation_at
 from evoft.lineage.record import Record
+from evoft.outcome import Outcome, Status
+from evoft.settings import Settings
+
+#: Stands for the outcome on a lower rung whose record was lost to damage.
+MISSING = Outcome(Status.LOST, reason="the record of this trial is missing")
 
 
 def individuals_of(records: Iterable[Record]) -> tuple[Individual, ...]:
-    """Return the individuals that were judged, with their outcomes, in order of birth."""
-    judged = (replace(record.birth, outcome=record.outcome) for record in records if record.birth)
-    return tuple(sorted(judged, key=lambda individual: individual.id))
+    """Return the individuals that were judged, with their outcomes, in order of birth.
+
+    Where the record of a lower rung is missing, ``MISSING`` stands in its place, so that the
+    others stay on their rungs.
+    """
+    judged: dict[int, dict[int, Record]] = {}
+    for record in records:
+        if record.birth is not None:
+            judged.setdefault(record.trial.individual, {})[record.trial.rung] = record
+    return tuple(_individual(judged[id]) for id in sorted(judged))
 
 
-def generations_of(
-    individuals: Iterable[Individual], settings: Mapping[str, Any]
-) -> tuple[Generation, ...]:
+def settings_of(header: Header) -> Settings | None:
+    """Return the settings of a run; None where this evoft does not know what they mean."""
+    try:
+        return Settings.of_file(header.settings)
+    except SettingsError:
+        return None
+
+
+def generations_of(records: Iterable[Record], header: Header) -> tuple[Generation, ...]:
     """Return the generations up to the first that is not complete.
 
-    Args:
-        individuals: In order of birth.
-        settings: The header's.  A generation is complete when it has ``search.population_size``
-            births; without that setting, as soon as it has one.
+    A generation is complete when all trials of it and of those before it have ended, and no
+    further one can come: that is when they have cost ``search.population_size`` full trainings a
+    generation.  Without that setting, each is complete that has begun.
     """
-    births: dict[int, list[Individual]] = {}
-    for individual in individuals:
-        births.setdefault(individual.generation, []).append(individual)
-    size = settings.get("search", {}).get("population_size", 1)
+    size = header.settings.get("search", {}).get("population_size", 0)
+    settings = settings_of(header)
+    ladder = settings.ladder(fine_tuning=bool(header.data)) if settings else Ladder()
+    fold = Generations()
     complete: list[Generation] = []
-    best: Individual | None = None
-    for index in sorted(births):
-        born = births[index]
-        if len(born) < size:
+    spent = 0.0
+    for index, trials in itertools.groupby(_unbroken(records), lambda r: r.trial.generation):
+        members = list(trials)
+        for record in members:
+            # A rung that the settings do not have, as in a file put together by hand, is free.
+            spent += ladder.cost(record.trial.rung) if record.trial.rung <= ladder.top else 0.0
+        if size and generation_at(spent, size) <= index:
             break
-        best = best_of([best, *born] if best else born)
-        complete.append(Generation(index, tuple(born), best))
+        complete.append(fold.take(members))
     return tuple(complete)
+
+
+class Generations:
+    """Makes generations of records in the order in which the search asked for their trials.
+
+    Each shows its individuals as they stood at its end, whatever has become of them since.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, Individual] = {}
+        self._best: Individual | None = None
+
+    def copy(self) -> Generations:
+        """Return another that stands where this one does."""
+        other = Generations()
+        other._known, other._best = dict(self._known), self._best
+        return other
+
+    def take(self, records: Sequence[Record]) -> Generation:
+        """Return the next generation.
+
+        Args:
+            records: All its trials, at least one.
+        """
+        for record in records:
+            assert record.birth is not None
+            id = record.trial.individual
+            self._known[id] = self._known.get(id, record.birth).judged(record.outcome)
+        self._best = self._best_after(records)
+        born = tuple(self._known[r.trial.individual] for r in records if r.trial.rung == 0)
+        continued = tuple(r.trial.individual for r in records if r.trial.rung)
+        return Generation(records[0].trial.generation, born, self._best, continued)
+
+    def _best_after(self, records: Sequence[Record]) -> Individual | None:
+        judged = {record.trial.individual for record in records}
+        if self._best is not None and self._best.id in judged:
+            # It may have fallen on its new rung, and anybody may be the best then.
+            return best_of(list(self._known.values()))
+        fresh = [self._known[id] for id in judged]
+        return best_of([self._best, *fresh] if self._best else fresh)
+
+
+def _individual(by_rung: dict[int, Record]) -> Individual:
+    lowest, highest = min(by_rung), max(by_rung)
+    outcomes = [by_rung[r].outcome if r in by_rung else MISSING for r in range(highest + 1)]
+    birth = by_rung[lowest].birth
+    assert birth is not None
+    return replace(birth, outcome=outcomes[highest], earlier=tuple(outcomes[:highest]))
+
+
+def _unbroken(records: Iterable[Record]) -> Iterator[Record]:
+    """Yield the search's trials in the order in which it asked for them, up to one not ended."""
+    trials = {record.trial.number: record for record in records if record.birth is not None}
+    for number in itertools.count():
+        if number not in trials:
+            return
+        yield trials[number]

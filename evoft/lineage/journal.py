@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,12 +28,14 @@ from evoft.lineage.plain import (
     verdict_of,
 )
 from evoft.lineage.record import Contents, Record
-from evoft.trial import TrialKey
+from evoft.trial import Stage, TrialKey
 from evoft.verdict import Verdict
 
 #: Bytes before the JSON: length and CRC-32, a space behind each.
 _PREFIX = 18
 _SIZED = re.compile(rb"[0-9a-f]{8} [0-9a-f]{8} ")
+#: How the JSON of a header begins, in every schema.
+_HEADER = b'{"kind":"header",'
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +96,18 @@ def whole_journal(contents: Contents) -> bytes:
 
 
 def record_order(record: Record) -> tuple[bool, int, int]:
-    """Sort records by stage, the search first, then by individual and repeat."""
-    return (record.birth is None, record.trial.individual, record.trial.repeat)
+    """Sort records by stage, the search first, then by individual, and by rung or repeat."""
+    stage, individual, turn = record.key
+    return (stage is not Stage.SEARCH, individual, turn)
+
+
+def last_schema(lines: Sequence[Line]) -> int | None:
+    """Return the schema of a journal's last sound header; None when it has none."""
+    for line in reversed(lines):
+        if line.text is not None and line.text.startswith(_HEADER):
+            schema: int | None = json.loads(line.text).get("schema")
+            return schema
+    return None
 
 
 def scan(data: bytes) -> Scan:

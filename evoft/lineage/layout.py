@@ -41,16 +41,17 @@ def build(contents: Contents, userblock: int) -> bytes:
     """
     records = sorted(contents.records.values(), key=record_order)
     individuals = individuals_of(records)
-    recipes = {r.trial.individual: r.recipe for r in records if r.birth is not None}
+    # Of an individual on several rungs, that of the lowest, which its birth is taken from too.
+    recipes = {r.trial.individual: r.recipe for r in reversed(records) if r.birth is not None}
     # In memory, and with the oldest format of HDF5, which every reader opens.
     with h5py.File(
         "population", "w", driver="core", backing_store=False, userblock_size=userblock
     ) as file:
         _write_header(file, contents)
         _write_individuals(file.create_group("individuals"), individuals, recipes)
-        _write_trials(file.create_group("trials"), records)
+        _write_trials(file.create_group("trials"), records, recipes)
         _write_curves(file.create_group("curves"), records)
-        _write_generations(file.create_group("generations"), contents, individuals)
+        _write_generations(file.create_group("generations"), contents)
         _write_verdicts(file.create_group("verdicts"), contents.verdicts)
         file.flush()
         return bytes(file.id.get_file_image())
@@ -83,9 +84,11 @@ def _write_individuals(
     _numbers(group, "parent_1", (p[0] for p in parents), np.int64)
     _numbers(group, "parent_2", (p[1] for p in parents), np.int64)
     write_text(group, "operator", [i.operator for i in individuals])
+    _numbers(group, "step", (i.step for i in individuals), np.float64)
     write_text(group, "genome", [i.genome.to_json() for i in individuals])
     write_text(group, "recipe", [_recipe_text(recipes[i.id]) for i in individuals])
     _numbers(group, "seed", (i.seed for i in individuals), np.int64)
+    _numbers(group, "rung", (i.rung for i in individuals), np.int16)
     write_text(group, "status", [o.status.value for o in outcomes])
     _numbers(group, "fitness", (o.fitness for o in outcomes), np.float64)
     _numbers(group, "seconds", (o.seconds for o in outcomes), np.float64)
@@ -109,10 +112,15 @@ def _write_gene(group: Any, name: str, values: Sequence[Value | None]) -> None:
         write_text(group, name, ["" if v is None else str(v) for v in values])
 
 
-def _write_trials(group: Any, records: Sequence[Record]) -> None:
+def _write_trials(group: Any, records: Sequence[Record], recipes: Mapping[int, Any]) -> None:
     outcomes = [record.outcome for record in records]
+    trials = [record.trial for record in records]
     _write_keys(group, records)
-    _numbers(group, "seed", (r.trial.seed for r in records), np.int64)
+    epochs = (math.nan if t.epochs is None else t.epochs for t in trials)
+    _numbers(group, "epochs", epochs, np.float64)
+    _numbers(group, "number", (t.number for t in trials), np.int64)
+    _numbers(group, "generation", (t.generation for t in trials), np.int32)
+    _numbers(group, "seed", (t.seed for t in trials), np.int64)
     write_text(group, "status", [o.status.value for o in outcomes])
     write_text(group, "reason", [o.reason for o in outcomes])
     _numbers(group, "fitness", (o.fitness for o in outcomes), np.float64)
@@ -120,12 +128,10 @@ def _write_trials(group: Any, records: Sequence[Record]) -> None:
     _numbers(group, "peak_memory", (o.peak_memory for o in outcomes), np.int64)
     write_text(group, "metrics", [to_text(dict(o.metrics)) for o in outcomes])
     _numbers(group, "elapsed", (r.elapsed for r in records), np.float64)
-    # A trial of the search has its individual's; a final run may have been asked for more.
-    own = [r.birth is None for r in records]
-    genomes = [r.trial.genome.to_json() if o else "" for r, o in zip(records, own, strict=True)]
-    write_text(group, "genome", genomes)
-    recipes = [_recipe_text(r.recipe) if o else "" for r, o in zip(records, own, strict=True)]
-    write_text(group, "recipe", recipes)
+    # A trial of the search has its individual's; a final run may have been asked for more, and a
+    # later version may say more of a higher rung.
+    write_text(group, "genome", ["" if r.birth else r.trial.genome.to_json() for r in records])
+    write_text(group, "recipe", [_own_recipe_text(r, recipes) for r in records])
 
 
 def _write_curves(group: Any, records: Sequence[Record]) -> None:
@@ -146,14 +152,16 @@ def _write_keys(group: Any, records: Sequence[Record]) -> None:
     write_text(group, "stage", [r.trial.stage.value for r in records])
     _numbers(group, "individual", (r.trial.individual for r in records), np.int64)
     _numbers(group, "repeat", (r.trial.repeat for r in records), np.int64)
+    _numbers(group, "rung", (r.trial.rung for r in records), np.int16)
 
 
-def _write_generations(group: Any, contents: Contents, individuals: Sequence[Individual]) -> None:
-    generations = generations_of(individuals, contents.header.settings)
+def _write_generations(group: Any, contents: Contents) -> None:
+    generations = generations_of(contents.records.values(), contents.header)
     best = [g.best_so_far for g in generations]
     scores = [g.scores for g in generations]
     _numbers(group, "index", (g.index for g in generations), np.int64)
     _numbers(group, "births", (len(g.individuals) for g in generations), np.int64)
+    _numbers(group, "continued", (len(g.continued) for g in generations), np.int64)
     _numbers(group, "ended_well", map(len, scores), np.int64)
     _numbers(group, "best_id", (b.id if b else -1 for b in best), np.int64)
     _numbers(group, "best_fitness", (b.score if b else math.nan for b in best), np.float64)
@@ -174,6 +182,17 @@ def _write_verdicts(group: Any, verdicts: Sequence[Verdict]) -> None:
 
 def _numbers(group: Any, name: str, values: Iterable[Any], dtype: DTypeLike) -> None:
     write_numbers(group, name, np.array(list(values), dtype=dtype))
+
+
+def _own_recipe_text(record: Record, recipes: Mapping[int, Any]) -> str:
+    """Return a trial's recipe; nothing where its individual's says it all."""
+    if record.birth is None:
+        return _recipe_text(record.recipe)
+    known = recipes[record.trial.individual]
+    if record.recipe is known:
+        return ""
+    text = _recipe_text(record.recipe)
+    return "" if text == _recipe_text(known) else text or "null"
 
 
 def _recipe_text(recipe: Mapping[str, Any] | None) -> str:

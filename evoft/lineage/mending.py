@@ -19,7 +19,7 @@ from evoft.lineage.examination import Examination, JournalSide, examine, merge
 from evoft.lineage.fsck import Finding, check
 from evoft.lineage.journal import to_line, whole_journal
 from evoft.lineage.layout import build
-from evoft.lineage.plain import plain_header, plain_record, plain_verdict
+from evoft.lineage.plain import SCHEMA, plain_header, plain_record, plain_verdict
 from evoft.lineage.record import Contents
 
 
@@ -100,19 +100,21 @@ def _journal_of(journal: JournalSide, contents: Contents) -> bytes:
     if journal.data is None or not journal.good:
         return whole_journal(contents)
     kept = [journal.data[line.start : line.end] for line in journal.good]
-    header = to_line(plain_header(contents.header))
-    if journal.header is None or journal.good[0].start > 0:
-        kept.insert(0, header)  # the first line is always a header
-    elif journal.header != contents.header:
-        kept.append(header)
     lacking = {k: r for k, r in contents.records.items() if k not in journal.records}
-    kept += [to_line(plain_record(lacking[key])) for key in sorted(lacking)]
-    kept += [
+    more = [to_line(plain_record(lacking[key])) for key in sorted(lacking)]
+    more += [
         to_line(plain_verdict(verdict))
         for verdict in contents.verdicts
         if verdict not in journal.verdicts
     ]
-    return b"".join(kept)
+    header = to_line(plain_header(contents.header))
+    if journal.header is None or journal.good[0].start > 0:
+        kept.insert(0, header)  # the first line is always a header
+    if journal.header is not None:
+        older = bool(more) and journal.schema != SCHEMA
+        if older or journal.header != contents.header:
+            kept.append(header)
+    return b"".join([*kept, *more])
 
 
 def _set_aside(path: Path) -> Finding:

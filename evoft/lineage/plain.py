@@ -20,7 +20,7 @@ from evoft.trial import Stage, Trial
 from evoft.verdict import Verdict
 
 #: The newest layout of journal and population file that this evoft reads, and the one it writes.
-SCHEMA = 1
+SCHEMA = 2
 
 
 def to_text(plain: Any) -> str:
@@ -64,13 +64,20 @@ def plain_record(record: Record) -> dict[str, Any]:
         "stage": trial.stage.value,
         "individual": trial.individual,
         "repeat": trial.repeat,
+        "rung": trial.rung,
+        "epochs": None if trial.epochs is None else float(trial.epochs),
+        "number": trial.number,
+        "generation": trial.generation,
         "seed": trial.seed,
         "genome": dict(trial.genome),
     }
     if birth is not None:
-        plain["generation"] = birth.generation
-        plain["parents"] = list(birth.parents)
-        plain["operator"] = birth.operator
+        plain["birth"] = {
+            "generation": birth.generation,
+            "parents": list(birth.parents),
+            "operator": birth.operator,
+            "step": float(birth.step),
+        }
     plain["recipe"] = None if record.recipe is None else dict(record.recipe)
     plain["outcome"] = _plain_outcome(record.outcome)
     plain["elapsed"] = float(record.elapsed)
@@ -78,17 +85,37 @@ def plain_record(record: Record) -> dict[str, Any]:
 
 
 def record_of(plain: Mapping[str, Any]) -> Record:
-    """Return the finished trial that ``plain_record`` gave."""
+    """Return the finished trial that ``plain_record`` gave, in this schema or an older one."""
     genome = Genome(plain["genome"])
     stage, individual, seed = Stage(plain["stage"]), plain["individual"], plain["seed"]
-    birth = None
-    if stage is Stage.SEARCH:
-        parents = tuple(plain["parents"])
-        birth = Individual(
-            individual, plain["generation"], parents, plain["operator"], genome, seed
-        )
-    trial = Trial(individual, genome, seed, stage, plain["repeat"])
+    searched = stage is Stage.SEARCH
+    trial = Trial(
+        individual,
+        genome,
+        seed,
+        stage,
+        plain["repeat"],
+        # In schema 1 there was one rung, and whoever was asked for was born.
+        rung=plain.get("rung", 0),
+        epochs=plain.get("epochs"),
+        number=plain.get("number", individual if searched else 0),
+        generation=plain.get("generation", 0),
+    )
+    birth = _birth_of(plain, trial) if searched else None
     return Record(trial, _outcome_of(plain["outcome"]), birth, plain["recipe"], plain["elapsed"])
+
+
+def _birth_of(plain: Mapping[str, Any], trial: Trial) -> Individual:
+    facts = plain.get("birth", plain)  # in schema 1 they stood among those of the trial
+    return Individual(
+        id=trial.individual,
+        generation=facts["generation"],
+        parents=tuple(facts["parents"]),
+        operator=facts["operator"],
+        genome=trial.genome,
+        seed=trial.seed,
+        step=facts.get("step", 0.0),
+    )
 
 
 def _plain_outcome(outcome: Outcome) -> dict[str, Any]:

@@ -15,11 +15,11 @@ from evoft.errors import PopulationFileError
 from evoft.header import Header
 from evoft.individual import Generation, Individual, best_of
 from evoft.lineage.disk import Paths
-from evoft.lineage.generations import generations_of, individuals_of
+from evoft.lineage.generations import generations_of, individuals_of, settings_of
 from evoft.lineage.record import Record
 from evoft.lineage.snapshot import read_snapshot
 from evoft.outcome import Status
-from evoft.trial import Stage, TrialKey
+from evoft.trial import Stage, Trial, TrialKey
 from evoft.verdict import Verdict
 
 
@@ -37,15 +37,20 @@ class Population:
     records: Mapping[TrialKey, Record]
     #: In the order in which they were reached.
     verdicts: tuple[Verdict, ...]
-    #: Those that were judged, with their outcomes, in order of birth.
+    #: Those that were judged, with their outcomes, in order of birth.  Where a lower rung's record
+    #: was lost to damage, an outcome without fitness stands in its place.
     individuals: tuple[Individual, ...]
     #: The generations that are complete.
     generations: tuple[Generation, ...]
-    #: The individual of the highest fitness in the search; None when every trial failed.
+    #: The individual of the highest fitness on its highest rung; None when every trial failed.
     best: Individual | None
     #: Who won: by the last verdict; else by the mean fitness of its final runs; else ``best``.
     winner: Individual | None
+    #: Whether individuals are judged before they are trained in full.
+    on_rungs: bool
     _by_id: Mapping[int, Individual] = field(repr=False)
+    #: Epochs of a full training, as far as the settings say.
+    _full: float | None = field(repr=False)
 
     @staticmethod
     def open(path: str | os.PathLike[str]) -> Population:
@@ -70,16 +75,20 @@ class Population:
         individuals = individuals_of(records.values())
         by_id = {individual.id: individual for individual in individuals}
         best = best_of(individuals)
+        settings = settings_of(header)
+        full = settings.epochs(fine_tuning=bool(header.data)) if settings else None
         return Population(
             path=None if path is None else Path(path),
             header=header,
             records=MappingProxyType(dict(records)),
             verdicts=tuple(verdicts),
             individuals=individuals,
-            generations=generations_of(individuals, header.settings),
+            generations=generations_of(records.values(), header),
             best=best,
             winner=_winner(by_id, records, verdicts) or best,
+            on_rungs=any(_is_on_rungs(r.trial, full) for r in records.values() if r.birth),
             _by_id=MappingProxyType(by_id),
+            _full=full,
         )
 
     def __len__(self) -> int:
@@ -109,8 +118,20 @@ class Population:
         Raises:
             PopulationFileError: There is no such individual.
         """
-        self[id]
-        return self.records[(Stage.SEARCH, id, 0)].recipe
+        return self.trials(id)[-1].recipe
+
+    def trials(self, id: int) -> tuple[Record, ...]:
+        """Return the trials of an individual in the search, one a rung, the lowest first.
+
+        Raises:
+            PopulationFileError: There is no such individual.
+        """
+        keys = [(Stage.SEARCH, id, rung) for rung in range(self[id].rung + 1)]
+        return tuple(self.records[key] for key in keys if key in self.records)
+
+    def epochs(self, trial: Trial) -> float | None:
+        """Return the epochs that a trial trained in all; None where that is not known."""
+        return self._full if trial.epochs is None else trial.epochs
 
     def finals(self, id: int) -> tuple[Record, ...]:
         """Return the final runs of an individual, in order of repeat; none if it was no finalist.
@@ -131,6 +152,11 @@ class Population:
         first, last = self.individuals[0].id, self.individuals[-1].id
         gaps = "" if last - first + 1 == len(self) else ", some of them unfinished"
         return f"ids go from {first} to {last}{gaps}"
+
+
+def _is_on_rungs(trial: Trial, full: float | None) -> bool:
+    """Tell whether a trial of the search is one of several that judge an individual."""
+    return trial.rung > 0 or trial.epochs not in (None, full)
 
 
 def _winner(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +20,8 @@ class Record:
 
     trial: Trial
     outcome: Outcome
-    #: For a trial of the search: the individual that it judged, its own ``outcome`` left None.
-    #: None for a final run.
+    #: For a trial of the search: the individual that it judged, as it was born, without outcomes;
+    #: the same on each rung.  None for a final run.
     birth: Individual | None
     #: What the trainer was asked to do, as plain JSON data; None where there is no recipe.
     recipe: Mapping[str, Any] | None
@@ -51,19 +52,41 @@ def check_record(record: Record) -> None:
         ValueError: The record contradicts itself, or a number does not fit its column.
     """
     trial, birth = record.trial, record.birth
-    what = f"the record of trial {trial.stage.value}/{trial.individual}/{trial.repeat}"
+    what = f"the record of trial {'/'.join(map(str, trial.key))}"
     if (trial.stage is Stage.SEARCH) != (birth is not None):
         raise ValueError(f"{what} must have a birth if and only if it is of the search")
-    if trial.stage is Stage.SEARCH and trial.repeat != 0:
-        raise ValueError(f"{what} must have repeat 0, for it is of the search")
     if birth is not None:
         _check_birth(what, trial, birth)
-    whole = (trial.individual, trial.repeat, trial.seed, record.outcome.peak_memory)
+    elif (trial.rung, trial.number, trial.generation) != (0, 0, 0):
+        raise ValueError(f"{what} must have rung, number and generation 0, for it is a final run")
+    whole = (trial.individual, trial.repeat, trial.number, trial.seed, record.outcome.peak_memory)
     if not all(0 <= number < 2**63 for number in whole):
-        raise ValueError(f"{what}: ids, seeds and bytes must be in [0, 2**63), but are {whole}")
+        raise ValueError(
+            f"{what}: ids, numbers, seeds and bytes must be in [0, 2**63), but are {whole}"
+        )
+    if not 0 <= trial.rung < 2**15:
+        raise ValueError(f"{what}: rung must be in [0, 2**15), but is {trial.rung}")
+    if trial.epochs is not None and not 0 < trial.epochs < math.inf:
+        raise ValueError(f"{what}: epochs must be in (0, inf) or None, but are {trial.epochs}")
+
+
+def check_sibling(record: Record, other: Record) -> None:
+    """Refuse a record with another birth than that of the same individual on another rung.
+
+    Raises:
+        ValueError: The births differ.
+    """
+    mine, theirs = (r.birth and r.birth.unjudged for r in (record, other))
+    if mine != theirs:
+        raise ValueError(
+            f"the records of individual {record.trial.individual} on rungs {record.trial.rung} and "
+            f"{other.trial.rung} must agree on its birth, but say {mine} and {theirs}"
+        )
 
 
 def _check_birth(what: str, trial: Trial, birth: Individual) -> None:
+    if trial.repeat != 0:
+        raise ValueError(f"{what} must have repeat 0, for it is of the search")
     asked = (trial.individual, trial.seed, trial.genome)
     if (birth.id, birth.seed, birth.genome) != asked:
         raise ValueError(
@@ -72,5 +95,8 @@ def _check_birth(what: str, trial: Trial, birth: Individual) -> None:
         )
     if len(birth.parents) > 2 or not all(0 <= parent < 2**63 for parent in birth.parents):
         raise ValueError(f"{what}: there are at most 2 parents, but are {birth.parents}")
-    if not 0 <= birth.generation < 2**31:
-        raise ValueError(f"{what}: generation must be in [0, 2**31), but is {birth.generation}")
+    for generation in (birth.generation, trial.generation):
+        if not 0 <= generation < 2**31:
+            raise ValueError(f"{what}: generation must be in [0, 2**31), but is {generation}")
+    if not 0 <= birth.step < math.inf:
+        raise ValueError(f"{what}: step must be in [0, inf), but is {birth.step}")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from evoft.errors import PopulationFileError
 from evoft.lineage.disk import Paths, read_whole, storing
 from evoft.lineage.envelope import Opened, damaged, unseal
-from evoft.lineage.journal import Reader, Scan, has_header, scan
+from evoft.lineage.journal import Reader, Scan, has_header, last_schema, scan
 from evoft.lineage.record import Contents
 from evoft.lineage.unpack import unpack
 
@@ -27,6 +27,8 @@ class Snapshot:
     folded: int | None
     #: Where the journal's whole lines end; None without a journal that has a header.
     journal_end: int | None
+    #: The schema that its last header is marked with; None without one, or where nobody asked.
+    journal_schema: int | None
 
 
 def read_snapshot(paths: Paths, *, whole_journal: bool = False) -> Snapshot:
@@ -76,7 +78,7 @@ def _read(paths: Paths, whole_journal: bool) -> Snapshot:
         opened = unseal(sealed, paths.name)
         contents = unpack_sealed(opened, paths.name)
         if journal is None:
-            return Snapshot(contents, opened.journal_bytes, None)
+            return Snapshot(contents, opened.journal_bytes, None, None)
         return _with_journal(paths, contents, journal, opened.journal_bytes, whole_journal)
     if journal is not None:
         return _journal_alone(paths, journal)
@@ -90,7 +92,7 @@ def _journal_alone(paths: Paths, journal: bytes) -> Snapshot:
     contents = reader.contents()
     if contents is None:
         raise damaged(paths.name, "its journal has no header")
-    return Snapshot(contents, None, taken.end)
+    return Snapshot(contents, None, taken.end, last_schema(taken.lines))
 
 
 def _with_journal(
@@ -105,7 +107,8 @@ def _with_journal(
     reader = Reader(paths.name, contents)
     reader.read(line for line in taken.lines if line.start >= folded)
     both = reader.contents()
-    return Snapshot(both or contents, folded, taken.end)
+    schema = last_schema(taken.lines) if whole_journal else None
+    return Snapshot(both or contents, folded, taken.end, schema)
 
 
 def _check_folded(paths: Paths, taken: Scan, journal: bytes, folded: int) -> None:

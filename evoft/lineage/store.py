@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
@@ -24,8 +24,15 @@ from evoft.lineage.disk import (
 from evoft.lineage.envelope import USERBLOCK, seal
 from evoft.lineage.journal import has_header, read_line, to_line, whole_journal
 from evoft.lineage.layout import build
-from evoft.lineage.plain import header_of, plain_header, plain_record, plain_verdict, record_of
-from evoft.lineage.record import Contents, Record, check_record
+from evoft.lineage.plain import (
+    SCHEMA,
+    header_of,
+    plain_header,
+    plain_record,
+    plain_verdict,
+    record_of,
+)
+from evoft.lineage.record import Contents, Record, check_record, check_sibling
 from evoft.lineage.snapshot import Snapshot, read_snapshot
 from evoft.trial import TrialKey
 from evoft.verdict import Verdict
@@ -48,6 +55,10 @@ class Store:
         self._folded = snapshot.folded
         #: Length of the journal's whole lines; what may lie behind is of an append that failed.
         self._size = snapshot.journal_end or 0
+        #: What the journal says of itself: older lines may be followed by newer ones only behind a
+        #: newer header, so that an older evoft does not take them for damage.
+        self._schema = snapshot.journal_schema or SCHEMA
+        self._births = {r.trial.individual: r for r in self._records.values() if r.birth}
 
     @staticmethod
     def create(path: str | os.PathLike[str], header: Header) -> Store:
@@ -70,7 +81,7 @@ class Store:
                 os.ftruncate(lock.descriptor, 0)
                 line = to_line(plain_header(header))
                 contents = Contents(header_of(read_line(line)), {}, ())
-                store = Store(paths, lock, Snapshot(contents, None, 0))
+                store = Store(paths, lock, Snapshot(contents, None, 0, SCHEMA))
                 store._write(line)
                 sync_folder(paths.journal)
                 store.fold()
@@ -133,14 +144,21 @@ class Store:
         tuples in its recipe, the trial's ``report`` gone.
 
         Raises:
-            ValueError: The trial is kept already, or the record cannot be read back as it is.
+            ValueError: The trial is kept already, or the record cannot be read back as it is, or
+                its birth is another than on another rung.
             StorageError: The disk refused; the record is not kept, all before it are.
         """
         check_record(record)
         if record.key in self._records:
             raise ValueError(f"the trial {record.key} is in {self._paths.name} already")
-        kept = record_of(self._append(plain_record(record)))
+        line = to_line(plain_record(record))
+        kept = record_of(read_line(line))
+        if kept.birth is not None and (other := self._births.get(kept.trial.individual)):
+            check_sibling(kept, other)
+        self._append(line)
         self._records[record.key] = kept
+        if kept.birth is not None:
+            self._births[kept.trial.individual] = kept
         self._elapsed = max(self._elapsed, record.elapsed)
 
     def append_verdict(self, verdict: Verdict) -> None:
@@ -149,7 +167,7 @@ class Store:
         Raises:
             StorageError: The disk refused; the verdict is not kept.
         """
-        self._append(plain_verdict(verdict))
+        self._append(to_line(plain_verdict(verdict)))
         self._verdicts.append(verdict)
 
     def amend_settings(self, settings: Mapping[str, Any]) -> None:
@@ -160,7 +178,7 @@ class Store:
             StorageError: The disk refused; the old settings hold.
         """
         header = replace(self._header, settings=dict(settings))
-        self._header = header_of(self._append(plain_header(header)))
+        self._append_header(header)
 
     def fold(self) -> None:
         """Write the population file anew, with all that is in the journal.
@@ -209,21 +227,33 @@ class Store:
             # The file first: should we die in between, it is still right without a journal.
             self._write_file(contents, len(journal))
             self._lock.replace_journal(journal)
-            self._size = len(journal)
+            self._size, self._schema = len(journal), SCHEMA
             return
         if os.fstat(self._lock.descriptor).st_size > self._size:
             self._cut()
         if self._folded is None:
             self.fold()
 
-    def _append(self, plain: dict[str, Any]) -> dict[str, Any]:
-        """Append a record given as JSON data; return it as it will be read back."""
+    def _append(self, line: bytes) -> None:
+        """Append a line of a trial or a verdict."""
+        if self._schema < SCHEMA:
+            self._append_header(self._header)
+        with self._writing():
+            self._write(line)
+
+    def _append_header(self, header: Header) -> None:
+        line = to_line(plain_header(header))
+        with self._writing():
+            self._write(line)
+        self._header = header_of(read_line(line))
+        self._schema = SCHEMA
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
         if self._lock.descriptor < 0:
             raise ValueError(f"the store of {self._paths.name} is closed: open it again")
-        line = to_line(plain)
         with storing(self._paths):
-            self._write(line)
-        return read_line(line)
+            yield
 
     def _write(self, line: bytes) -> None:
         """Append a line and wait until the disk has it; on any failure take it back."""

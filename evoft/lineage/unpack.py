@@ -1,13 +1,15 @@
 """Reads the HDF5 part of a population file back into records.
 
 Only what is not computed from something else is read: not ``/generations``, not ``/individuals``'
-outcomes (they are in ``/trials``), not the columns of single genes.
+outcomes (they are in ``/trials``), not the columns of single genes.  Columns that are not there are
+those of an older schema.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -54,12 +56,13 @@ def _births(group: Any) -> tuple[dict[int, Individual], dict[int, _Recipe]]:
     numbers = [
         read_numbers(group, name) for name in ("id", "generation", "parent_1", "parent_2", "seed")
     ]
+    steps = read_numbers(group, "step") if "step" in group else [0.0] * len(numbers[0])
     texts = [read_text(group, name) for name in ("operator", "genome", "recipe")]
-    for row in zip(*numbers, *texts, strict=True):
-        number, generation, parent_1, parent_2, seed, operator, genome, recipe = row
+    for row in zip(*numbers, steps, *texts, strict=True):
+        number, generation, parent_1, parent_2, seed, step, operator, genome, recipe = row
         parents = tuple(parent for parent in (parent_1, parent_2) if parent >= 0)
         births[number] = Individual(
-            number, generation, parents, operator, Genome.from_json(genome), seed
+            number, generation, parents, operator, Genome.from_json(genome), seed, step=step
         )
         recipes[number] = _recipe(recipe)
     return births, recipes
@@ -72,22 +75,58 @@ def _records(
     curves: _Curves,
 ) -> dict[TrialKey, Record]:
     records: dict[TrialKey, Record] = {}
-    names = ("seed", "fitness", "seconds", "peak_memory", "elapsed")
+    names = ("fitness", "seconds", "peak_memory", "elapsed")
     numbers = [read_numbers(group, name) for name in names]
-    texts = [read_text(group, name) for name in ("status", "reason", "metrics", "genome", "recipe")]
-    for key, *row in zip(_keys(group), *numbers, *texts, strict=True):
-        seed, fitness, seconds, peak_memory, elapsed, status, reason, metrics, genome, recipe = row
-        stage, individual, repeat = key
-        curve = tuple(curves.get(key, ()))
+    texts = [read_text(group, name) for name in ("status", "reason", "metrics", "recipe")]
+    for trial, *row in zip(_trials(group, births), *numbers, *texts, strict=True):
+        fitness, seconds, peak_memory, elapsed, status, reason, metrics, recipe = row
+        curve = tuple(curves.get(trial.key, ()))
         outcome = Outcome(
             Status(status), fitness, reason, curve, json.loads(metrics), seconds, peak_memory
         )
-        birth = births[individual] if stage is Stage.SEARCH else None
-        own = birth.genome if birth else Genome.from_json(genome)
-        trial = Trial(individual, own, seed, stage, repeat)
-        asked = recipes[individual] if birth else _recipe(recipe)
-        records[key] = Record(trial, outcome, birth, asked, elapsed)
+        birth = births[trial.individual] if trial.stage is Stage.SEARCH else None
+        asked = _recipe(recipe) if recipe or birth is None else recipes[trial.individual]
+        records[trial.key] = Record(trial, outcome, birth, asked, elapsed)
     return records
+
+
+def _trials(group: Any, births: Mapping[int, Individual]) -> list[Trial]:
+    seeds, genomes = read_numbers(group, "seed"), read_text(group, "genome")
+    trials = []
+    for key, asked, seed, genome in zip(
+        _keys(group), _asked(group, births), seeds, genomes, strict=True
+    ):
+        stage, individual, turn = key
+        searched = stage is Stage.SEARCH
+        epochs, number, generation = asked
+        trials.append(
+            Trial(
+                individual,
+                births[individual].genome if searched else Genome.from_json(genome),
+                seed,
+                stage,
+                repeat=0 if searched else turn,
+                rung=turn if searched else 0,
+                epochs=None if math.isnan(epochs) else epochs,
+                number=number,
+                generation=generation,
+            )
+        )
+    return trials
+
+
+def _asked(group: Any, births: Mapping[int, Individual]) -> list[tuple[float, int, int]]:
+    """Return of each trial how many epochs it was asked for, as which one and when."""
+    if "number" in group:
+        columns = [read_numbers(group, name) for name in ("epochs", "number", "generation")]
+        return list(zip(*columns, strict=True))
+    # In schema 1 there was one rung, and whoever was asked for was born.
+    return [
+        (math.nan, individual, births[individual].generation)
+        if stage is Stage.SEARCH
+        else (math.nan, 0, 0)
+        for stage, individual, _ in _keys(group)
+    ]
 
 
 def _curves(group: Any) -> dict[TrialKey, list[CurvePoint]]:
@@ -111,12 +150,15 @@ def _curves(group: Any) -> dict[TrialKey, list[CurvePoint]]:
 
 def _keys(group: Any) -> list[TrialKey]:
     stages = {stage.value: stage for stage in Stage}
+    repeats = read_numbers(group, "repeat")
+    rungs = read_numbers(group, "rung") if "rung" in group else [0] * len(repeats)
     return [
-        (stages[stage], individual, repeat)
-        for stage, individual, repeat in zip(
+        (stages[stage], individual, rung if stages[stage] is Stage.SEARCH else repeat)
+        for stage, individual, repeat, rung in zip(
             read_text(group, "stage"),
             read_numbers(group, "individual"),
-            read_numbers(group, "repeat"),
+            repeats,
+            rungs,
             strict=True,
         )
     ]

@@ -12,7 +12,7 @@ def check_epochs(names: Collection[str], settings: SearchSettings) -> None:
     """Refuse epochs of an individual's own where the rungs give it its epochs.
 
     Args:
-        names: Of all genes, and of what is fixed.
+        names: Of all genes.
         settings: The search's.
 
     Raises:
@@ -20,7 +20,7 @@ def check_epochs(names: Collection[str], settings: SearchSettings) -> None:
     """
     if "epochs" in names and settings.strategy in CLIMBING:
         raise SettingsError(
-            f"`epochs` cannot be a gene, nor fixed, for the strategy {settings.strategy!r}, which "
+            f"`epochs` cannot be a gene for the strategy {settings.strategy!r}, which "
             "trains everybody rung by rung to the epochs of a full training: take it out of the "
             "space, or take the strategy 'ga'"
         )

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from evoft.errors import PopulationMismatchError
 from evoft.individual import Individual
-from evoft.ladder import Ladder
+from evoft.ladder import EQUAL, Ladder, generation_at
 from evoft.outcome import Outcome
 from evoft.search.chronicle import Chronicle, Express, Founders
 from evoft.search.clock import Clock
@@ -23,9 +23,6 @@ from evoft.search.strategies import strategy_of
 from evoft.search.strategy import Strategy
 from evoft.seeds import derive
 from evoft.settings import SearchSettings
-
-#: Full trainings that two sums of costs may differ by and be equal.
-_EQUAL = 1e-9
 
 
 class Search:
@@ -102,13 +99,13 @@ class Search:
     @property
     def generation(self) -> int:
         """The generation that the next stint belongs to."""
-        return int((self.spent + _EQUAL) // self.settings.population_size)
+        return generation_at(self.spent, self.settings.population_size)
 
     @property
     def ended(self) -> bool:
         """Whether no further stint will ever be decided."""
         most = self.settings.births
-        return self.exhausted or (most is not None and self.spent >= most - _EQUAL)
+        return self.exhausted or (most is not None and self.spent >= most - EQUAL)
 
     @property
     def exhausted(self) -> bool:
@@ -234,7 +231,7 @@ class Search:
     def _fits(self, rung: int) -> bool:
         """Tell whether what a stint to this rung costs is left to spend."""
         most = self.settings.births
-        return most is None or self.spent + self.ladder.cost(rung) <= most + _EQUAL
+        return most is None or self.spent + self.ladder.cost(rung) <= most + EQUAL
 
     def _individual(self, child: Offspring) -> Individual:
         return Individual(

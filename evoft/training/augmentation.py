@@ -35,6 +35,15 @@ class Dice:
         self._generator = Generator().manual_seed(seed)
         self._device = device
 
+    @property
+    def state(self) -> Tensor:
+        """What it is going to give follows from, as bytes; set it to give the same again."""
+        return self._generator.get_state()
+
+    @state.setter
+    def state(self, state: Tensor) -> None:
+        self._generator.set_state(state)
+
     def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
         """Return numbers of ``[low, high)``."""
         drawn = torch.rand(*shape, generator=self._generator)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
@@ -32,6 +33,17 @@ class Average:
         self._steps += 1
         decay = min(self._decay, (1 + self._steps) / (10 + self._steps))
         torch._foreach_lerp_(self._mean, self._live, 1.0 - decay)
+
+    def state(self) -> dict[str, Any]:
+        """Return what `resume` goes on from; its tensors change with the next step."""
+        return {"steps": self._steps, "mean": self._mean}
+
+    @torch.no_grad()
+    def resume(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` returned."""
+        self._steps = state["steps"]
+        for mean, kept in zip(self._mean, state["mean"], strict=True):
+            mean.copy_(kept)
 
     @contextmanager
     def applied(self) -> Iterator[None]:

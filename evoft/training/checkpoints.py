@@ -58,9 +58,23 @@ def seed_of(path: Path) -> int:
     Raises:
         PopulationDamagedError: The file is damaged, or no checkpoint of evoft's.
     """
+    return int(_about(path)["seed"])
+
+
+def recipe_of(path: Path) -> dict[str, Any]:
+    """Return the fields of the recipe that a checkpoint was trained by.
+
+    Raises:
+        PopulationDamagedError: The file is damaged, or no checkpoint of evoft's.
+    """
+    return dict(_about(path)["recipe"])
+
+
+def _about(path: Path) -> dict[str, Any]:
     try:
         with safe_open(path, framework="pt") as file:
-            return int(file.metadata()["seed"])
+            about = file.metadata()
+            return {"seed": int(about["seed"]), "recipe": json.loads(about["recipe"])}
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise PopulationDamagedError(f"the checkpoint {path} cannot be read ({error})") from error
 

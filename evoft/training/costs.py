@@ -80,16 +80,13 @@ class Backbone:
             return 1.0 - depth / max(1, self._facts.layer_groups)
         return min(1.0, max(0.0, (self.parts(depth).image - all_frozen) / (none - all_frozen)))
 
-    def terms(self, recipe: Recipe, train: int, val: int, share: float) -> list[float]:
+    def terms(self, recipe: Recipe, train: int, val: int, epochs: float) -> list[float]:
         """Return the seconds of a trial's parts: start, steps, changes of images, validation.
-
-        The trial trains that share of the recipe's epochs.
 
         The fifth is a whole trial that trains a classifier on features that are kept: such trials
         may go together, and then cost less than their parts.
         """
         batch = min(recipe.batch_size, train)
-        epochs = share * recipe.epochs
         steps = epochs * (train // batch)
         images = steps * batch
         parts, forward = self.parts(recipe.freeze_depth), self._parts[-1].image
@@ -99,7 +96,7 @@ class Backbone:
         spared = (1.0 - above) * forward if shared and not recipe.changes_images else 0.0
         work = images * max(parts.image - spared, 0.01 * parts.image) + steps * parts.step
         val_share = above if shared else 1.0
-        looks = epochs * val * self._probes.val_seconds * max(val_share, 0.01)
+        looks = max(1.0, epochs) * val * self._probes.val_seconds * max(val_share, 0.01)
         changes = _CHANGES * images * forward if recipe.changes_images else 0.0
         start = _START + 2 * self._probes.build_seconds
         if recipe.freeze_depth >= self._facts.layer_groups and not recipe.changes_images:
@@ -137,15 +134,23 @@ class Costs:
         self._seconds: list[float] = []
         self._factors: NDArray[np.float64] | None = None
 
-    def seconds(self, recipe: Recipe, share: float = 1.0) -> float:
-        """Return the seconds that a trial of this share of the recipe's epochs is going to take."""
+    def seconds(self, recipe: Recipe, start: float = 0.0, stop: float | None = None) -> float:
+        """Return the seconds that a trial of this recipe is going to take.
+
+        Args:
+            recipe: What it trains by.
+            start: Epochs that were trained before, which it goes on from.
+            stop: Epochs trained in all when it ends; None: the recipe's.
+        """
         if self._factors is None:
             self._factors = self._fit()
-        return max(_LEAST, float(np.dot(self._of(recipe, share), self._factors)))
+        return max(_LEAST, float(np.dot(self._of(recipe, start, stop), self._factors)))
 
-    def learn(self, recipe: Recipe, seconds: float, share: float = 1.0) -> None:
-        """Take in what a trial of this share of the recipe's epochs took."""
-        self._terms = [*self._terms[-_MEMORY:], self._of(recipe, share)]
+    def learn(
+        self, recipe: Recipe, seconds: float, start: float = 0.0, stop: float | None = None
+    ) -> None:
+        """Take in what a trial took; `seconds` has the arguments."""
+        self._terms = [*self._terms[-_MEMORY:], self._of(recipe, start, stop)]
         self._seconds = [*self._seconds[-_MEMORY:], max(_LEAST, seconds)]
         self._factors = None
 
@@ -153,8 +158,9 @@ class Costs:
         """Return the most bytes that any trial with this batch size takes; 0 if unknown."""
         return max(backbone.memory(batch_size) for backbone in self._backbones.values())
 
-    def _of(self, recipe: Recipe, share: float) -> list[float]:
-        return self._backbones[recipe.model].terms(recipe, self._train, self._val, share)
+    def _of(self, recipe: Recipe, start: float, stop: float | None) -> list[float]:
+        epochs = (recipe.epochs if stop is None else stop) - start
+        return self._backbones[recipe.model].terms(recipe, self._train, self._val, epochs)
 
     def _fit(self) -> NDArray[np.float64]:
         """Return what each part is to be multiplied by."""

@@ -64,6 +64,7 @@ MEANINGS: Mapping[str, str] = {
     "layer_decay": "each layer group's learning rate as a multiple of the next one's",
     "sched": "course of the learning rate after the warm-up",
     "warmup": "share of the epochs over which the learning rate rises",
+    "cooldown": "share of the epochs, the last, over which it falls; 1: all after the warm-up",
     "smoothing": "label smoothing",
     "mixup": "alpha of mixup; 0 is none",
     "cutmix": "alpha of CutMix; 0 is none",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from evoft.errors import SettingsError
 from evoft.genome import Genome
+from evoft.ladder import Ladder
 from evoft.recipe import Recipe
+from evoft.rules import obeys
 from evoft.settings import TrainingSettings
 from evoft.training.facts import BackboneFacts
 
@@ -23,6 +25,8 @@ class Expression:
     fixed: Mapping[str, Any]
     #: The genes that count, for each genome: ``SearchSpace.phenotype``.
     phenotype: Any
+    #: The rungs on which individuals are judged.
+    ladder: Ladder = field(default_factory=Ladder)
 
     def __call__(self, genome: Genome) -> Recipe:
         """Return the recipe of a genome, in canonical form."""
@@ -33,6 +37,7 @@ class Expression:
             **self.fixed,
             **self.phenotype(genome),
         }
+        values |= self._on_rungs(values.get("warmup", 0.0))
         facts = self.facts.get(values["model"])
         if facts is None:
             raise SettingsError(
@@ -44,3 +49,17 @@ class Expression:
         if not facts.drop:
             values.pop("drop", None)
         return Recipe.of(values, layer_groups=facts.layer_groups)
+
+    def _on_rungs(self, warmup: Any) -> dict[str, Any]:
+        """Return what several rungs settle: a cool-down, and a warm-up that is over well before.
+
+        It ends halfway to the cool-down of the lowest rung at the latest, on every rung, so that
+        all take the same steps until they cool down.
+        """
+        ladder = self.ladder
+        if len(ladder) == 1:
+            return {}
+        latest = 0.5 * (1.0 - ladder.cooldown) * ladder.rungs[0] / ladder.epochs
+        if obeys(warmup, "in [0, 1)"):  # else the recipe says what is wrong with it
+            warmup = min(warmup, latest)
+        return {"cooldown": ladder.cooldown, "warmup": warmup}

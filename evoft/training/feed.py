@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -28,6 +28,10 @@ class Drawn:
     #: The images' classes.
     labels: Tensor
 
+    def beyond(self, taken: int) -> Drawn:
+        """Return the batches after the first so many."""
+        return Drawn(self.places[taken:], self.views[taken:], self.labels[taken:])
+
 
 class Feed:
     """The batches of one trial, epoch by epoch.
@@ -49,6 +53,8 @@ class Feed:
         # What mixing draws is needed here, to tell what to do, and not on the device.
         self._mixed = Dice(derive(seed, "mix"), torch.device("cpu"))
         self._drawn = Dice(derive(seed, "views"), torch.device("cpu"))
+        #: What the current epoch was drawn from.
+        self._before: dict[str, Tensor] = {}
         #: Images in a batch.
         self.batch = min(recipe.batch_size, len(train))
         #: Batches in an epoch; what is left over waits for another epoch's order.
@@ -65,8 +71,26 @@ class Feed:
         features = self._train.features
         return () if features is None else tuple(values[0] for values in features.values)
 
+    def state(self, taken: int) -> dict[str, Tensor]:
+        """Return what `resume` goes on from.
+
+        Args:
+            taken: Batches of the current epoch that were taken; 0 where it is over.
+        """
+        before = self._before if taken else self._sources()
+        return {**before, "augment": self._dice.state, "mix": self._mixed.state}
+
+    def resume(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from what `state` returned, with as many batches of an epoch taken."""
+        self._order.state, self._drawn.state = state["order"], state["views"]
+        self._dice.state, self._mixed.state = state["augment"], state["mix"]
+
+    def _sources(self) -> dict[str, Tensor]:
+        return {"order": self._order.state, "views": self._drawn.state}
+
     def draw(self) -> Drawn:
         """Draw the next epoch."""
+        self._before = self._sources()
         device = self._train.pixels.device
         count = self.steps * self.batch
         places = self._order.order(len(self._train))[:count].to(device)
@@ -89,14 +113,17 @@ class Feed:
         """Return the next batch's inputs, mixed if the recipe says so, and its targets."""
         return mix(inputs, labels, self._train.classes, self._recipe, self._mixed)
 
-    def epoch(self) -> Iterator[tuple[Inputs, Tensor, Tensor]]:
+    def epoch(self, taken: int = 0) -> Iterator[tuple[Inputs, Tensor, Tensor]]:
         """Yield the batches of the next epoch, which must be taken to the end.
+
+        Args:
+            taken: How many of its first batches were taken already, before a `resume`.
 
         Yields:
             What goes into ``Examples.through``; targets ``(batch, classes)``, rows that sum to
             one; and labels ``(batch,)``, of the images before they were mixed.
         """
-        drawn = self.draw()
+        drawn = self.draw().beyond(taken)
         for inputs, labels in zip(self._inputs(drawn), drawn.labels, strict=True):
             mixed, targets = self.mix(inputs, labels)
             # Images are mixed as such, before they are normalised.

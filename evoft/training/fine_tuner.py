@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -19,7 +20,7 @@ from evoft.training.company import company_of
 from evoft.training.device import gpu_peak, the_device
 from evoft.training.expression import Expression
 from evoft.training.pixels import Pixels, examples_of
-from evoft.trial import Trial, TrialKey
+from evoft.trial import Stage, Trial, TrialKey
 
 if TYPE_CHECKING:
     import torch
@@ -28,10 +29,15 @@ if TYPE_CHECKING:
     from evoft.training.features import FeatureCache
     from evoft.training.heads import Head
     from evoft.training.loop import Trained
+    from evoft.training.paused import Mark, Paused
     from evoft.training.prefix import Split
     from evoft.training.start import Start
 
 _Answer = TypeVar("_Answer")
+_logger = logging.getLogger(__name__)
+
+#: Settings that have a say in a training beside the recipe.
+_SETTLING = ("model_kwargs", "max_train_images", "views", "amp", "cache_size")
 
 
 @dataclass
@@ -48,7 +54,11 @@ class FineTuner:
     #: For each backbone, freeze depths that recipes will have, in layer groups: the features of one
     #: are made of those of another.  They settle what is computed how fast, and no result.
     depths: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    #: Where trainings are left that the search may go on with; None: nowhere.
+    paused: Path | None = None
     _kept: dict[tuple[str, str], Any] = field(default_factory=dict)
+    #: Whether it was said that the disk does not take what is left.
+    _full: bool = False
 
     def company(self, trial: Trial) -> Hashable | None:
         """Return what trials agree on that train together at less cost; None for one that does not.
@@ -57,7 +67,9 @@ class FineTuner:
         """
         recipe = self.express(trial.genome)
         facts = self.express.facts[recipe.model]
-        return company_of(recipe, facts, len(self.pixels.splits["train"]), self.settings.views)
+        images, views = len(self.pixels.splits["train"]), self.settings.views
+        alike = company_of(recipe, facts, images, views)
+        return None if alike is None else (alike, trial.epochs)
 
     def evaluate(self, trial: Trial) -> Outcome:
         """Fine-tune by the trial's genome; write a checkpoint if it went well."""
@@ -92,21 +104,69 @@ class FineTuner:
                 continue
             if self.checkpoints is not None and answer.state:
                 path = checkpoint_path(self.checkpoints, trial.key)
-                save(answer.state, path, self.express(trial.genome).to_dict(), trial.seed)
+                recipe = self.express(trial.genome).until(trial.epochs)
+                save(answer.state, path, recipe, trial.seed)
+            if answer.paused is not None:
+                self._leave(trial, answer.paused)
             outcomes.append(replace(answer.outcome, peak_memory=gpu_peak(device)))
         return outcomes
 
     def _begin(self, trial: Trial) -> Head | Trained:
         """Return a trial's linear head before training; or what training gave, if it has none."""
-        from evoft.training.loop import fine_tune
+        from evoft.training.loop import Leg, fine_tune
+        from evoft.training.schedule import can_pause
 
         recipe = self.express(trial.genome)
         if self.company(trial) is not None and (head := self._head(trial, recipe)) is not None:
             return head
         model = self.start(recipe, trial.seed).to(the_device())
         train, val = self._splits(model, recipe, _alive(trial))
-        amp = self.settings.amp
-        return fine_tune(model, recipe, train, val, trial.seed, report=trial.report, amp=amp)
+        climbs = self.paused is not None and trial.stage is Stage.SEARCH and can_pause(recipe)
+        leg = Leg(
+            trial.epochs,
+            paused=self._left(trial) if climbs else None,
+            pause=climbs and trial.epochs is not None,
+        )
+        amp, report = self.settings.amp, trial.report
+        return fine_tune(model, recipe, train, val, trial.seed, report=report, amp=amp, leg=leg)
+
+    def _left(self, trial: Trial) -> Paused | None:
+        """Return what an earlier trial of the individual left to go on from."""
+        from evoft.training.paused import read
+
+        assert self.paused is not None
+        return read(paused_path(self.paused, trial.individual), self._mark(trial))
+
+    def _leave(self, trial: Trial, paused: Paused) -> None:
+        """Leave what a later trial of the individual goes on from, if the disk takes it."""
+        from evoft.training.paused import write
+
+        assert self.paused is not None
+        try:
+            write(paused, paused_path(self.paused, trial.individual), self._mark(trial))
+        except OSError as error:
+            if not self._full:
+                self._full = True
+                _logger.warning(
+                    "a training cannot be left to go on with (%s): it is begun again when it is "
+                    "continued; free some space, or set a limit with --max-disk",
+                    error,
+                )
+
+    def _mark(self, trial: Trial) -> Mark:
+        """Return what settles the training of a trial, however long it goes on."""
+        from evoft.training.paused import Mark
+
+        recipe, settings = self.express(trial.genome), self.settings
+        facts = self.express.facts[recipe.model]
+        about = {
+            "images": self.pixels.fingerprint,
+            "weights": facts.weights,
+            "preprocessing": asdict(facts.preprocessing),
+            "device": the_device().type,
+            **{name: getattr(settings, name) for name in _SETTLING},
+        }
+        return Mark(recipe, trial.seed, about)
 
     def _head(self, trial: Trial, recipe: Recipe) -> Head | None:
         """Return a trial's head before training; None where it is not linear."""
@@ -141,6 +201,7 @@ class FineTuner:
             Dropout(recipe.drop if linear.drops else 0.0, trial.seed),
             Judges(val.features.values[0][0].float(), val.labels),
             trial.report,
+            trial.epochs,
         )
 
     def start(self, recipe: Recipe, seed: int) -> torch.nn.Module:
@@ -184,8 +245,10 @@ class FineTuner:
     ) -> None:
         """Write the model that a trial left behind as a folder that plain timm loads."""
         from evoft.training.backbone import build
+        from evoft.training.checkpoints import recipe_of
         from evoft.training.export import export
 
+        assert self.checkpoints is not None
         recipe = self.express(genome)
         # Built again without dropout, so that the folder's config holds what prediction needs.
         model = build(recipe.model, self.settings, len(classes), pretrained=False)
@@ -195,7 +258,8 @@ class FineTuner:
             folder,
             preprocessing=self.express.facts[recipe.model].preprocessing,
             labels=classes,
-            recipe=recipe.to_dict(),
+            # As it was trained, which may have been for less than all of its epochs.
+            recipe={**recipe.to_dict(), **recipe_of(checkpoint_path(self.checkpoints, key))},
             metrics=metrics,
             card=card,
             replace=replace,
@@ -282,9 +346,17 @@ class FineTuner:
 
 def checkpoint_path(folder: Path, key: TrialKey) -> Path:
     """Return where a trial's checkpoint is."""
-    stage, individual, repeat = key
-    name = f"{individual}" if stage == "search" else f"{individual}-final-{repeat}"
+    stage, individual, turn = key
+    if stage == Stage.SEARCH:
+        name = f"{individual}-rung-{turn}" if turn else f"{individual}"
+    else:
+        name = f"{individual}-final-{turn}"
     return folder / f"{name}.safetensors"
+
+
+def paused_path(folder: Path, individual: int) -> Path:
+    """Return where an individual's training is left to go on with."""
+    return folder / f"{individual}.paused"
 
 
 def _unless_out_of_memory(act: Callable[[], _Answer]) -> _Answer | Outcome:

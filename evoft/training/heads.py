@@ -21,7 +21,7 @@ from evoft.training.head_inputs import Batch, Batches, Dropout
 from evoft.training.head_memory import Weights, column, multiply, room
 from evoft.training.head_optimizers import Group
 from evoft.training.loop import Report, Trained
-from evoft.training.optimization import rate_factor
+from evoft.training.schedule import Schedule
 
 #: Most weights of heads that train together: more of them do not stay in a processor's cache.
 _TOGETHER = 2**20
@@ -71,17 +71,27 @@ class Head:
     #: What the fitness is measured on.
     val: Judges
     report: Report
+    #: After how many epochs it is judged; None: the recipe's.
+    epochs: float | None = None
+
+    @property
+    def schedule(self) -> Schedule:
+        """Its steps, and the rate of each."""
+        return Schedule.of(self.recipe, self.feed.steps, self.epochs)
 
     @property
     def kind(self) -> Hashable:
         """What heads that train together agree on."""
-        return self.recipe.model, self.weight.shape, self.feed.batch, self.feed.steps
+        total, steps = self.schedule.total, self.feed.steps
+        # Those that end with an epoch leave the others there.
+        end = total if total % steps else 0
+        return self.recipe.model, self.weight.shape, self.feed.batch, steps, end
 
     def rates(self, epoch: int) -> list[float]:
-        """Return the learning rate of each step of an epoch."""
-        recipe, steps = self.recipe, self.feed.steps
-        done = ((epoch + (step + 0.5) / steps) / recipe.epochs for step in range(steps))
-        return [recipe.lr * rate_factor(recipe, progress) for progress in done]
+        """Return the learning rate of each step of an epoch, up to the last of all."""
+        schedule, first = self.schedule, epoch * self.feed.steps
+        steps = range(first, min(first + schedule.steps, schedule.total))
+        return [self.recipe.lr * schedule.rate(step) for step in steps]
 
 
 def train_heads(heads: Sequence[Head]) -> list[Trained]:
@@ -110,6 +120,7 @@ class _Course:
 
     def __init__(self, head: Head) -> None:
         self.head = head
+        self._schedule = head.schedule
         self.done: Trained | None = None
         self._curve: list[CurvePoint] = []
         self._best = -math.inf
@@ -125,24 +136,28 @@ class _Course:
             weight: ``(classes, features)``, copied if it may be kept.
             bias: ``(classes,)``, too.
         """
-        recipe = self.head.recipe
-        self._curve.append(CurvePoint(epoch + 1.0, metrics))
-        self.head.report(epoch + 1.0, **metrics)
-        if not (math.isfinite(metrics["train_loss"]) and math.isfinite(metrics["val_loss"])):
+        recipe, schedule = self.head.recipe, self._schedule
+        stop = min((epoch + 1) * schedule.steps, schedule.total)
+        losses = [metrics["train_loss"]]
+        if measured := schedule.measures(stop):
+            losses.append(metrics["val_loss"])
+            self._curve.append(CurvePoint(stop / schedule.steps, metrics))
+            self.head.report(stop / schedule.steps, **metrics)
+        if not all(math.isfinite(loss) for loss in losses):
             reason = f"the loss was not finite in epoch {epoch + 1}"
             outcome = Outcome(Status.DIVERGED, reason=reason, curve=tuple(self._curve))
             self.done = Trained(outcome, {})
             return
-        last = epoch + 1 == recipe.epochs
+        last = stop == schedule.total
         accuracy = metrics["val_accuracy"]
-        if accuracy > self._best if recipe.patience else last:
+        if measured and (accuracy > self._best if recipe.patience else last):
             self._best, self._best_epoch = accuracy, epoch
             kept = zip(self.head.names, (weight, bias), strict=True)
             self._state = {
                 name: value.cpu().clone(memory_format=torch.contiguous_format)
                 for name, value in kept
             }
-        elif recipe.patience and epoch - self._best_epoch >= recipe.patience:
+        elif measured and recipe.patience and epoch - self._best_epoch >= recipe.patience:
             last = True
         if last:
             outcome = Outcome.of_fitness(self._best, curve=tuple(self._curve))
@@ -209,14 +224,15 @@ class _Company:
         courses = [group.course(lr, epoch * steps) for group in self._groups]
         losses = torch.zeros(len(heads), device=device)
         right = torch.zeros(len(heads), dtype=torch.int64, device=device)
-        for at, drawn in enumerate(self._batches.epoch()):
+        taken = len(lr)  # all of the epoch, unless they are judged within it
+        for at, drawn in zip(range(taken), self._batches.epoch(), strict=False):
             losses += self._slopes(drawn)
             right += (first_highest(self._logits) == drawn.labels).sum(dim=1)
             for group, course in zip(self._groups, courses, strict=True):
                 group.step(course, at)
             self._average(epoch * steps + at + 1)
             heads[0].report(epoch + at / steps)
-        return losses / steps, right.double() / (steps * batch)
+        return losses / taken, right.double() / (taken * batch)
 
     def _slopes(self, drawn: Batch) -> Tensor:
         """Put the slope of the loss in each weight; return the mean losses ``(heads,)``."""

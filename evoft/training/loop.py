@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -24,10 +24,11 @@ from evoft.training.optimization import (
     Inputs,
     Precision,
     make_optimizer,
-    rate_factor,
     set_rate,
     training_step,
 )
+from evoft.training.paused import Paused, copied
+from evoft.training.schedule import Schedule
 
 #: Images in a batch of validation, where no gradient is kept.
 _VAL_BATCH = 256
@@ -43,14 +44,33 @@ class Trained:
     outcome: Outcome
     #: What was trained, by name; empty unless the outcome is good.
     state: dict[str, Tensor]
+    #: What a longer training by the same recipe goes on from, where that was asked for and the
+    #: outcome is good.
+    paused: Paused | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """From where to where a training goes."""
+
+    #: After how many epochs it is judged; None: the recipe's.
+    epochs: float | None = None
+    #: What an earlier training by the same recipe, images and seed left, to go on from if it is not
+    #: beyond where this one's cool-down begins.
+    paused: Paused | None = None
+    #: Whether to return what a longer training can go on from.
+    pause: bool = False
+
+
+_WHOLE = Leg()
 
 
 @dataclass(slots=True)
 class _Best:
-    """The best epoch so far, for early stopping."""
+    """The best so far, for early stopping, and after how many steps."""
 
     accuracy: float = -math.inf
-    epoch: int = 0
+    step: int = 0
     state: dict[str, Tensor] | None = None
 
 
@@ -63,6 +83,7 @@ def fine_tune(
     *,
     report: Report,
     amp: bool,
+    leg: Leg = _WHOLE,
 ) -> Trained:
     """Fine-tune a model by a recipe.
 
@@ -77,44 +98,48 @@ def fine_tune(
         seed: Of everything random from here on: order, augmentation, mixing, dropout.
         report: Told of each epoch, and of each step as a sign of life.
         amp: Mixed precision on a GPU.
+        leg: How much of it; the same comes out wherever it goes on from.
     """
     torch.manual_seed(derive(seed, "layers"))
     freeze(model, recipe.freeze_depth)
-    trainer = _Trainer(model, recipe, train, seed, report, amp)
-    best, curve = _Best(), []
-    for epoch in range(recipe.epochs):
-        train_loss, train_accuracy = trainer.epoch(epoch)
-        with trainer.averaged():
-            val_loss, val_accuracy = evaluate(model, val)
-            state = trained_state(model) if _wanted(recipe, epoch) else {}
-        metrics = {
-            "train_loss": train_loss,
-            "train_accuracy": train_accuracy,
-            "val_loss": val_loss,
-            "val_accuracy": val_accuracy,
-        }
-        curve.append(CurvePoint(epoch + 1.0, metrics))
-        report(epoch + 1.0, **metrics)
+    trainer = _Trainer(model, recipe, train, seed, report, amp, leg.epochs)
+    schedule = trainer.schedule
+    best, curve, left = _Best(), list[CurvePoint](), None
+    if leg.paused is not None and schedule.allows(leg.paused.step):
+        curve += trainer.resume(leg.paused)
+    for stop in schedule.stops(trainer.done):
+        train_loss, train_accuracy = trainer.train(stop)
+        val_loss, measured = 0.0, schedule.measures(stop)
+        if measured:
+            with trainer.averaged():
+                val_loss, val_accuracy = evaluate(model, val)
+                wanted = recipe.patience or stop == schedule.total
+                state = trained_state(model) if wanted else {}
+            metrics = {
+                "train_loss": train_loss,
+                "train_accuracy": train_accuracy,
+                "val_loss": val_loss,
+                "val_accuracy": val_accuracy,
+            }
+            curve.append(CurvePoint(stop / schedule.steps, metrics))
+            report(stop / schedule.steps, **metrics)
         if not (math.isfinite(train_loss) and math.isfinite(val_loss)):
-            reason = f"the loss was not finite in epoch {epoch + 1}"
+            reason = f"the loss was not finite in epoch {math.ceil(stop / schedule.steps)}"
             return Trained(Outcome(Status.DIVERGED, reason=reason, curve=tuple(curve)), {})
-        if recipe.patience:
+        if leg.pause and stop == schedule.fall:
+            left = trainer.pause(curve)
+        if recipe.patience and measured:
             if val_accuracy > best.accuracy:
-                best = _Best(val_accuracy, epoch, state)
-            elif epoch - best.epoch >= recipe.patience:
+                best = _Best(val_accuracy, stop, state)
+            elif stop - best.step >= recipe.patience * schedule.steps:
                 break
     state = state if best.state is None else best.state
     fitness = val_accuracy if best.state is None else best.accuracy
-    return Trained(Outcome.of_fitness(fitness, curve=tuple(curve)), state)
-
-
-def _wanted(recipe: Recipe, epoch: int) -> bool:
-    """Tell whether the weights after an epoch may be those that are kept."""
-    return bool(recipe.patience) or epoch == recipe.epochs - 1
+    return Trained(Outcome.of_fitness(fitness, curve=tuple(curve)), state, left)
 
 
 class _Trainer:
-    """What lasts from epoch to epoch."""
+    """What lasts from step to step."""
 
     def __init__(
         self,
@@ -124,6 +149,7 @@ class _Trainer:
         seed: int,
         report: Report,
         amp: bool,
+        epochs: float | None,
     ) -> None:
         device = train.pixels.device
         self._model = model
@@ -136,28 +162,85 @@ class _Trainer:
         self._micro = self._feed.batch
         self._precision = Precision.of(device) if amp else None
         self._average = Average(model, recipe.model_ema) if recipe.model_ema else None
+        self._batches: Iterator[tuple[Inputs, Tensor, Tensor]] = iter(())
+        #: Of the current epoch: the sum of its steps' losses, and the images classified rightly.
+        self._loss = torch.zeros((), device=device)
+        self._right = torch.zeros((), device=device, dtype=torch.int64)
+        self.schedule = Schedule.of(recipe, self._feed.steps, epochs)
+        #: Optimizer steps taken.
+        self.done = 0
 
     def averaged(self) -> AbstractContextManager[None]:
         """Return a context in which the model has the weights that are judged and kept."""
         return nullcontext() if self._average is None else self._average.applied()
 
-    def epoch(self, number: int) -> tuple[float, float]:
-        """Train for one epoch; return the mean loss and the share of images classified rightly."""
-        feed, recipe = self._feed, self._recipe
-        device = self._train.pixels.device
+    def train(self, stop: int) -> tuple[float, float]:
+        """Train until so many steps are taken, within one epoch.
+
+        Returns:
+            The mean loss of this epoch's steps, and the share of images classified rightly.
+        """
+        feed = self._feed
         train_mode(self._model)
-        loss_sum = torch.zeros((), device=device)
-        right = torch.zeros((), device=device, dtype=torch.int64)
-        for step, (inputs, targets, labels) in enumerate(feed.epoch()):
-            done = (number + (step + 0.5) / feed.steps) / recipe.epochs
-            set_rate(self._optimizer, rate_factor(recipe, done))
+        if self.done % feed.steps == 0:
+            self._batches = feed.epoch()
+            self._loss, self._right = self._loss.new_zeros(()), self._right.new_zeros(())
+        while self.done < stop:
+            inputs, targets, labels = next(self._batches)
+            set_rate(self._optimizer, self.schedule.rate(self.done))
             loss, logits = self._step(inputs, targets)
             if self._average is not None:
                 self._average.update()
-            loss_sum += loss
-            right += (logits.argmax(dim=1) == labels).sum()
-            self._report(number + step / feed.steps)
-        return float(loss_sum) / feed.steps, int(right) / (feed.steps * feed.batch)
+            self._loss += loss
+            self._right += (logits.argmax(dim=1) == labels).sum()
+            self._report(self.done / feed.steps)
+            self.done += 1
+        steps = (stop - 1) % feed.steps + 1
+        return float(self._loss) / steps, int(self._right) / (steps * feed.batch)
+
+    def pause(self, curve: Sequence[CurvePoint]) -> Paused:
+        """Return a copy of all that training goes on from.
+
+        Args:
+            curve: So far; a longer training has points after whole epochs only.
+        """
+        state = {
+            "weights": trained_state(self._model),
+            "optimizer": self._optimizer.state_dict(),
+            "average": self._average.state() if self._average else {},
+            "feed": self._feed.state(self.done % self._feed.steps),
+            "layers": _layers_random(self._loss.device),
+            "scaler": self._scaler.state_dict() if self._scaler else {},
+            "micro": self._micro,
+            "loss": self._loss,
+            "right": self._right,
+        }
+        whole = tuple(point for point in curve if point.epoch.is_integer())
+        return Paused(self.done, copied(state), whole)
+
+    def resume(self, paused: Paused) -> Sequence[CurvePoint]:
+        """Go on from what `pause` returned; return its learning curve, reported anew."""
+        state, taken = paused.state, paused.step % self._feed.steps
+        self._model.load_state_dict(state["weights"], strict=False)
+        self._optimizer.load_state_dict(state["optimizer"])
+        if self._average:
+            self._average.resume(state["average"])
+        self._feed.resume(state["feed"])
+        if taken:
+            self._batches = self._feed.epoch(taken)
+        if self._scaler:
+            self._scaler.load_state_dict(state["scaler"])
+        self._micro = state["micro"]
+        self._loss, self._right = self._loss + state["loss"], self._right + state["right"]
+        self.done = paused.step
+        for point in paused.curve:
+            self._report(point.epoch, **point.metrics)
+        _set_layers_random(state["layers"], self._loss.device)
+        return paused.curve
+
+    @property
+    def _scaler(self) -> torch.amp.GradScaler | None:
+        return self._precision.scaler if self._precision else None
 
     def _step(self, inputs: Inputs, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Take a step, in smaller and smaller parts until they fit in the memory."""
@@ -209,3 +292,15 @@ def evaluate(model: nn.Module, examples: Examples) -> tuple[float, float]:
     logits = predict(model, examples)
     loss = float(cross_entropy(logits, examples.labels))
     return loss, float((logits.argmax(dim=1) == examples.labels).sum()) / len(examples)
+
+
+def _layers_random(device: torch.device) -> list[Tensor]:
+    """Return what random layers such as dropout draw from next."""
+    own = [torch.cuda.get_rng_state(device)] if device.type == "cuda" else []
+    return [torch.get_rng_state(), *own]
+
+
+def _set_layers_random(states: Sequence[Tensor], device: torch.device) -> None:
+    torch.set_rng_state(states[0])
+    for own in states[1:]:
+        torch.cuda.set_rng_state(own, device)

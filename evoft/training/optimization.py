@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -122,27 +121,6 @@ def _unusable(opt: str, error: Exception) -> SettingsError:
         f"the optimizer {opt!r} cannot be used here ({words}): `timm.optim.list_optimizers()` "
         "lists what timm has"
     )
-
-
-def rate_factor(recipe: Recipe, progress: float) -> float:
-    """Return the learning rate as a share of its peak.
-
-    Args:
-        recipe: Its schedule and warm-up.
-        progress: Share of the training that is done, ``[0, 1]``.
-    """
-    if progress < recipe.warmup:
-        return progress / recipe.warmup
-    done = (progress - recipe.warmup) / (1.0 - recipe.warmup)
-    match recipe.sched:
-        case "linear":
-            return 1.0 - done
-        case "cosine":
-            return 0.5 * (1.0 + math.cos(math.pi * done))
-        case "step":
-            return 0.1 ** min(int(3 * done), 2)
-        case _:
-            return 1.0
 
 
 def set_rate(optimizer: Optimizer, factor: float) -> None:

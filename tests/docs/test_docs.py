@@ -83,7 +83,7 @@ def test_the_readme_lists_the_genes_of_the_default_space():
 def test_every_recipe_field_has_a_meaning_and_a_flag():
     fields = {field.name for field in dataclasses.fields(Recipe)}
     assert set(MEANINGS) == fields
-    settings = {"model", "epochs", "patience"}
+    settings = {"model", "epochs", "patience", "cooldown"}
     assert {flag.field for flag in RECIPE_FLAGS} == fields - settings
 
 

@@ -6,7 +6,13 @@ import pytest
 from climbing import install
 
 from evoft.errors import SettingsError
-from evoft.fine_tuning.checks import check_lineage, check_recipes, check_search, searched_space
+from evoft.fine_tuning.checks import (
+    check_lineage,
+    check_recipes,
+    check_rungs,
+    check_search,
+    searched_space,
+)
 from evoft.fine_tuning.preparation import expression_of
 from evoft.search.genes import Choice, Float, Integer, Ordinal
 from evoft.search.space import SearchSpace
@@ -76,25 +82,22 @@ def climber(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("search", "changes", "words"),
+    ("search", "words"),
     [
-        ({"finalists": 0}, {}, r"`finalists` must be >= 1"),
-        ({"epochs": 9}, {}, r"`epochs` of \[search\] are those of a fitness function"),
-        ({"first_rung": 6}, {}, r"`first_rung <= epochs` must hold, but got \(first_rung=6, ep"),
-        ({}, {"fixed": {"epochs": 3}}, "`epochs` cannot be a gene, nor fixed, for the strategy"),
+        ({"finalists": 0}, r"`finalists` must be >= 1"),
+        ({"epochs": 9}, r"`epochs` of \[search\] are those of a fitness function"),
     ],
 )
-def test_a_search_that_cannot_be_is_refused(climber, search, changes, words):
+def test_a_search_that_cannot_be_is_refused(climber, search, words):
     search = SearchSettings(strategy="climber", **search)
     with pytest.raises(SettingsError, match=words):
-        check_search(SearchSpace(lr=Float(0.1, 0.2)), Settings(search=search, **changes))
+        check_search(Settings(search=search))
 
 
-def test_epochs_are_no_gene_on_rungs_and_one_elsewhere(climber):
-    space = SearchSpace(epochs=Integer(1, 5))
-    check_search(space, Settings(search=SearchSettings(strategy="ga")))
-    with pytest.raises(SettingsError, match="`epochs` cannot be a gene"):
-        check_search(space, Settings(search=SearchSettings(strategy="climber")))
+def test_a_first_rung_longer_than_the_epochs_is_refused(climber):
+    settings = Settings(search=SearchSettings(strategy="climber", first_rung=6))
+    with pytest.raises(SettingsError, match=r"`first_rung <= epochs` must hold, but got \(first_"):
+        check_rungs(settings, searched_space(None, settings))
 
 
 def test_what_settles_the_lineage_cannot_change(climber):
@@ -109,3 +112,63 @@ def test_what_settles_the_lineage_cannot_change(climber):
     moved = replace(before.training, data="/elsewhere")
     longer = replace(before.search, generations=9)
     check_lineage(before, replace(before, training=moved, search=longer, run=RunSettings(budget=9)))
+
+
+class TestRungs:
+    @pytest.fixture(autouse=True)
+    def _a_strategy_that_climbs(self, monkeypatch):
+        monkeypatch.setattr("evoft.settings.STRATEGIES", ("ga", "asha"))
+
+    def check(self, space=None, strategy="asha", fixed=None, **training):
+        settings = Settings(
+            search=SearchSettings(strategy=strategy),
+            training=TrainingSettings(**{"epochs": 9, **training}),
+            fixed=fixed or {},
+        )
+        check_rungs(settings, searched_space(space, settings))
+
+    def refused(self, *words, **what):
+        with pytest.raises(SettingsError) as caught:
+            self.check(**what)
+        for word in words:
+            assert word in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+    def test_rungs_take_the_place_of_patience(self):
+        self.refused("`patience`", "asha", "1, 3, 9 epochs", "is 2", patience=2)
+        self.refused("`patience`", "is 1", fixed={"patience": 1})
+        self.refused("`patience`", "a gene", space=SearchSpace(patience=Integer(0, 3)))
+        self.check()
+        self.check(fixed={"patience": 0})
+
+    def test_rungs_settle_the_epochs_and_the_cool_down(self):
+        for name, gene in (("epochs", Integer(1, 9)), ("cooldown", Float(0.1, 0.9))):
+            self.refused(f"`{name}`", f"--{name}", space=SearchSpace(**{name: gene}))
+            self.refused(f"`{name}`", f"--{name}", fixed={name: 1})
+
+    def test_with_one_rung_all_of_it_may_be_set(self):
+        everything = SearchSpace(patience=Integer(0, 3), epochs=Integer(1, 9),
+                                 cooldown=Float(0.1, 0.9))  # fmt: skip
+        self.check(everything, strategy="ga", patience=2)
+        self.check(everything, epochs=1, patience=2)
+
+    def test_the_warm_up_ends_halfway_to_the_first_cool_down(self):
+        facts = (BackboneFacts("embedded", 4, 10, LOOK, True, True, ""),)
+        settings = Settings(
+            search=SearchSettings(strategy="asha"),
+            training=TrainingSettings(epochs=9, cooldown=0.25),
+        )
+        space = searched_space(None, settings)
+        express = expression_of(settings, facts, space)
+        long, longer, short = (
+            express(space.complete({"warmup": warmup})) for warmup in (0.2, 0.4, 0.01)
+        )
+        assert long == longer
+        assert long.warmup * 9 == pytest.approx(0.5 * 0.75)
+        assert short.warmup == 0.01
+        assert {long.cooldown, short.cooldown} == {0.25}
+        assert express(space.complete({"sched": "constant"})).cooldown == 1.0
+        with pytest.raises(SettingsError, match="warmup"):
+            expression_of(replace(settings, fixed={"warmup": 2.0}), facts, space.pin(warmup=0))(
+                space.pin(warmup=0).default()
+            )

@@ -1,5 +1,7 @@
 """The forecast of a run: its trials' costs, and the time that is left."""
 
+from dataclasses import replace
+
 import pytest
 from climbing import Climber
 
@@ -129,8 +131,11 @@ class Climbing(Run):
     def __init__(self, settings):
         super().__init__(settings)
         ladder = Ladder((1.0, 3.0, 9.0))
-        self.forecast = Forecast(self.costs, self.recipe, ladder)
+        self.forecast = Forecast(self.costs, self.recipe, ladder=ladder)
         self.search = Search(SPACE, settings, seed=3, ladder=ladder, strategy=Climber)
+
+    def recipe(self, genome):
+        return Recipe("net", 9, opt="adamw", **genome)
 
     def judge_rest(self, most=10**6):
         """Judge so many trials more; return what they took."""
@@ -139,12 +144,14 @@ class Climbing(Run):
             if (stint := self.search.ask()) is None:
                 break
             born = self.search.born[stint.individual]
-            seconds = 3 * self.truth.seconds(self.recipe(born.genome), stint.cost)
+            ladder = self.search.ladder
+            start, stop = ladder.begins(stint.rung), ladder.rungs[stint.rung]
+            seconds = 3 * self.truth.seconds(self.recipe(born.genome), start, stop)
             took += seconds
             fitness = stint.rung - float(born.genome["freeze_depth"])
             outcome = Outcome.of_fitness(fitness, seconds=seconds)
             self.search.tell(stint.number, outcome)
-            trial = Trial(born.id, born.genome, born.seed, rung=stint.rung)
+            trial = Trial(born.id, born.genome, born.seed, rung=stint.rung, epochs=stop)
             self.forecast.learn(trial, outcome)
         return took
 
@@ -152,7 +159,8 @@ class Climbing(Run):
 def test_with_rungs_a_trial_costs_its_part_of_a_full_training():
     run = Climbing(settings_of())
     genome = SPACE.default()
-    parts = [run.forecast.cost(Trial(0, genome, 1, rung=rung)) for rung in range(3)]
+    trials = [Trial(0, genome, 1, rung=rung, epochs=3.0**rung) for rung in range(3)]
+    parts = [run.forecast.cost(trial) for trial in trials]
     full = run.forecast.cost(Trial(0, genome, 1, Stage.FINAL))
     assert parts[0] < parts[1] < parts[2] < full < sum(parts)  # each has a start of its own
 
@@ -170,3 +178,27 @@ def test_with_rungs_what_is_left_is_what_is_left_to_spend():
     assert left == pytest.approx(rest + finals, rel=0.25)
     assert before > 0
     assert run.left(finals_done=2) == 0.0
+
+
+def test_a_trial_that_goes_on_costs_its_own_epochs():
+    run = Run(settings_of())
+    ladder = Ladder((1.0, 2.0), cooldown=0.25)
+    genome = SPACE.default()
+    recipe = replace(run.recipe(genome), opt="adamw")
+    forecast = Forecast(run.costs, lambda genome: recipe, ladder=ladder)
+    low = Trial(0, genome, 1, rung=0, epochs=1.0)
+    high = Trial(0, genome, 1, rung=1)
+    final = Trial(0, genome, 2, Stage.FINAL)
+    assert forecast.cost(low) == run.costs.seconds(recipe, 0.0, 1.0)
+    assert forecast.cost(high) == run.costs.seconds(recipe, 0.75, 2.0)
+    assert forecast.cost(final) == run.costs.seconds(recipe)
+    before = forecast.cost(final)
+    forecast.learn(high, Outcome(Status.OK, 0.5, seconds=3 * forecast.cost(high)))
+    assert forecast.cost(final) > 1.5 * before
+    # What trains in company begins anew, and so does what cannot be paused.
+    beside = Forecast(run.costs, lambda genome: recipe, lambda trial: "us", ladder)
+    assert beside.cost(high) == run.costs.seconds(recipe)
+    other = replace(recipe, opt="lookahead_adam")
+    assert Forecast(run.costs, lambda genome: other, ladder=ladder).cost(high) == (
+        run.costs.seconds(other)
+    )

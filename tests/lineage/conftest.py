@@ -26,7 +26,12 @@ def make_search_record(
     genome: Genome | None = None,
     status: Status = Status.OK,
     generation: int | None = None,
+    *,
+    rung: int = 0,
+    number: int | None = None,
+    asked: int | None = None,
 ) -> Record:
+    """``number`` and ``asked`` are the trial's; on rung 0, those of one birth after the other."""
     genome = genome or Genome(lr=0.001 * (id + 1), depth=id % 4, opt="adamw", aug=id % 2 == 0)
     generation = id // 4 if generation is None else generation
     birth = Individual(id, generation, parents, "mutation", genome, 1000 + id)
@@ -44,7 +49,16 @@ def make_search_record(
         peak_memory=1 << 20,
     )
     recipe: dict[str, Any] = {"model": "embedded", **genome}
-    return Record(Trial(id, genome, 1000 + id), outcome, birth, recipe, elapsed=2.0 * (id + 1))
+    trial = Trial(
+        id,
+        genome,
+        1000 + id,
+        rung=rung,
+        epochs=3.0**rung if rung or number is not None else None,
+        number=id if number is None else number,
+        generation=generation if asked is None else asked,
+    )
+    return Record(trial, outcome, birth, recipe, elapsed=2.0 * (id + 1))
 
 
 def make_final_record(search: Record, repeat: int, fitness: float) -> Record:

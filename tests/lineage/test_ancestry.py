@@ -118,3 +118,20 @@ def test_a_gene_that_does_not_count_is_no_change() -> None:
     steps = ancestors(Population.of(header, records), 2)
     assert steps[1].changes == ()
     assert steps[2].changes == (Change("opt", "adam", "sgd"), Change("momentum", None, 0.1))
+
+
+def test_gains_are_measured_on_the_highest_common_rung(header: Header, search_record: Any) -> None:
+    def on(rung: int, id: int, fitness: float, parents: tuple[int, ...] = ()) -> Record:
+        record: Record = search_record(id, fitness, parents, Genome(lr=id), rung=rung, number=9)
+        return record
+
+    records = [
+        on(0, 0, 0.5), on(1, 0, 0.1), on(0, 1, 0.4), on(1, 1, 0.9), on(2, 1, 0.95),
+        on(0, 2, 0.7, (0, 1)), on(1, 2, 0.8, (0, 1)), on(0, 3, 0.6, (0, 1)),
+    ]  # fmt: skip
+    population = Population.of(header, {record.key: record for record in records})
+    # Parents are set side by side on rung 1, where 1 is the better, though 0 was on rung 0.
+    child = ancestors(population, 2)[-1]
+    assert (child.compared_with, child.gain) == (1, pytest.approx(0.8 - 0.9))
+    child = ancestors(population, 3)[-1]
+    assert (child.compared_with, child.gain) == (1, pytest.approx(0.6 - 0.4))

@@ -15,7 +15,7 @@ from evoft.errors import (
 from evoft.header import Header
 from evoft.lineage import Population, Store
 from evoft.lineage.journal import scan, to_line
-from evoft.lineage.plain import plain_header
+from evoft.lineage.plain import SCHEMA, plain_header
 
 LINES = [to_line({"kind": "trial", "number": number, "loss": 0.1}) for number in range(3)]
 JOURNAL = b"".join(LINES)
@@ -110,9 +110,9 @@ def test_the_journal_of_another_run_is_refused(
 
 
 def test_the_journal_of_a_newer_evoft_asks_for_an_upgrade(tmp_path: Path, header: Header) -> None:
-    newer = {**plain_header(header), "schema": 2}
+    newer = {**plain_header(header), "schema": SCHEMA + 1}
     (tmp_path / "digits.journal").write_bytes(to_line(newer))
-    with pytest.raises(PopulationSchemaError, match="schema 2"):
+    with pytest.raises(PopulationSchemaError, match=f"schema {SCHEMA + 1}"):
         Population.open(tmp_path / "digits.h5")
 
 

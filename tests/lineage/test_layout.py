@@ -18,7 +18,7 @@ import pytest
 
 from evoft.genome import Genome
 from evoft.header import Header
-from evoft.lineage import Population
+from evoft.lineage import Population, Store
 from evoft.lineage.layout import build
 from evoft.lineage.record import Contents
 from evoft.outcome import Outcome, Status
@@ -76,7 +76,7 @@ def test_the_root_says_what_it_is(population_path: Path) -> None:
     with h5py.File(population_path) as file:
         said = {name: file.attrs[name] for name in ("format", "schema", "run_id", "seed")}
         settings = json.loads(file["header/settings"].asstr()[0])
-    expected = {"format": "evoft-population", "schema": 1, "run_id": "c0ffee", "seed": 7}
+    expected = {"format": "evoft-population", "schema": 2, "run_id": "c0ffee", "seed": 7}
     assert said == expected
     assert settings == {"search": {"population_size": 4}, "budget": 100}
 
@@ -148,3 +148,24 @@ def test_the_document_names_every_column(population_path: Path) -> None:
             group, name = column.name.rsplit("/", 1)
             if group not in ("/individuals/genes", "/curves/metrics"):
                 assert f"`{name}`" in text, column.name
+
+
+def test_trials_and_curves_tell_the_rungs_apart(
+    tmp_path: Path, header: Header, search_record: Any, final_record: Any
+) -> None:
+    low = search_record(0, 0.4, number=0)
+    high = search_record(0, 0.6, rung=1, number=2, asked=1)
+    path = tmp_path / "digits.h5"
+    with Store.create(path, header) as store:
+        for record in (low, search_record(1, 0.5, number=1), high, final_record(low, 0, 0.8)):
+            store.append(record)
+    with h5py.File(path) as file:
+        individuals, trials, curves = (frame(file[n]) for n in ("individuals", "trials", "curves"))
+    assert individuals["rung"].tolist() == [1, 0]
+    assert individuals["fitness"].tolist() == [0.6, 0.5]
+    assert trials["rung"].tolist() == [0, 1, 0, 0]
+    assert trials["number"].tolist() == [0, 2, 1, 0]
+    assert trials["generation"].tolist() == [0, 1, 0, 0]
+    assert trials["epochs"].tolist()[:3] == [1.0, 3.0, 1.0]
+    assert np.isnan(trials["epochs"][3])
+    assert curves["rung"].tolist() == [0, 0, 1, 1, 0, 0]

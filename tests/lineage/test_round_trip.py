@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,22 +66,50 @@ small = st.integers(0, 200)
 verdicts = st.builds(Verdict, *[small] * 8)
 
 
+generations = st.integers(0, 2**31 - 1)
+positive = st.floats(0, exclude_min=True, allow_infinity=False)
+
+
 @st.composite
-def records(draw: st.DrawFn) -> Record:
+def families(draw: st.DrawFn) -> list[Record]:
+    """All records of one individual in the search, not necessarily on every rung."""
     genome, seed, id = draw(genomes), draw(whole), draw(whole)
-    outcome, recipe, elapsed = draw(outcomes), draw(st.none() | objects), draw(floats)
-    if draw(st.booleans()):
-        trial = Trial(id, genome, seed, Stage.FINAL, draw(whole))
-        return Record(trial, outcome, None, recipe, elapsed)
     parents = tuple(draw(st.lists(whole, max_size=2)))
-    birth = Individual(id, draw(st.integers(0, 2**31 - 1)), parents, draw(texts), genome, seed)
-    return Record(Trial(id, genome, seed), outcome, birth, recipe, elapsed)
+    birth = Individual(
+        id, draw(generations), parents, draw(texts), genome, seed,
+        step=draw(st.just(0.0) | positive),
+    )  # fmt: skip
+    recipe = draw(st.none() | objects)
+    return [
+        Record(
+            Trial(
+                id, genome, seed, rung=rung, epochs=draw(st.none() | positive),
+                number=draw(whole), generation=draw(generations),
+            ),
+            draw(outcomes),
+            birth,
+            draw(st.just(recipe) | st.none() | objects),
+            draw(floats),
+        )
+        for rung in draw(st.lists(st.integers(0, 4), min_size=1, max_size=3, unique=True))
+    ]  # fmt: skip
+
+
+@st.composite
+def finals(draw: st.DrawFn) -> Record:
+    epochs = draw(st.none() | positive)
+    trial = Trial(draw(whole), draw(genomes), draw(whole), Stage.FINAL, draw(whole), epochs=epochs)
+    return Record(trial, draw(outcomes), None, draw(st.none() | objects), draw(floats))
 
 
 @st.composite
 def all_contents(draw: st.DrawFn) -> Contents:
-    drawn = draw(st.lists(records(), max_size=4))
-    kept = {record.key: record for record in drawn}
+    searched = st.lists(
+        families(), max_size=3, unique_by=lambda records: records[0].trial.individual
+    )
+    drawn = [record for records in draw(searched) for record in records]
+    drawn += draw(st.lists(finals(), max_size=2))
+    kept = {record.key: record for record in draw(st.permutations(drawn))}
     return Contents(draw(headers), kept, tuple(draw(st.lists(verdicts, max_size=2))))
 
 
@@ -137,6 +167,18 @@ def test_file_and_journal_each_say_what_the_store_says(
     aside.rename(journal)
     path.unlink()
     assert said(Population.open(path)) == expected
+
+
+@given(all_contents(), st.randoms(use_true_random=False))
+@settings(max_examples=60, deadline=None)
+def test_equal_records_give_equal_bytes(contents: Contents, chance: random.Random) -> None:
+    """In whatever order they came, and when they were read back."""
+    built, journal = build(contents, 512), whole_journal(contents)
+    items = list(contents.records.items())
+    chance.shuffle(items)
+    shuffled = replace(contents, records=dict(items))
+    assert build(shuffled, 512) == build(unpack(build(contents, 0)), 512) == built
+    assert whole_journal(shuffled) == journal
 
 
 @given(texts)

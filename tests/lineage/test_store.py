@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import os
 import sys
 from dataclasses import replace
@@ -134,6 +135,15 @@ def contradictory(record: Record) -> dict[str, tuple[Record, str]]:
         "birth of a final run": (replace(record, trial=final), "birth"),
         "repeat": (replace(record, trial=replace(trial, repeat=1)), "repeat 0"),
         "other id": (replace(record, birth=replace(birth, id=5)), "agree"),
+        "rung": (replace(record, trial=replace(trial, rung=2**15)), "rung"),
+        "epochs": (replace(record, trial=replace(trial, epochs=0.0)), "epochs"),
+        "number": (replace(record, trial=replace(trial, number=-1)), "numbers"),
+        "asked": (replace(record, trial=replace(trial, generation=-1)), "generation"),
+        "rung of a final run": (
+            replace(record, birth=None, trial=replace(final, rung=1)),
+            "rung, number and generation 0",
+        ),
+        "step": (replace(record, birth=replace(birth, step=math.nan)), "step"),
         "parents": (replace(record, birth=replace(birth, parents=(1, 2, 3))), "at most 2"),
         "generation": (replace(record, birth=replace(birth, generation=2**31)), "generation"),
         "seed": (
@@ -146,8 +156,8 @@ def contradictory(record: Record) -> dict[str, tuple[Record, str]]:
 
 @pytest.mark.parametrize(
     "fault",
-    ["no birth", "birth of a final run", "repeat", "other id", "parents", "generation", "seed",
-     "recipe"],
+    ["no birth", "birth of a final run", "repeat", "other id", "rung", "epochs", "number", "asked",
+     "rung of a final run", "step", "parents", "generation", "seed", "recipe"],
 )  # fmt: skip
 def test_a_record_that_could_not_be_read_back_is_refused(
     tmp_path: Path, header: Header, search_record: Any, fault: str
@@ -159,6 +169,19 @@ def test_a_record_that_could_not_be_read_back_is_refused(
             store.append(record)
         store.append(search_record(0))
     assert len(Population.open(path)) == 1
+
+
+def test_rungs_must_agree_on_the_birth(population_path: Path, search_record: Any) -> None:
+    record = search_record(3, rung=1, number=10, parents=(2,))
+    assert record.birth is not None
+    other = replace(record, birth=replace(record.birth, operator="immigrant"))
+    with Store.open(population_path) as store:
+        with pytest.raises(ValueError, match="individual 3 on rungs 1 and 0 must agree"):
+            store.append(other)
+        store.append(record)
+        with pytest.raises(ValueError, match="already"):
+            store.append(record)
+    assert Population.open(population_path)[3].rung == 1
 
 
 def test_a_missing_journal_is_made_again(population_path: Path, search_record: Any) -> None:
@@ -292,7 +315,10 @@ def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path, header: Heade
 
 def test_the_room_imports_only_what_it_may() -> None:
     known = {*sys.stdlib_module_names, "numpy", "h5py"}
-    contract = ("errors", "genome", "header", "individual", "outcome", "seeds", "trial", "verdict")
+    contract = (
+        "errors", "genome", "header", "individual", "ladder", "outcome", "seeds", "settings",
+        "trial", "verdict",
+    )  # fmt: skip
     own = {"evoft.lineage", *(f"evoft.{name}" for name in contract)}
     for file in Path(store_module.__file__).parent.glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):

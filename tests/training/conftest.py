@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from evoft.ladder import Ladder
 from evoft.search.space import SearchSpace
 from evoft.settings import TrainingSettings
 from evoft.shared import SharedArray
@@ -28,9 +29,11 @@ GENES: Mapping[str, Mapping[str, Any]] = {
     "epochs": {"type": "integer", "low": 1, "high": 9, "default": 2},
     "patience": {"type": "integer", "low": 0, "high": 3, "default": 0},
     "model_ema": {"type": "float", "low": 0.0, "high": 0.99, "default": 0.0},
+    "cooldown": {"type": "float", "low": 0.1, "high": 1.0, "default": 1.0},
     **DEFAULT_GENES,
 }
 
+ONE_RUNG = Ladder()
 MakeTuner = Callable[..., FineTuner]
 
 
@@ -72,6 +75,8 @@ def make_tuner() -> MakeTuner:
         genes: Mapping[str, Any] = GENES,
         fixed: Mapping[str, Any] | None = None,
         cache: Path | None = None,
+        ladder: Ladder = ONE_RUNG,
+        paused: Path | None = None,
     ) -> FineTuner:
         facts = {}
         for model in settings.models:
@@ -90,7 +95,7 @@ def make_tuner() -> MakeTuner:
         searched = SearchSpace.from_dict(genes)
         return FineTuner(
             settings,
-            Expression(settings, facts, dict(fixed or {}), searched.phenotype),
+            Expression(settings, facts, dict(fixed or {}), searched.phenotype, ladder),
             Pixels(
                 {model: shared[facts[model].preprocessing] for model in facts},
                 images.labels,
@@ -101,6 +106,7 @@ def make_tuner() -> MakeTuner:
             ),
             checkpoints,
             cache,
+            paused=paused,
         )  # fmt: skip
 
     return make

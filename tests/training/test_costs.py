@@ -144,3 +144,22 @@ def test_the_dearest_backbone_counts():
     big = probes_of("big", scale=5.0)
     known = Costs({"net": (facts_of(), probes_of()), "big": (other, big)}, 640, 100)
     assert known.seconds(recipe(model="big")) > 3 * known.seconds(recipe())
+
+
+def test_what_goes_on_takes_its_own_epochs_only():
+    known, asked = costs(), recipe(epochs=9)
+    start, epoch = 0.25, 20 * STEP + 640 * (FORWARD + BACKWARD) + 100 * FORWARD
+    assert known.seconds(asked) == pytest.approx(start + 9 * epoch)
+    assert known.seconds(asked, 2.25, 9.0) == pytest.approx(start + 6.75 * epoch)
+    assert known.seconds(asked, stop=3.0) == pytest.approx(start + 3 * epoch)
+    # However short it is, it is judged once.
+    fraction = start + (20 * STEP + 640 * (FORWARD + BACKWARD)) / 4 + 100 * FORWARD
+    assert known.seconds(asked, stop=0.25) == pytest.approx(fraction)
+
+
+def test_short_trials_teach_what_long_ones_take():
+    known, asked = costs(), recipe(epochs=9)
+    for _ in range(8):
+        known.learn(asked, 3 * costs().seconds(asked, stop=1.0), stop=1.0)
+        known.learn(asked, 3 * costs().seconds(asked, 0.75, 3.0), 0.75, 3.0)
+    assert known.seconds(asked) == pytest.approx(3 * costs().seconds(asked), rel=0.1)

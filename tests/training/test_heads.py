@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 from trials import same_but_for_cost, shared_with
 
+from evoft.ladder import Ladder
 from evoft.outcome import Status
 from evoft.search.space import SearchSpace
 from evoft.settings import TrainingSettings
@@ -272,3 +273,52 @@ def test_worker_processes_give_the_same_bits(make_tuner, alone, tmp_path, killed
         assert done[number].fitness == outcomes[number].fitness
         ours, theirs = weights(tmp_path, trial), weights(folder, trial)
         assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+class TestRungs:
+    LADDER = Ladder((0.6, 2.0, 4.0), cooldown=0.25)
+
+    def asked(self, space, number, epochs, **genes):
+        return replace(asked(space, number, **{**genes, "epochs": 4}), epochs=epochs)
+
+    @pytest.mark.parametrize("epochs", [0.6, 2.0, None])
+    @pytest.mark.parametrize("genes", [COMPANY[1], COMPANY[3]])
+    def test_a_head_is_judged_as_the_ordinary_way_is(
+        self, make_tuner, space, tmp_path, monkeypatch, genes, epochs
+    ):
+        trial = self.asked(space, 1, epochs, **{**genes, "drop": 0.0})
+        tuner = make_tuner(TrainingSettings(), tmp_path, ladder=self.LADDER, paused=tmp_path)
+        outcome = tuner.evaluate(trial)
+        assert not list(tmp_path.glob("*.paused"))  # it is soon begun anew
+        whole_way(monkeypatch)
+        other = make_tuner(TrainingSettings(), tmp_path / "whole", ladder=self.LADDER)
+        ordinary = other.evaluate(trial)
+        assert len(outcome.curve) == len(ordinary.curve)
+        assert outcome.curve[-1].epoch == {0.6: 0.6, 2.0: 2.0, None: 4.0}[epochs]
+        for point, wanted in zip(outcome.curve, ordinary.curve, strict=True):
+            assert point.epoch == wanted.epoch
+            assert point.metrics == pytest.approx(wanted.metrics, rel=2e-4, abs=2e-5)
+
+    def test_those_of_one_rung_go_together(self, make_tuner, space, tmp_path):
+        tuner = make_tuner(TrainingSettings(), tmp_path, ladder=self.LADDER)
+        low, lower, top = (self.asked(space, 1, epochs) for epochs in (2.0, 0.6, None))
+        also = self.asked(space, 2, 2.0, opt="sgd", lr=0.1)
+        assert tuner.company(low) == tuner.company(also)
+        assert len({tuner.company(trial) for trial in (low, lower, top)}) == 3
+
+    def test_in_any_company_it_has_the_same_bits(self, make_tuner, space, tmp_path):
+        trials = [
+            self.asked(space, number, epochs, **genes)
+            for number, (genes, epochs) in enumerate(
+                zip([COMPANY[at] for at in (0, 1, 3, 5)], (0.6, 2.0, 0.6, None), strict=True)
+            )
+        ]
+        alone = make_tuner(TrainingSettings(), tmp_path / "alone", ladder=self.LADDER)
+        outcomes = [alone.evaluate(trial) for trial in trials]
+        tuner = make_tuner(TrainingSettings(), tmp_path, ladder=self.LADDER)
+        together = tuner.evaluate_together(trials)
+        for trial, one, other in zip(trials, together, outcomes, strict=True):
+            assert one.status is Status.OK
+            assert same_but_for_cost(one, other)
+            ours, theirs = weights(tmp_path, trial), weights(tmp_path / "alone", trial)
+            assert all(torch.equal(ours[name], theirs[name]) for name in ours)

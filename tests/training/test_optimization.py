@@ -16,7 +16,6 @@ from evoft.training.optimization import (
     check_optimizer,
     make_optimizer,
     parameter_groups,
-    rate_factor,
     rate_scales,
     set_rate,
     training_step,
@@ -81,35 +80,6 @@ class TestRates:
         for name, parameter in model.named_parameters():
             expected = before[name] * (0.97 if parameter.ndim > 1 else 1.0)
             assert torch.allclose(parameter, expected)
-
-
-class TestSchedules:
-    @pytest.mark.parametrize("sched", ["constant", "linear", "cosine", "step"])
-    def test_start_end_of_warm_up_and_end(self, sched):
-        settings = recipe(sched=sched, warmup=0.2)
-        assert rate_factor(settings, 0.0) == 0.0
-        assert rate_factor(settings, 0.1) == pytest.approx(0.5)
-        assert rate_factor(settings, 0.2) == pytest.approx(1.0)
-        end = {"constant": 1.0, "linear": 0.0, "cosine": 0.0, "step": 0.01}[sched]
-        assert rate_factor(settings, 1.0) == pytest.approx(end, abs=1e-12)
-
-    @pytest.mark.parametrize("sched", ["constant", "linear", "cosine", "step"])
-    def test_without_warm_up_it_starts_at_the_peak(self, sched):
-        assert rate_factor(recipe(sched=sched), 0.0) == 1.0
-
-    @pytest.mark.parametrize(
-        ("sched", "half"), [("constant", 1.0), ("linear", 0.5), ("cosine", 0.5), ("step", 0.1)]
-    )
-    def test_half_way(self, sched, half):
-        assert rate_factor(recipe(sched=sched, warmup=0.2), 0.6) == pytest.approx(half)
-
-    @pytest.mark.parametrize("sched", ["constant", "linear", "cosine", "step"])
-    def test_it_rises_and_never_rises_again(self, sched):
-        factors = [rate_factor(recipe(sched=sched, warmup=0.3), i / 1000) for i in range(1001)]
-        assert factors[:300] == sorted(factors[:300])
-        assert factors[300:] == sorted(factors[300:], reverse=True)
-        assert min(factors) >= 0.0
-        assert max(factors) <= 1.0
 
 
 class TestL1:

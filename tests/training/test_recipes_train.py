@@ -38,6 +38,7 @@ CHANGES = {
     "layer_decay": ({}, 1.0, 0.8),
     "sched": ({}, "cosine", "linear"),
     "warmup": ({}, 0.1, 0.4),
+    "cooldown": ({}, 1.0, 0.5),
     "smoothing": ({}, 0.0, 0.1),
     "mixup": ({}, 0.0, 0.2),
     "cutmix": ({}, 0.0, 0.5),
@@ -77,7 +78,7 @@ def same_weights(a, b):
 
 
 def test_every_gene_is_tried_here():
-    assert set(CHANGES) == {*DEFAULT_GENES, "model", "epochs", "patience", "model_ema"}
+    assert set(CHANGES) == {*DEFAULT_GENES, "model", "epochs", "patience", "model_ema", "cooldown"}
     assert set(CHANGES) == set(Recipe.__dataclass_fields__) == set(MEANINGS)
 
 

@@ -1,0 +1,164 @@
+"""What is printed and written of individuals on rungs; without rungs nothing of it is."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import evoft
+from evoft.analysis.card import model_card, model_metrics
+from evoft.analysis.report import metrics_of, optimism_sentence, report_of
+from evoft.cli.lineage import lineage_command
+from evoft.cli.show import show_command
+from evoft.header import Header
+from evoft.lineage import Population, Record, Store
+from evoft.outcome import CurvePoint, Outcome, Status
+from evoft.settings import SearchSettings, Settings, TrainingSettings
+from evoft.trial import Stage, Trial
+from evoft.verdict import Verdict
+
+DATA = {
+    "name": "pets",
+    "classes": ["cat", "dog"],
+    "splits": {"train": 48, "val": 100, "test": 50},
+    "fingerprint": "f00d",
+}
+#: Individual, rung, number, fitness; 15 epochs are a full training.
+TRIALS = [(0, 0, 0, 0.5), (1, 0, 1, 0.7), (1, 1, 2, 0.6), (2, 0, 3, 0.55), (1, 2, 4, 0.8)]
+EPOCHS = [1.0, 4.0, None]
+
+
+def search_record(id: int, rung: int, number: int, fitness: float, climbing: bool) -> Record:
+    genome = evoft.Genome(lr=0.1 * (id + 1))
+    parents = (1,) if id == 2 else ()
+    birth = evoft.Individual(id, 0, parents, "mutation", genome, id, step=0.25)
+    epochs = EPOCHS[rung] if climbing else None
+    trial = Trial(id, genome, id, rung=rung, epochs=epochs, number=number)
+    curve = tuple(CurvePoint(float(e + 1), {"val_accuracy": fitness}) for e in range(rung + 1))
+    return Record(
+        trial, Outcome(Status.OK, fitness, curve=curve, seconds=2.0), birth, dict(genome), number
+    )
+
+
+def population_at(path: Path, climbing: bool, keep: int = 5) -> Path:
+    settings = Settings(
+        search=SearchSettings(population_size=2), training=TrainingSettings(epochs=15)
+    )
+    header = Header("run", "now", 0, settings.to_dict(), {}, DATA)
+    with Store.create(path, header) as store:
+        for id, rung, number, fitness in TRIALS[:keep]:
+            if climbing or rung == 0:
+                store.append(search_record(id, rung, number, fitness, climbing))
+        for id in (0, 1):
+            genome = evoft.Genome(lr=0.1 * (id + 1))
+            final = Trial(id, genome, 9, Stage.FINAL)
+            store.append(Record(final, Outcome.of_fitness(0.65), None, dict(genome), 9.0))
+        store.append_verdict(Verdict(1, 0, 0, 0, 30, 10, 5, 5))
+    return path
+
+
+@pytest.fixture
+def climbed(tmp_path: Path) -> Path:
+    return population_at(tmp_path / "climbed.h5", climbing=True)
+
+
+@pytest.fixture
+def flat(tmp_path: Path) -> Path:
+    return population_at(tmp_path / "flat.h5", climbing=False)
+
+
+def shown(command: object, *arguments: object) -> str:
+    done = CliRunner().invoke(command, [*map(str, arguments)], catch_exceptions=False)  # type: ignore[arg-type]
+    assert done.exit_code == 0
+    return done.output
+
+
+def rows(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_each_individual_is_shown_with_its_rung(climbed: Path) -> None:
+    listed = json.loads(shown(show_command, climbed, "--format", "json"))
+    assert [(row["id"], row["rung"], row["epochs"], row["fitness"]) for row in listed] == [
+        (0, 0, 1.0, 0.5), (1, 2, 15.0, 0.8), (2, 0, 1.0, 0.55)
+    ]  # fmt: skip
+    table = rows(shown(show_command, climbed, "--format", "csv"))
+    assert [(row["rung"], row["epochs"]) for row in table] == [
+        ("0", "1.0"), ("2", "15.0"), ("0", "1.0")
+    ]  # fmt: skip
+    text = shown(show_command, climbed)
+    assert text.startswith("3 individuals in 5 trials, ")
+    assert "rung  epochs" in text
+
+
+def test_an_individual_is_shown_with_its_trials(climbed: Path) -> None:
+    whole = json.loads(shown(show_command, climbed, 1, "--format", "json"))
+    assert [(t["rung"], t["epochs"], t["number"], t["fitness"]) for t in whole["trials"]] == [
+        (0, 1.0, 1, 0.7), (1, 4.0, 2, 0.6), (2, 15.0, 4, 0.8)
+    ]  # fmt: skip
+    assert (whole["rung"], whole["step"]) == (2, 0.25)
+    curve = [(point["rung"], point["epoch"]) for point in whole["curve"]]
+    assert curve == [(0, 1.0), (1, 1.0), (1, 2.0), (2, 1.0), (2, 2.0), (2, 3.0)]
+    assert "Its trials, one a rung:" in shown(show_command, climbed, 1)
+    table = rows(shown(show_command, climbed, 1, "--format", "csv"))
+    assert [row["rung"] for row in table] == ["0", "1", "1", "2", "2", "2"]
+
+
+def test_generations_count_who_was_continued(climbed: Path, flat: Path) -> None:
+    for path, continued in ((climbed, True), (flat, False)):
+        listed = json.loads(shown(show_command, path, "--generations", "--format", "json"))
+        assert all(("continued" in row) is continued for row in listed)
+
+
+def test_the_ancestry_compares_on_a_common_rung(climbed: Path) -> None:
+    steps = json.loads(shown(lineage_command, climbed, 2, "--format", "json"))
+    assert [(step["id"], step["rung"]) for step in steps] == [(1, 2), (2, 0)]
+    assert steps[1]["gain"] == pytest.approx(0.55 - 0.7)
+
+
+def test_without_rungs_nothing_says_so(flat: Path) -> None:
+    listed = json.loads(shown(show_command, flat, "--format", "json"))
+    assert list(listed[0]) == ["id", "generation", "operator", "parents", "status", "fitness",
+                               "seconds", "peak_memory", "gene.lr"]  # fmt: skip
+    whole = json.loads(shown(show_command, flat, 1, "--format", "json"))
+    assert not {"rung", "epochs", "step", "trials"} & set(whole)
+    assert list(whole["curve"][0]) == ["epoch", "val_accuracy"]
+    steps = json.loads(shown(lineage_command, flat, 2, "--format", "json"))
+    assert "rung" not in steps[0]
+    for arguments in ((), (1,), ("--generations",)):
+        assert "rung" not in shown(show_command, flat, *arguments)
+    assert shown(show_command, flat).startswith("3 individuals, ")
+
+
+def test_the_report_says_after_how_many_epochs_the_search_judged(tmp_path: Path) -> None:
+    population = Population.open(population_at(tmp_path / "a.h5", climbing=True, keep=4))
+    report = report_of(population)
+    assert report is not None
+    assert (report.epochs, report.optimism) == (4.0, pytest.approx(-0.05))
+    assert optimism_sentence(report).startswith("In the search, after 4 epochs, it looked 5.0 ")
+    assert optimism_sentence(replace(report, epochs=1.0)).startswith(
+        "In the search, after 1 epoch,"
+    )
+    assert metrics_of(report)["search_epochs"] == 4.0
+    key = (Stage.SEARCH, 2, 0)
+    assert "Validation accuracy 55.0 % after 1 epoch in the search" in model_card(population, key)
+    assert model_metrics(population, key)["epochs"] == 1.0
+
+
+def test_of_a_full_training_the_report_says_nothing_new(climbed: Path, flat: Path) -> None:
+    for path, fitness in ((climbed, 0.8), (flat, 0.7)):
+        population = Population.open(path)
+        report = report_of(population)
+        assert report is not None
+        assert report.optimism == pytest.approx(fitness - 0.65)
+        assert optimism_sentence(report).startswith("In the search it looked ")
+        assert "search_epochs" not in metrics_of(report)
+        key = (Stage.FINAL, 1, 0)
+        assert model_metrics(population, key)["repeat"] == 0
+        assert "epochs" not in model_metrics(population, key)
