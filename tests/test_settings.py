@@ -141,7 +141,7 @@ def test_what_is_wrong_is_told(kind: Any, values: dict[str, Any], message: str) 
     ("data", "message"),
     [
         ({"serch": {}}, "the configuration has no `serch`; it has fixed, founders, run, search, "),
-        ({"search": {"pop": 3}}, "[search] has no `pop`; it has cxpb, elite, eta, finalists, "),
+        ({"search": {"pop": 3}}, "[search] has no `pop`; it has cxpb, elite, epochs, eta, "),
         ({"training": []}, "`training` must be a table, but is []"),
         ({"fixed": 3}, "`fixed` must be a table, but is 3"),
         ({"founders": 3}, "`founders` must be a table, but is 3"),
