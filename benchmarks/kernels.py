@@ -116,7 +116,11 @@ def crowders(scores: Scores) -> dict[str, Act]:
         from pymoo.operators.survival.rank_and_crowding.metrics import calc_crowding_distance
     except ImportError:
         return acts
-    return acts | {"pymoo": lambda: (calc_crowding_distance(-scores) * objectives).tolist()}
+
+    def pymoo() -> list[float]:
+        return (calc_crowding_distance(-scores) * objectives).tolist()
+
+    return acts | {"pymoo": pymoo}
 
 
 def measurers(scores: Scores) -> dict[str, Act]:
@@ -247,8 +251,9 @@ def main(largest: int, out: Path) -> None:
     first = ", ".join(f"{name} {told(seconds)}" for name, seconds in took.items())
     text = (
         "# Ranks, crowding and hypervolume of many individuals\n\n"
-        "By `python benchmarks/kernels.py`: processor time of one thread, the fastest of several calls; empty where "
-        "a library was not asked, having taken more than 0.2 s at a smaller size. A star: "
+        "By `python benchmarks/kernels.py`: processor time of one thread, the fastest of "
+        "several calls; empty where a library "
+        "was not asked, having taken more than 0.2 s at a smaller size. A star: "
         "another answer than evoft's.\n\n"
         f"{', '.join(f'{name} {number}' for name, number in libraries.items())}.\n\n"
         f"The first calls in this process took, not counted below: {first}.\n"
