@@ -120,7 +120,7 @@ def rate(way: Callable[[int, int], int], births: int, size: int, repeats: int) -
 @click.option("--out", type=click.Path(path_type=Path), default=HERE / "results")
 def main(births: int, repeats: int, out: Path) -> None:
     rows: list[dict[str, Any]] = []
-    for size in (*SIZES, births):
+    for size in sorted({min(size, births) for size in (*SIZES, births)}):
         row: dict[str, Any] = {"population_size": size}
         for name, way in WAYS.items():
             row[name] = round(rate(way, births, size, repeats))
