@@ -1,0 +1,31 @@
+"""Short times and numbers as people write them."""
+
+from __future__ import annotations
+
+import pytest
+
+from evoft.errors import SettingsError
+from evoft.quantities import count, moment
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("5ms", 0.005), ("800us", 8e-4), ("0.1s", 0.1), (" 2 ", 2.0)]
+)
+def test_a_short_time_is_read(text: str, seconds: float) -> None:
+    assert moment(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("10M", 1e7), ("300k", 3e5), ("1.5G", 1.5e9), ("5288548", 5288548)]
+)
+def test_a_number_is_read(text: str, number: float) -> None:
+    assert count(text) == number
+
+
+@pytest.mark.parametrize("text", ["", "fast", "0ms", "-5ms", "5m", "nan", "10MB"])
+def test_what_is_neither_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="a short time is written as 5ms"):
+        moment(text)
+    if text != "5m":
+        with pytest.raises(SettingsError, match="a number is written as 10M"):
+            count(text)
