@@ -111,8 +111,9 @@ def _report(rows: list[dict[str, Any]]) -> str:
     lines = [
         "# One seed for all recipes, or a seed each",
         "",
-        "Made by `python benchmarks/noise.py --recipes 12 --seeds 8 --epochs 2`: recipes of the default space (the default and a "
-        "Sobol sample; those that failed left out) on digits with the embedded backbone, each "
+        "Made by `python benchmarks/noise.py --recipes 12 --seeds 8 --epochs 2`: recipes of the "
+        "default space (the default and a Sobol sample; those that failed left out) on digits "
+        "with the embedded backbone, each "
         "with the same seeds. Standard deviations are of the difference of two recipes' "
         "validation accuracy, in points.",
         "",
