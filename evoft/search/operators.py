@@ -43,7 +43,7 @@ def vary(
     weights = rng.uniform(0.2, 1.0, (count, 1))
     moves = rng.random(units.shape) < rng.uniform(0.3, 1.0, (count, 1))
     moves &= plus != minus
-    moved = np.where(encoding.ordered, _fold(units + weights * (plus - minus)), plus)
+    moved = np.where(encoding.ordered, _kept(units + weights * (plus - minus), rng), plus)
     return np.where(moves, encoding.snap(moved), units), _heirs(steps, rng)
 
 
@@ -57,7 +57,7 @@ def mutate(encoding: Encoding, units: Array, steps: Array, rng: Generator) -> tu
     few = rng.random((len(units), 1)) < 0.5
     rates = np.where(few, _FEW / units.shape[1], np.where(encoding.ordered, _MOST, _CHOICES))
     chosen = _at_least_one(encoding, units, rng.random(units.shape) < rates, rng)
-    moved = _fold(units + steps[:, None] * rng.normal(size=units.shape))
+    moved = _kept(units + steps[:, None] * rng.normal(size=units.shape), rng)
     snapped = encoding.snap(moved)
     for gene, places in enumerate(encoding.places):
         if places is not None and len(places) > 1:
@@ -99,7 +99,12 @@ def _at_least_one(
     return chosen
 
 
-def _fold(units: Array) -> Array:
-    """Fold places back into ``[0, 1]``, so that steps over a bound do not pile up on it."""
-    units = np.fmod(np.abs(units), 2.0)
-    return np.where(units > 1.0, 2.0 - units, units)
+def _kept(units: Array, rng: Generator) -> Array:
+    """Return rows moved back into ``[0, 1]``: half of them to the bounds, the others folded back.
+
+    The best of a box often lies on its bounds, where folding never comes; but if all stopped there
+    they would pile up.
+    """
+    folded = np.fmod(np.abs(units), 2.0)
+    folded = np.where(folded > 1.0, 2.0 - folded, folded)
+    return np.where(rng.random((len(units), 1)) < 0.5, np.clip(units, 0.0, 1.0), folded)
