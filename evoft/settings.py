@@ -49,7 +49,7 @@ class SearchSettings:
     """How the search goes.  Probabilities have DEAP's names."""
 
     #: Who decides what is trained next: ``evolution``, ``ga``, ``random``, ...
-    strategy: str = "ga"
+    strategy: str = "evolution"
     #: What the search is after: ``accuracy``, the fitness; ``latency`` and ``parameters``, which
     #: evoft measures when it trains; metrics of one's own as in ``energy:min`` or ``f1:max``.
     objectives: tuple[str, ...] = (FITNESS.name,)
