@@ -451,7 +451,7 @@ def test_ask_and_tell_killed_and_reopened_is_the_same_run(straight: Path, tmp_pa
 
 
 def test_asking_too_far_ahead_is_told() -> None:
-    evolution = evoft.new(SPACE, population_size=4, generations=2)
+    evolution = evoft.new(SPACE, strategy="ga", population_size=4, generations=2)
     trials = [evolution.ask() for _ in range(4)]
     with pytest.raises(evoft.EvoftError, match="outcome of individual 0 is told: `lookahead` is 2"):
         evolution.ask()

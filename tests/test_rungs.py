@@ -284,7 +284,7 @@ class Target:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"strategy": "annealing"}, "`strategy` must be one of ga"),
+        ({"strategy": "annealing"}, "`strategy` must be one of evolution, ga"),
         ({"epochs": 0}, "`epochs` must be > 0, but is 0"),
         (
             {"epochs": 0.5},
