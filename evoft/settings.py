@@ -24,7 +24,7 @@ STRATEGIES = ("evolution", "ga", "random", "grid", "hyperband", "asha", "bayes")
 CLIMBING = frozenset({"evolution", "hyperband", "asha"})
 RUNGS_ONLY = frozenset({"hyperband", "asha"})
 #: Those that can serve several objectives.
-SEVERAL = frozenset({"ga"})
+SEVERAL = frozenset({"evolution", "ga"})
 
 #: Whom the strategy ``bayes`` asks: a tree-structured Parzen estimator or a Gaussian process.
 SAMPLERS = ("tpe", "gp")

@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 
 from evoft.audit import is_audited
 from evoft.genome import Genome, Value
+from evoft.objectives import objectives_of
 from evoft.outcome import Outcome
 from evoft.search.brood import Brood, Parent, breed, toolbox
 from evoft.search.chronicle import Chronicle
+from evoft.search.compromise import compromise, undominated
 from evoft.search.decide import Plans, Terms, plan
 from evoft.search.duties import audited, gives_up, schooled, ways
 from evoft.search.encoding import Array, Encoding, Indices
@@ -81,7 +83,11 @@ class Evolution:
         self._encoding = Encoding.of(chronicle.space)
         genes = self._encoding.genes
         self._knowledge = Knowledge(
-            chronicle.ladder, len(chronicle.space), len(genes), chronicle.seed
+            chronicle.ladder,
+            len(chronicle.space),
+            len(genes),
+            chronicle.seed,
+            objectives_of(chronicle.settings.objectives),
         )
         self._judge = Judge(self._knowledge, genes, self._tuning.reach)
         self._box = toolbox(self._encoding, chronicle.settings.tournsize, self._strangers)
@@ -120,13 +126,14 @@ class Evolution:
         if id is not None and self._price(id) <= self._purse:
             return Promotion(id)
         rng = generator(self._chronicle.seed, "brood", len(self._chronicle.stints))
-        alive = self._knowledge.alive(self._tuning.living)
+        scores = self._scores()
+        alive = self._knowledge.alive(self._tuning.living, scores)
         if not len(alive):
             return self._stranger(rng)
         if self._tuning.referee:
-            order, field = self._judged(alive, given_up, rng)
+            order, field = self._judged(alive, scores, given_up, rng)
         else:
-            field = self._field(alive, self._knowledge.latest_scores(alive), rng)
+            field = self._field(alive, scores[self._knowledge.latest_of(alive)], rng)
             order = rng.permutation(len(field.brood) + len(field.paused)).tolist()
         return self._carried_out(order, field) or self._stranger(rng)
 
@@ -174,15 +181,26 @@ class Evolution:
 
     # --- the referee's choice
 
-    def _judged(self, alive: Indices, given_up: bool, rng: Generator) -> tuple[list[int], _Field]:
+    def _scores(self) -> Array:
+        """Return how good all observations are at this decision, ``(n,)``."""
+        known, chronicle = self._knowledge, self._chronicle
+        if not known.several:
+            return known.scores
+        rng = generator(chronicle.seed, "weights", len(chronicle.stints))
+        return compromise(known.values, self._tuning.reach, rng)
+
+    def _judged(
+        self, alive: Indices, scores: Array, given_up: bool, rng: Generator
+    ) -> tuple[list[int], _Field]:
         """Return who stands before the referee, and its order of them."""
         known, tuning = self._knowledge, self._tuning
-        referee, yardstick = self._judge.referee()
+        referee, yardstick = self._judge.referee(scores)
         means = referee.born(alive).means()
         field = self._field(alive, means, rng)
+        best_placed = means[undominated(known, alive)] if known.several else means
         incumbents = {
-            "predicted": float(means.max()),
-            "observed": float(yardstick(known.scores).max()),
+            "predicted": float(best_placed.max()),
+            "observed": float(yardstick(scores).max()),
         }
         best = incumbents.get(tuning.incumbent, max(incumbents.values()))
         running = {id: float(known.times[rung]) for id, rung in known.running.items()}

@@ -13,7 +13,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from evoft.search.encoding import Indices
+from evoft.search.compromise import measured
+from evoft.search.encoding import Array, Indices
 from evoft.search.evidence import fit
 from evoft.search.kernel import Observations, Priors
 from evoft.search.knowledge import Knowledge
@@ -46,15 +47,19 @@ class Judge:
         self._places: Indices = np.empty(0, np.intp)
         self._referee: Referee | None = None
 
-    def referee(self) -> tuple[Referee, Yardstick]:
+    def referee(self, scores: Array) -> tuple[Referee, Yardstick]:
         """Return the referee that has seen every learned stint, and the scale of its scores.
 
         At least one stint must have been learned.
+
+        Args:
+            scores: How good all observations are, ``(n,)``.  With several objectives they may be
+                others at each decision: the kernel is the same for all.
         """
         known = self._knowledge
-        yardstick = self._yardstick(known.learned)
-        scores = yardstick(known.scores)
-        referee = self._fitted(last_fit(known.learned))
+        yardstick = Yardstick.of(scores, reach=self._reach)
+        scores = yardstick(scores)
+        referee = self._fitted(last_fit(known.learned), scores)
         for stint in range(self._seen, known.learned):
             new = np.arange(known.ends[stint], known.ends[stint + 1], dtype=np.intp)
             referee = referee.extended(known.who[new], known.when[new], known.rows, scores[new])
@@ -64,21 +69,23 @@ class Judge:
         self._referee = replace(referee, data=data).given(scores[self._places])
         return self._referee, yardstick
 
-    def _yardstick(self, learned: int) -> Yardstick:
-        known = self._knowledge
-        return Yardstick.of(known.scores[: known.ends[learned]], reach=self._reach)
-
-    def _fitted(self, due: int) -> Referee:
+    def _fitted(self, due: int, scores: Array) -> Referee:
         """Return the referee as it is kept, if its kernel was fitted then; else a fresh one."""
         if self._referee is not None and due == self._due:
             return self._referee
         known = self._knowledge
-        scores = self._yardstick(due)(known.scores[: known.ends[due]])
         data, places = known.observations(due, _FITTED)
-        kernel = fit(_compact(data), scores[places], self._genes, self._priors)
+        values = measured(known.values[: known.ends[due]], reach=self._reach)[places]
+        kernel = fit(_compact(data), _varied(values), self._genes, self._priors)
         data, self._places = known.observations(due, _SEEN)
         self._due = self._seen = due
         return Referee.of(kernel, data, scores[self._places])
+
+
+def _varied(values: Array) -> Array:
+    """Return the columns in which not all are equal: the others would say that nothing varies."""
+    varied = np.ptp(values, axis=0) > 0
+    return values[:, varied] if varied.any() else values[:, :1]
 
 
 def last_fit(learned: int) -> int:

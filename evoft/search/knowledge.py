@@ -7,11 +7,13 @@ a resumed run everything is taken before anything is learned.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evoft.ladder import Ladder
+from evoft.objectives import FITNESS, Objective, scores_of
 from evoft.outcome import Outcome
 from evoft.search.encoding import Array, Indices
 from evoft.search.kernel import Observations
@@ -30,29 +32,50 @@ class Knowledge:
         genes: How many.
         columns: Of an encoded genome.
         seed: Of the run.
+        objectives: What the search is after.
     """
 
-    def __init__(self, ladder: Ladder, genes: int, columns: int, seed: int) -> None:
+    def __init__(
+        self,
+        ladder: Ladder,
+        genes: int,
+        columns: int,
+        seed: int,
+        objectives: Sequence[Objective] = (FITNESS,),
+    ) -> None:
         #: Where each rung stands in time, ``(rungs,)``.
         self.times = _times(ladder)
         #: Everyone's units and encoded genome, ``(born, genes)`` and ``(born, columns)``.
         self.units: Array = np.empty((0, genes))
         self.rows: Array = np.empty((0, columns))
-        #: By id, what was learned of it: its scores, the lowest rung's first.  A failure is minus
+        #: By id, what was learned of it: its fitness, the lowest rung's first.  A failure is minus
         #: infinity, and the last.
         self.curves: dict[int, tuple[float, ...]] = {}
         #: By id, the rung at which the stint ends that is in flight.
         self.running: dict[int, int] = {}
         #: The stint that was learned last.
         self.latest: Stint | None = None
-        #: Whose, when and how good, ``(n,)``.
+        #: Whose and when, ``(n,)``, and how good in each objective, ``(n, objectives)``.
         self.who: Indices = np.empty(0, np.intp)
         self.when: Array = np.empty(0)
-        self.scores: Array = np.empty(0)
+        self.values: Array = np.empty((0, len(objectives)))
         #: How many observations the first k learned stints made, ``(learned + 1,)``.
         self.ends: list[int] = [0]
+        self._objectives = tuple(objectives)
+        #: By id, where its latest observation stands.
+        self._latest: dict[int, int] = {}
         self._seed = seed
         self._top = ladder.top
+
+    @property
+    def several(self) -> bool:
+        """Whether there is more than one objective."""
+        return len(self._objectives) > 1
+
+    @property
+    def scores(self) -> Array:
+        """How good the observations are, ``(n,)``, where there is one objective."""
+        return self.values[:, 0]
 
     @property
     def learned(self) -> int:
@@ -70,7 +93,8 @@ class Knowledge:
 
     def learn(self, stint: Stint, outcome: Outcome) -> None:
         """Take the outcome of a stint."""
-        id, score = stint.individual, outcome.score
+        id, values = stint.individual, scores_of(self._objectives, outcome)
+        score = outcome.score if values[0] > -math.inf else -math.inf
         if self.running.get(id) == stint.rung:
             del self.running[id]
         self.curves[id] = (*self.curves.get(id, ()), score)
@@ -79,7 +103,8 @@ class Knowledge:
             rungs.append(self._top)  # it warns of the rung where it failed, and of a full training
         self.who = np.append(self.who, [id] * len(rungs)).astype(np.intp)
         self.when = np.append(self.when, self.times[rungs])
-        self.scores = np.append(self.scores, [score] * len(rungs))
+        self._latest[id] = len(self.values)
+        self.values = np.vstack([self.values, [values] * len(rungs)])
         self.ends.append(len(self.who))
         self.latest = stint
 
@@ -93,19 +118,21 @@ class Knowledge:
         can = 0 < len(curve) <= self._top and id not in self.running
         return can and curve[-1] > -math.inf
 
-    def latest_scores(self, ids: Indices) -> Array:
-        """Return the scores of individuals on their highest rungs, ``(k,)``."""
-        return np.array([self.curves[id][-1] for id in ids.tolist()])
+    def latest_of(self, ids: Indices) -> Indices:
+        """Return where the observations of individuals on their highest rungs stand, ``(k,)``."""
+        return np.array([self._latest[id] for id in ids.tolist()], dtype=np.intp)
 
-    def alive(self, most: int) -> Indices:
+    def alive(self, most: int, scores: Array) -> Indices:
         """Return the ids of those who were judged and did not fail, ascending.
 
-        Where there are more than so many, those are left out that do worst for their rung.
+        Where there are more than so many, those are left out that do worst for their rung by these
+        scores of all observations, ``(n,)``.
         """
         rungs: dict[int, list[tuple[float, int]]] = {}
         for id, curve in self.curves.items():
             if curve[-1] > -math.inf:
-                rungs.setdefault(len(curve), []).append((-curve[-1], id))
+                score = float(scores[self._latest[id]])
+                rungs.setdefault(len(curve), []).append((-score, id))
         if sum(map(len, rungs.values())) > most:
             room = math.ceil(most / len(rungs))
             rungs = {rung: sorted(those)[:room] for rung, those in rungs.items()}
@@ -119,7 +146,7 @@ class Knowledge:
         latest a fifth, and the rest is drawn from all others, for the shape of the whole.
 
         Returns:
-            The observations, ordered by individual, and where in ``scores`` each stands, ``(n,)``.
+            The observations, ordered by individual, and where in ``values`` each stands, ``(n,)``.
         """
         count = self.ends[learned]
         who = self.who[:count]
@@ -134,7 +161,7 @@ class Knowledge:
         who = self.who[:count]
         sizes = np.bincount(who)
         tops = np.full(len(sizes), -np.inf)
-        np.maximum.at(tops, who, self.scores[:count])
+        np.maximum.at(tops, who, self._merits(count))
         everyone = np.flatnonzero(sizes)
         best = everyone[np.argsort(-tops[everyone], kind="stable")]
         shuffled = generator(self._seed, "subset", learned).permutation(everyone)
@@ -148,6 +175,15 @@ class Knowledge:
                     chosen[id] = None
                     room += int(sizes[id])
         return np.array(sorted(chosen), dtype=np.intp)
+
+    def _merits(self, count: int) -> Array:
+        """Return what puts the first so many observations in order, the higher the better."""
+        if not self.several:
+            return self.scores[:count]
+        # numba, which the kernels need, takes a moment to import.
+        from evoft.kernels.ranking import ranks_of
+
+        return -ranks_of(self.values[:count]).astype(np.float64)
 
 
 def _times(ladder: Ladder) -> Array:
