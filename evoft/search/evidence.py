@@ -39,8 +39,7 @@ def fit(data: Observations, scores: Array, genes: Indices, priors: Priors) -> Ke
 
     Args:
         data: Observations ordered by individual.
-        scores: What was observed, on the yardstick's scale, ``(n,)``; or ``(n, objectives)`` for
-            one kernel of all objectives, as if they had nothing to do with each other.
+        scores: What was observed, on the yardstick's scale, ``(n,)``.
         genes: Gene of each column.
         priors: The parameters' priors.
     """
@@ -62,7 +61,6 @@ class Evidence:
     """The negative log posterior density of a kernel's parameters, and its gradient."""
 
     data: Observations
-    #: ``(n, objectives)``.
     scores: Array
     priors: Priors
     #: Squared distances in each gene, ``(genes, m * m)``.
@@ -84,7 +82,7 @@ class Evidence:
             squares[gene] = distances(columns, columns).ravel()
         return Evidence(
             data,
-            scores.reshape(len(data), -1),
+            scores,
             priors,
             squares,
             (data.who[:, None] == data.who[None, :]).astype(float),
@@ -111,12 +109,10 @@ class Evidence:
             return _HOPELESS, np.zeros_like(theta)
         alpha = cho_solve((factor, True), self.scores, check_finite=False)
         offset = (theta - self.priors.medians) / self.priors.deviations
-        count = self.scores.shape[1]
-        value = 0.5 * np.vdot(self.scores, alpha) + count * np.log(np.diag(factor)).sum()
-        value += 0.5 * offset @ offset
+        value = 0.5 * self.scores @ alpha + np.log(np.diag(factor)).sum() + 0.5 * offset @ offset
 
         # Rasmussen and Williams, equation 5.9, with the sign turned round.
-        weights = 0.5 * (count * _inverse(factor) - alpha @ alpha.T)
+        weights = 0.5 * (_inverse(factor) - np.outer(alpha, alpha))
         in_time = weights * times
         gradient = np.empty_like(theta)
         gradient[SHARED] = terms[SHARED] * in_time.sum()
