@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from evoft.analysis.intervals import Interval, gain_interval, share_interval
+from evoft.analysis.rungs import Neighbours, agreement_rows, neighbours_of
 from evoft.lineage import Population
 from evoft.verdict import Verdict
 
@@ -42,6 +43,8 @@ class Report:
     epochs: float | None
     #: How often the test split was read over the life of the population.
     readings: int
+    #: How neighbouring rungs agree; none where that was not measured.
+    rungs: tuple[Neighbours, ...] = ()
 
     @property
     def significant(self) -> bool:
@@ -65,6 +68,7 @@ def report_of(population: Population) -> Report | None:
         optimism=searched.outcome.fitness - winner.validation.estimate,
         epochs=searched.trial.epochs,
         readings=len(population.verdicts),
+        rungs=neighbours_of(population),
     )
 
 
@@ -96,6 +100,7 @@ def metrics_of(report: Report) -> dict[str, Any]:
         "selection_optimism": report.optimism,
         **({"search_epochs": report.epochs} if report.epochs is not None else {}),
         "test_split_readings": report.readings,
+        **({"rungs": agreement_rows(report.rungs)} if report.rungs else {}),
     }
 
 

@@ -19,6 +19,7 @@ from evoft.analysis.report import (
     readings_sentence,
     report_of,
 )
+from evoft.analysis.rungs import agreement_lines
 from evoft.cli.output import duration, table
 from evoft.fine_tuning import FineTuning, Plan
 from evoft.fine_tuning.exporting import is_export, require_free
@@ -250,6 +251,7 @@ def end_text(run: FineTuning, folder: Path) -> str:
             *([readings_sentence(report)] if report.readings > 1 else []),
             *_why_it_ended(run),
             "",
+            *agreement_lines(report.rungs),
             f"model        {folder}",
             f"population   {file}",
             "",
