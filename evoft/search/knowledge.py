@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoft.ladder import Ladder
-from evoft.outcome import Outcome
+from evoft.outcome import Outcome, Status
 from evoft.search.encoding import Array, Indices
 from evoft.search.kernel import Observations
 from evoft.search.stint import Stint
@@ -39,7 +39,7 @@ class Knowledge:
         self.units: Array = np.empty((0, genes))
         self.rows: Array = np.empty((0, columns))
         #: By id, what was learned of it: its scores, the lowest rung's first.  A failure is minus
-        #: infinity, and the last.
+        #: infinity, and the last; so is a lost trial, which is NaN.
         self.curves: dict[int, tuple[float, ...]] = {}
         #: By id, the rung at which the stint ends that is in flight.
         self.running: dict[int, int] = {}
@@ -56,7 +56,7 @@ class Knowledge:
 
     @property
     def learned(self) -> int:
-        """How many stints were learned."""
+        """How many stints were learned, lost ones left out."""
         return len(self.ends) - 1
 
     def bear(self, units: Array, row: Array) -> None:
@@ -69,11 +69,19 @@ class Knowledge:
         self.running[stint.individual] = stint.rung
 
     def learn(self, stint: Stint, outcome: Outcome) -> None:
-        """Take the outcome of a stint."""
-        id, score = stint.individual, outcome.score
+        """Take the outcome of a stint.
+
+        A lost one shows nothing, for it was the machine that failed: its individual is left as
+        it is and never continued.
+        """
+        id, lost = stint.individual, outcome.status is Status.LOST
+        score = math.nan if lost else outcome.score
+        self.latest = stint
         if self.running.get(id) == stint.rung:
             del self.running[id]
         self.curves[id] = (*self.curves.get(id, ()), score)
+        if lost:
+            return
         rungs = [stint.rung]
         if score == -math.inf and stint.rung < self._top:
             rungs.append(self._top)  # it warns of the rung where it failed, and of a full training
@@ -81,7 +89,6 @@ class Knowledge:
         self.when = np.append(self.when, self.times[rungs])
         self.scores = np.append(self.scores, [score] * len(rungs))
         self.ends.append(len(self.who))
-        self.latest = stint
 
     def rung(self, id: int) -> int:
         """Return the highest rung at which an individual was judged; -1 where at none."""
