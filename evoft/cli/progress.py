@@ -18,6 +18,7 @@ from evoft.analysis.report import (
     optimism_sentence,
     readings_sentence,
     report_of,
+    tie_sentence,
 )
 from evoft.analysis.rungs import agreement_lines
 from evoft.cli.output import duration, table
@@ -247,6 +248,7 @@ def end_text(run: FineTuning, folder: Path) -> str:
             table(columns, comparison_rows(report)),
             "",
             gain_sentence(report),
+            *([tie_sentence(report.tie)] if report.tie else []),
             optimism_sentence(report),
             *([readings_sentence(report)] if report.readings > 1 else []),
             *_why_it_ended(run),

@@ -15,6 +15,7 @@ from evoft.analysis.report import (
     metrics_of,
     readings_sentence,
     report_of,
+    tie_sentence,
 )
 from evoft.analysis.rungs import agreement_lines, agreement_rows, neighbours_of
 from evoft.cli.output import duration, emit, emit_json, format_option, short, table
@@ -83,7 +84,7 @@ def _summary(population: Population) -> str:
     if report is not None:
         rows = [row for row in comparison_rows(report) if "accuracy" in row[0]]
         lines += ["", table(("", f"best (#{report.winner.id})", "default"), rows)]
-        lines += [gain_sentence(report)]
+        lines += [gain_sentence(report), *([tie_sentence(report.tie)] if report.tie else [])]
         if report.readings > 1:
             lines.append(readings_sentence(report))
     return "\n".join(lines)
