@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoft.individual import Individual
+from evoft.outcome import Status
 from evoft.seeds import derive
 
 #: One in so many births is audited.
@@ -59,13 +60,15 @@ def agreement(curves: Iterable[Sequence[float]], rung: int) -> Agreement:
 
     Args:
         curves: For each audited individual, in order of birth, its scores from the lowest rung to
-            the highest at which it was judged; minus infinity for a failure.
+            the highest at which it was judged; minus infinity for a failure, NaN for a lost
+            trial, which shows nothing.
         rung: The lower of the two.
     """
     pairs = []
     for curve in curves:
         if len(curve) > rung + 1:
-            pairs.append((curve[rung], curve[rung + 1]))
+            if not math.isnan(curve[rung] + curve[rung + 1]):
+                pairs.append((curve[rung], curve[rung + 1]))
         elif len(curve) == rung + 1 and curve[rung] > -math.inf:
             # It will climb, but has not yet.  The later born that have may owe it to their scores.
             break
@@ -82,7 +85,7 @@ def agreements(individuals: Iterable[Individual], seed: int, rungs: int) -> list
         rungs: How many there are.
     """
     curves = [
-        [o.score for o in (*i.earlier, i.outcome)]
+        [math.nan if o.status is Status.LOST else o.score for o in (*i.earlier, i.outcome)]
         for i in individuals
         if i.outcome is not None and is_audited(seed, i.id)
     ]

@@ -23,6 +23,8 @@ from evoft.rules import require, require_whole
 STRATEGIES = ("evolution", "ga", "random", "grid", "hyperband", "asha", "bayes")
 CLIMBING = frozenset({"evolution", "hyperband", "asha"})
 RUNGS_ONLY = frozenset({"hyperband", "asha"})
+#: Those that let some climb whatever their score, to hear how the rungs agree (``evoft.audit``).
+AUDITING = frozenset({"evolution"})
 #: Those that can serve several objectives.
 SEVERAL = frozenset({"evolution", "ga"})
 

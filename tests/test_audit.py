@@ -52,6 +52,12 @@ def test_the_sample_ends_at_the_first_who_is_still_to_climb() -> None:
     assert math.isnan(agreement([], 0).correlation)
 
 
+def test_a_lost_trial_shows_nothing_of_a_rung() -> None:
+    curves = [(1.0, 2.0), (5.0, math.nan), (math.nan,), (2.0, 3.0), (3.0, 1.0)]
+    assert agreement(curves, 0) == agreement([curves[0], *curves[3:]], 0)
+    assert agreement(curves, 0).count == 3
+
+
 @pytest.mark.parametrize(
     ("count", "noise", "low"),
     [(FEWEST, 0.0, False), (60, 0.5, False), (60, 1e9, True), (FEWEST - 1, -1.0, False)],

@@ -15,6 +15,7 @@ from evoft.analysis.report import (
     percent,
     readings_sentence,
     report_of,
+    tie_sentence,
 )
 from evoft.lineage import Population
 from evoft.trial import Stage, Trial, TrialKey
@@ -135,5 +136,6 @@ def _comparison(report: Report) -> list[str]:
     return [
         "\n".join(lines) + "\n",
         gain_sentence(report) + "\n",
+        *([tie_sentence(report.tie) + "\n"] if report.tie else []),
         f"{readings_sentence(report)} {optimism_sentence(report)}\n",
     ]

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from evoft.analysis.intervals import Interval, gain_interval, share_interval
+from evoft.analysis.rungs import Neighbours, agreement_rows, neighbours_of
 from evoft.lineage import Population
+from evoft.lineage.finals import Finalist, leader_of, standard_error, winner_of
 from evoft.verdict import Verdict
 
 
@@ -27,6 +29,16 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class Tie:
+    """A winner that is cheaper than the finalist of the best mean, and as good within the noise."""
+
+    winner: Finalist
+    leader: Finalist
+    #: Of the leader's mean.
+    error: float
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What a finished run found."""
 
@@ -42,6 +54,10 @@ class Report:
     epochs: float | None
     #: How often the test split was read over the life of the population.
     readings: int
+    #: How neighbouring rungs agree; none where that was not measured.
+    rungs: tuple[Neighbours, ...] = ()
+    #: None where the winner has the best mean.
+    tie: Tie | None = None
 
     @property
     def significant(self) -> bool:
@@ -65,7 +81,18 @@ def report_of(population: Population) -> Report | None:
         optimism=searched.outcome.fitness - winner.validation.estimate,
         epochs=searched.trial.epochs,
         readings=len(population.verdicts),
+        rungs=neighbours_of(population),
+        tie=_tie(population, verdict.winner),
     )
+
+
+def _tie(population: Population, id: int) -> Tie | None:
+    finalists = [one for one in population.finalists if one.id in population]
+    winner, leader = winner_of(finalists), leader_of(finalists)
+    # Final runs that came after the verdict may have another winner.
+    if winner is None or leader is None or winner.id != id or winner is leader:
+        return None
+    return Tie(winner, leader, standard_error(finalists))
 
 
 def _default(population: Population, verdict: Verdict, images: int) -> Standing | None:
@@ -96,7 +123,14 @@ def metrics_of(report: Report) -> dict[str, Any]:
         "selection_optimism": report.optimism,
         **({"search_epochs": report.epochs} if report.epochs is not None else {}),
         "test_split_readings": report.readings,
+        **({"rungs": agreement_rows(report.rungs)} if report.rungs else {}),
+        **({"tie": _tie_numbers(report.tie)} if report.tie else {}),
     }
+
+
+def _tie_numbers(tie: Tie) -> dict[str, Any]:
+    leader = tie.leader
+    return {"leader": leader.id, "leader_mean": leader.mean, "standard_error": tie.error}
 
 
 def _numbers(standing: Standing) -> dict[str, Any]:
@@ -165,6 +199,22 @@ def gain_sentence(report: Report) -> str:
     if report.significant:
         return f"Gain over the default recipe: {numbers}."
     return f"No significant gain over the default recipe: {numbers}."
+
+
+def tie_sentence(tie: Tie) -> str:
+    """Return why another than the finalist of the best mean won."""
+    winner, leader = tie.winner, tie.leader
+    if winner.parameters != leader.parameters:
+        cheaper = f"it has {winner.parameters:,.0f} parameters, not {leader.parameters:,.0f}"
+    elif winner.frozen != leader.frozen:
+        cheaper = f"it freezes {winner.frozen} layer groups, not {leader.frozen}"
+    else:
+        cheaper = "it is the elder"
+    return (
+        f"The final runs do not tell #{winner.id} from #{leader.id}, whose mean is "
+        f"{100 * (leader.mean - winner.mean):.2f} points better (standard error "
+        f"{100 * tie.error:.2f}): #{winner.id} won, for {cheaper}."
+    )
 
 
 def optimism_sentence(report: Report) -> str:

@@ -18,7 +18,9 @@ from evoft.analysis.report import (
     optimism_sentence,
     readings_sentence,
     report_of,
+    tie_sentence,
 )
+from evoft.analysis.rungs import agreement_lines
 from evoft.cli.output import duration, table
 from evoft.fine_tuning import FineTuning, Plan
 from evoft.fine_tuning.exporting import is_export, require_free
@@ -246,10 +248,12 @@ def end_text(run: FineTuning, folder: Path) -> str:
             table(columns, comparison_rows(report)),
             "",
             gain_sentence(report),
+            *([tie_sentence(report.tie)] if report.tie else []),
             optimism_sentence(report),
             *([readings_sentence(report)] if report.readings > 1 else []),
             *_why_it_ended(run),
             "",
+            *agreement_lines(report.rungs),
             f"model        {folder}",
             f"population   {file}",
             "",

@@ -15,7 +15,9 @@ from evoft.analysis.report import (
     metrics_of,
     readings_sentence,
     report_of,
+    tie_sentence,
 )
+from evoft.analysis.rungs import agreement_lines, agreement_rows, neighbours_of
 from evoft.cli.output import duration, emit, emit_json, format_option, short, table
 from evoft.errors import SettingsError
 from evoft.individual import Individual
@@ -30,13 +32,22 @@ from evoft.lineage import Population, Record, changes_between, expressed
 @click.option(
     "--pareto", is_flag=True, help="Only those whom no other dominates in the objectives."
 )
+@click.option("--rungs", is_flag=True, help="How the rungs agree on whom to rank where.")
 @format_option
 def show_command(
-    file: Path, id: int | None, top: int | None, generations: bool, pareto: bool, form: str
+    file: Path,
+    id: int | None,
+    top: int | None,
+    generations: bool,
+    pareto: bool,
+    rungs: bool,
+    form: str,
 ) -> None:
     """Show the population in FILE, or its individual ID with its learning curve."""
-    if sum((id is not None, top is not None, generations, pareto)) > 1:
-        raise SettingsError("`evoft show` takes one of ID, --top, --generations and --pareto")
+    if sum((id is not None, top is not None, generations, pareto, rungs)) > 1:
+        raise SettingsError(
+            "`evoft show` takes one of ID, --top, --generations, --pareto and --rungs"
+        )
     population = Population.open(file)
     if id is not None:
         _show_individual(population, id, form)
@@ -44,7 +55,9 @@ def show_command(
     if form == "table":
         click.echo(_summary(population))
         click.echo()
-    if generations:
+    if rungs:
+        emit(agreement_rows(neighbours_of(population)), form)
+    elif generations:
         emit(_generations(population), form)
     elif pareto:
         emit(_front(population, front_of(population), form), form)
@@ -66,11 +79,12 @@ def _summary(population: Population) -> str:
         lines.append(f"data {header.data['name']} ({splits}), backbone {models}")
     if best is not None:
         lines.append(f"best in the search: #{best.id} with fitness {best.fitness:.4f}")
+    lines += agreement_lines(neighbours_of(population))
     report = report_of(population)
     if report is not None:
         rows = [row for row in comparison_rows(report) if "accuracy" in row[0]]
         lines += ["", table(("", f"best (#{report.winner.id})", "default"), rows)]
-        lines += [gain_sentence(report)]
+        lines += [gain_sentence(report), *([tie_sentence(report.tie)] if report.tie else [])]
         if report.readings > 1:
             lines.append(readings_sentence(report))
     return "\n".join(lines)

@@ -15,7 +15,7 @@ from evoft.errors import NoResultError
 from evoft.evolution import Evolution
 from evoft.fine_tuning.keeping import Roster, bound, prune, remove_unfinished
 from evoft.fine_tuning.plan import Plan, checkpoints_of
-from evoft.fine_tuning.standing import best_run, candidates, verdict_of
+from evoft.fine_tuning.standing import best_run, verdict_of
 from evoft.individual import Generation
 from evoft.lineage import Population, Store
 from evoft.outcome import Outcome
@@ -123,7 +123,7 @@ class FineTuning:
             NoResultError: No final run ended well.
         """
         population = self.evolution.population
-        winner = best_run(population, candidates(population))
+        winner = best_run(population)
         if winner is None:
             raise NoResultError(_nothing(population))
         default = best_run(population, [i.id for i in population if i.operator == "default"])

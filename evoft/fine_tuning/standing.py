@@ -1,45 +1,33 @@
-"""Who stands where after the final runs: the finalists by the mean of their fresh seeds."""
+"""Who stands where after the final runs, and what the reading of the test split says of them."""
 
 from __future__ import annotations
 
 import math
-import statistics
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evoft.lineage import Population
+from evoft.lineage.finals import winner_of
 from evoft.trial import Stage, TrialKey
 from evoft.verdict import Verdict
 
 
-def candidates(population: Population) -> list[int]:
-    """Return the ids of those that were run again and did well."""
-    ids = {key[1] for key in population.records if key[0] is Stage.FINAL}
-    return sorted(id for id in ids if _final_scores(population, id))
+def best_run(population: Population, ids: Sequence[int] | None = None) -> TrialKey | None:
+    """Return the best final run of who wins the final runs (``winner_of``).
 
-
-def _final_scores(population: Population, id: int) -> list[tuple[float, int]]:
-    runs = population.finals(id)
-    scores = [(record.outcome.score, record.trial.repeat) for record in runs]
-    return [(score, repeat) for score, repeat in scores if score > -math.inf]
-
-
-def final_mean(population: Population, id: int) -> float:
-    """Return the mean fitness of an individual's final runs; NaN if none did well."""
-    scores = [score for score, _ in _final_scores(population, id)]
-    # Sorted, so that the mean does not depend on the order in which the runs ended.
-    return statistics.fmean(sorted(scores)) if scores else math.nan
-
-
-def best_run(population: Population, ids: list[int]) -> TrialKey | None:
-    """Return the best final run of the individual with the best mean, the elder of equals."""
-    good = [id for id in ids if id in population and _final_scores(population, id)]
-    if not good:
+    Args:
+        population: With its final runs.
+        ids: Among whom; None: all who were run again.
+    """
+    finalists = [one for one in population.finalists if ids is None or one.id in ids]
+    winner = winner_of([one for one in finalists if one.id in population])
+    if winner is None:
         return None
-    id = max(good, key=lambda id: (final_mean(population, id), -id))
-    _, repeat = max(_final_scores(population, id), key=lambda run: (run[0], -run[1]))
-    return (Stage.FINAL, id, repeat)
+    runs = [record for record in population.finals(winner.id) if record.outcome.score > -math.inf]
+    best = max(runs, key=lambda record: (record.outcome.score, -record.trial.repeat))
+    return (Stage.FINAL, winner.id, best.trial.repeat)
 
 
 def verdict_of(

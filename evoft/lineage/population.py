@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import os
-import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +13,10 @@ from evoft.errors import PopulationFileError
 from evoft.header import Header
 from evoft.individual import Generation, Individual, best_of
 from evoft.lineage.disk import Paths
+from evoft.lineage.finals import Finalist, finalists_of, winner_of
 from evoft.lineage.generations import generations_of, individuals_of, settings_of
 from evoft.lineage.record import Record
 from evoft.lineage.snapshot import read_snapshot
-from evoft.outcome import Status
 from evoft.trial import Stage, Trial, TrialKey
 from evoft.verdict import Verdict
 
@@ -44,7 +42,7 @@ class Population:
     generations: tuple[Generation, ...]
     #: The individual of the highest fitness on its highest rung; None when every trial failed.
     best: Individual | None
-    #: Who won: by the last verdict; else by the mean fitness of its final runs; else ``best``.
+    #: Who won: by the last verdict; else by the final runs; else ``best``.
     winner: Individual | None
     #: Whether individuals are judged before they are trained in full.
     on_rungs: bool
@@ -85,7 +83,7 @@ class Population:
             individuals=individuals,
             generations=generations_of(records.values(), header),
             best=best,
-            winner=_winner(by_id, records, verdicts) or best,
+            winner=_winner(by_id, header, records, verdicts) or best,
             on_rungs=any(_is_on_rungs(r.trial, full) for r in records.values() if r.birth),
             _by_id=MappingProxyType(by_id),
             _full=full,
@@ -143,6 +141,11 @@ class Population:
         own = [r for (stage, i, _), r in self.records.items() if stage is Stage.FINAL and i == id]
         return tuple(sorted(own, key=lambda record: record.trial.repeat))
 
+    @property
+    def finalists(self) -> list[Finalist]:
+        """Those of whom a final run ended well, in order of birth."""
+        return finalists_of(self.records.values(), self.header)
+
     def _name(self) -> str:
         return "this population" if self.path is None else str(self.path)
 
@@ -161,17 +164,12 @@ def _is_on_rungs(trial: Trial, full: float | None) -> bool:
 
 def _winner(
     by_id: Mapping[int, Individual],
+    header: Header,
     records: Mapping[TrialKey, Record],
     verdicts: Sequence[Verdict],
 ) -> Individual | None:
     if verdicts and verdicts[-1].winner in by_id:
         return by_id[verdicts[-1].winner]
-    runs: dict[int, list[float]] = {}
-    for (stage, id, _), record in records.items():
-        good = record.outcome.status is Status.OK and math.isfinite(record.outcome.fitness)
-        if stage is Stage.FINAL and good and id in by_id:
-            runs.setdefault(id, []).append(record.outcome.fitness)
-    # Sorted, so that the mean does not depend on the order in which the runs ended.
-    means = {id: statistics.fmean(sorted(fitness)) for id, fitness in runs.items()}
-    winner = max(means, key=lambda id: (means[id], -id), default=None)
-    return None if winner is None else by_id[winner]
+    finalists = [one for one in finalists_of(records.values(), header) if one.id in by_id]
+    winner = winner_of(finalists)
+    return by_id[winner.id] if winner else None

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from evoft.ladder import Ladder
 from evoft.objectives import FITNESS, Objective, scores_of
-from evoft.outcome import Outcome
+from evoft.outcome import Outcome, Status
 from evoft.search.encoding import Array, Indices
 from evoft.search.kernel import Observations
 from evoft.search.stint import Stint
@@ -49,7 +49,7 @@ class Knowledge:
         self.units: Array = np.empty((0, genes))
         self.rows: Array = np.empty((0, columns))
         #: By id, what was learned of it: its fitness, the lowest rung's first.  A failure is minus
-        #: infinity, and the last.
+        #: infinity, and the last; so is a lost trial, which is NaN.
         self.curves: dict[int, tuple[float, ...]] = {}
         #: By id, the rung at which the stint ends that is in flight.
         self.running: dict[int, int] = {}
@@ -79,7 +79,7 @@ class Knowledge:
 
     @property
     def learned(self) -> int:
-        """How many stints were learned."""
+        """How many stints were learned, lost ones left out."""
         return len(self.ends) - 1
 
     def bear(self, units: Array, row: Array) -> None:
@@ -92,12 +92,22 @@ class Knowledge:
         self.running[stint.individual] = stint.rung
 
     def learn(self, stint: Stint, outcome: Outcome) -> None:
-        """Take the outcome of a stint."""
+        """Take the outcome of a stint.
+
+        A lost one shows nothing, for it was the machine that failed: its individual is left as
+        it is and never continued.
+        """
         id, values = stint.individual, scores_of(self._objectives, outcome)
+        lost = outcome.status is Status.LOST
         score = outcome.score if values[0] > -math.inf else -math.inf
+        if lost:
+            score = math.nan
+        self.latest = stint
         if self.running.get(id) == stint.rung:
             del self.running[id]
         self.curves[id] = (*self.curves.get(id, ()), score)
+        if lost:
+            return
         rungs = [stint.rung]
         if score == -math.inf and stint.rung < self._top:
             rungs.append(self._top)  # it warns of the rung where it failed, and of a full training
@@ -106,7 +116,6 @@ class Knowledge:
         self._latest[id] = len(self.values)
         self.values = np.vstack([self.values, [values] * len(rungs)])
         self.ends.append(len(self.who))
-        self.latest = stint
 
     def rung(self, id: int) -> int:
         """Return the highest rung at which an individual was judged; -1 where at none."""

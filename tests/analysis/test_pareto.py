@@ -148,5 +148,5 @@ def test_pick_prints_the_individual(file: Path) -> None:
 
 
 def test_show_takes_one_view_at_a_time(file: Path) -> None:
-    with pytest.raises(SettingsError, match="one of ID, --top, --generations and --pareto"):
+    with pytest.raises(SettingsError, match="one of ID, --top, --generations, --pareto and"):
         ran("show", "--pareto", "--top", "3", str(file))

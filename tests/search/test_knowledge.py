@@ -82,6 +82,31 @@ def test_a_failure_warns_of_its_rung_and_of_a_full_training() -> None:
     assert known.when.tolist() == [0.0, 1.0, 1.0]
 
 
+def test_a_lost_trial_shows_nothing_and_is_never_continued() -> None:
+    known = knowledge()
+    for stint, outcome in (
+        (stint_of(0, 0, 0), Outcome(Status.LOST)),
+        (stint_of(1, 1, 0), Outcome.of_fitness(0.5)),
+        (stint_of(2, 1, 1), Outcome(Status.LOST)),
+    ):
+        known.take(stint)
+        known.learn(stint, outcome)
+    assert (known.who.tolist(), known.scores.tolist(), known.ends) == ([1], [0.5], [0, 1])
+    assert known.alive(10).tolist() == []
+    assert not known.running
+    assert not any(known.is_waiting(id) for id in (0, 1))
+    assert [known.rung(id) for id in (0, 1)] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "status", [status for status in Status if status not in (Status.OK, Status.LOST)]
+)
+def test_every_other_failure_warns(status: Status) -> None:
+    known = knowledge()
+    known.learn(stint_of(0, 0, 0), Outcome(status))
+    assert known.scores.tolist() == [-math.inf, -math.inf]
+
+
 def test_time_is_the_logarithm_of_the_epochs() -> None:
     assert knowledge().times.tolist() == pytest.approx([0.0, 0.5, 1.0])
     assert knowledge(Ladder((0.1, 1.0, 10.0))).times.tolist() == pytest.approx([0.0, 0.5, 1.0])
