@@ -4,7 +4,11 @@ A *plan* is to train a candidate up to some rung.  It is worth the expected impr
 predicted full training by what that rung will reveal: a normal variable whose variance is the part
 of the candidate's predictive variance that the observation explains (the knowledge gradient of
 Frazier, Powell and Dayanik 2009, with the correlation to others left out).  An uninformative rung
-reveals nothing and is worth nothing; the last rung gives plain expected improvement.
+reveals nothing; the last rung gives plain expected improvement.
+
+That is the worth of knowing better.  A full training is worth more, for only who was trained can be
+taken home: to the plan that leads there its expected improvement on the best score observed is
+added.  Without it whoever is predicted best has nothing to gain, and fresh broods go before.
 """
 
 from __future__ import annotations
@@ -90,6 +94,9 @@ class Terms:
     #: Whether each plan is to train in full, after the first stint, and worth plain expected
     #: improvement over the first stint's cost.
     plain: bool = False
+    #: The best score that was observed, on the yardstick's scale; infinity where a full training
+    #: is worth no more than what it reveals.
+    observed: float = math.inf
 
     def way(self, rung: Indices) -> Array:
         """Return the cost of the way that is behind those who were judged at a rung, ``(k,)``."""
@@ -109,7 +116,8 @@ def plan(
         bonus: Added to the logarithm of the promise, ``(k,)``.
     """
     means, full = crowd.means(), crowd.explained(np.ones(len(crowd)))
-    hopes = log_expected_improvement(means, crowd.variances(full), best) + bonus
+    variances = crowd.variances(full)
+    hopes = log_expected_improvement(means, variances, best) + bonus
     behind, costs = terms.way(rungs), terms.costs[rungs + 1] - terms.way(rungs)
     if terms.plain:
         values = np.where(costs <= terms.purse, hopes - terms.thrift * np.log(costs), -np.inf)
@@ -123,7 +131,11 @@ def plan(
         if not len(at):
             continue
         revealed = crowd.only(at).revealed(float(terms.times[goal]), full[:, at])
-        value = log_expected_improvement(means[at], revealed, best) + bonus[at]
+        value = log_expected_improvement(means[at], revealed, best)
+        if goal == len(terms.times) - 1 and terms.observed < math.inf:
+            gain = log_expected_improvement(means[at], variances[at], terms.observed)
+            value = np.logaddexp(value, gain)
+        value += bonus[at]
         value -= terms.thrift * np.log(dues[at])
         better = value > values[at]
         values[at] = np.where(better, value, values[at])

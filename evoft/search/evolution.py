@@ -222,7 +222,9 @@ class Evolution:
         incumbents = {"predicted": float(placed.max()), "observed": float(scores.max())}
         best = incumbents.get(tuning.incumbent, max(incumbents.values()))
         running = {id: float(known.times[rung]) for id, rung in known.running.items()}
-        plans = self._plans(_expecting(referee, running), field, best, given_up)
+        plans = self._plans(
+            _expecting(referee, running), field, best, incumbents["observed"], given_up
+        )
         return plans.in_order(within=tuning.tie), field
 
     def _field(self, alive: Indices, scores: Array, rng: Generator) -> _Field:
@@ -240,7 +242,14 @@ class Evolution:
         rungs = [known.rung(id) for id in paused]
         return _Field(brood, np.array(paused, dtype=np.intp), np.array(rungs, dtype=np.intp))
 
-    def _plans(self, referee: Referee | Panel, field: _Field, best: float, given_up: bool) -> Plans:
+    def _plans(
+        self,
+        referee: Referee | Panel,
+        field: _Field,
+        best: float,
+        observed: float,
+        given_up: bool,
+    ) -> Plans:
         tuning, brood = self._tuning, field.brood
         terms = Terms(
             self._knowledge.times,
@@ -250,6 +259,8 @@ class Evolution:
             tuning.closely,
             lowest=int(given_up),
             plain=tuning.worth == "plain",
+            # Where nobody is paused, what is predicted best was trained in full.
+            observed=observed if tuning.worth == "gained" and len(self._costs) > 1 else np.inf,
         )
         unborn = referee.unborn(self._encoding.rows(brood.units))
         unjudged = np.full(len(brood), -1, dtype=np.intp)

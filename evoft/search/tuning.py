@@ -20,9 +20,10 @@ class Tuning:
     breeding: Breeding = field(default_factory=Breeding)
     #: Whether a Gaussian process judges; else one of the brood or of the paused is drawn.
     referee: bool = True
-    #: What a plan is worth: the expected improvement by what its rung will reveal, or plain
-    #: expected improvement at the full budget.
-    worth: Literal["revealed", "plain"] = "revealed"
+    #: What a plan is worth: the expected improvement by what its rung will reveal, and for a plan
+    #: to train in full also that on the best score observed; the first alone; or plain expected
+    #: improvement at the full budget.
+    worth: Literal["gained", "revealed", "plain"] = "gained"
     #: Power of the cost that a plan's promise is divided by, 0 to 1.
     thrift: float = 0.6
     #: Plans whose promises differ by less than this share are equal, and the cheapest is taken.
