@@ -190,7 +190,7 @@ def test_those_in_flight_are_never_continued_and_no_rung_is_left_out() -> None:
 def test_all_named_founders_are_born_first_and_a_small_space_is_born_whole() -> None:
     named = {f"founder {i}": {"decay": 0.1 * i} for i in range(5)}
     search = run(search_of(named=named, tuning=Tuning(founders=4)))
-    assert [i.operator for i in search.born[:6]] == ["default", *named]
+    assert [i.operator for i in search.born[:8]] == ["default", *named, "sample", "sample"]
     tiny = SearchSpace(opt=Choice(["a", "b", "c"]), deep=Choice([False, True]))
     search = run(search_of(space=tiny, lookahead=0, population_size=20), lambda g, e: e)
     assert len({individual.genome for individual in search.born}) == len(search.born) == 6
