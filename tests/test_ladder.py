@@ -98,7 +98,10 @@ def test_who_is_nothing_without_rungs_needs_epochs(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"strategy": "annealing"}, "`strategy` must be one of ga.*, but is 'annealing'"),
+        (
+            {"strategy": "annealing"},
+            "`strategy` must be one of evolution, ga.*, but is 'annealing'",
+        ),
         ({"first_rung": 0}, "`first_rung` must be > 0, but is 0"),
         ({"rung_factor": 1}, "`rung_factor` must be > 1, but is 1"),
         ({"rung_factor": "3"}, "`rung_factor` must be a number, but is '3'"),

@@ -34,6 +34,9 @@ from evoft.search.tuning import Tuning
 from evoft.search.variation import Fitness
 from evoft.seeds import generator
 
+#: Founders that are a sample of the space at least, however many are named: who was named may all
+#: be alike.
+_SAMPLES = 2
 #: Full trainings that a sum of costs may be wrong by.
 _ROUNDING = 1e-9
 
@@ -95,7 +98,7 @@ class Evolution:
         ]
         self._box = toolbox(self._encoding, chronicle.settings.tournsize, self._strangers)
         self._costs = np.array(ways(chronicle.ladder))
-        self._count = max(self._tuning.founders, 1 + len(chronicle.named))
+        self._count = max(self._tuning.founders, 1 + len(chronicle.named) + _SAMPLES)
         self._founders: list[Offspring] | None = None
         self._sample: list[int] = []  # ids of the audited
         self._next: tuple[int, Offspring | None] = (-1, None)  # the founder of a number

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import spaces
 
-from evoft.audit import is_audited
+from evoft.audit import agreements, is_audited
 from evoft.genome import Genome
 from evoft.individual import Individual
 from evoft.ladder import Ladder
@@ -63,8 +63,8 @@ def curve(genome: Genome, epochs: float) -> float:
 
 
 def outcome_of(search: Search, stint: Stint, score: Score = curve) -> Outcome:
-    """Return the outcome of a stint; every eleventh individual fails on its second rung."""
-    if stint.individual % 11 == 7 and stint.rung == 1:
+    """Return the outcome of a stint; every seventh individual fails on its second rung."""
+    if stint.individual % 7 == 6 and stint.rung == 1:
         return Outcome(Status.DIVERGED, reason="it would not")
     genome = search.born[stint.individual].genome
     return Outcome.of_fitness(score(genome, search.ladder.rungs[stint.rung]))
@@ -190,7 +190,7 @@ def test_those_in_flight_are_never_continued_and_no_rung_is_left_out() -> None:
 def test_all_named_founders_are_born_first_and_a_small_space_is_born_whole() -> None:
     named = {f"founder {i}": {"decay": 0.1 * i} for i in range(5)}
     search = run(search_of(named=named, tuning=Tuning(founders=4)))
-    assert [i.operator for i in search.born[:6]] == ["default", *named]
+    assert [i.operator for i in search.born[:8]] == ["default", *named, "sample", "sample"]
     tiny = SearchSpace(opt=Choice(["a", "b", "c"]), deep=Choice([False, True]))
     search = run(search_of(space=tiny, lookahead=0, population_size=20), lambda g, e: e)
     assert len({individual.genome for individual in search.born}) == len(search.born) == 6
@@ -244,11 +244,18 @@ def test_a_lowest_rung_that_says_nothing_is_given_up() -> None:
     def deceptive(genome: Genome, epochs: float) -> float:
         return quality(genome) * (-1.0 if epochs == 1.0 else 1.0)
 
-    search = search_of(lookahead=0, population_size=8, ladder=Ladder((1.0, 2.0, 50.0)))
-    run(search, deceptive)
-    assert len(search.born) > 55
-    assert any(i.rung == 0 for i in search.born[:45])
-    assert all(i.rung >= 1 for i in search.born[45:-2] if i.status is Status.OK)
+    # It is given up on eight audited, one in five births, so forty births must be paid for.
+    search = search_of(lookahead=0, population_size=12, ladder=Ladder((1.0, 2.0, 50.0)))
+    since = 0
+    while (stint := search.ask()) is not None:
+        genome = search.born[stint.individual].genome
+        score = deceptive(genome, search.ladder.rungs[stint.rung])
+        search.tell(stint.number, Outcome.of_fitness(score))
+        if not since and agreements(search.born, 7, 3)[0].is_low:
+            since = len(search.born)
+    assert 0 < since < len(search.born) - 3
+    assert any(i.rung == 0 for i in search.born[:since])
+    assert all(i.rung >= 1 for i in search.born[since:-1])
 
 
 def best_found(search: Search) -> float:
@@ -302,7 +309,7 @@ class Faith:
 
 def test_a_prior_guides_at_first_and_is_forgotten() -> None:
     def bred(weight: float) -> list[float]:
-        settings = SearchSettings(population_size=6, generations=7, lookahead=0)
+        settings = SearchSettings(population_size=6, generations=14, lookahead=0)
         faith = Faith(weight)
         search = Search(
             SPACE, settings, 3, strategy=lambda c: Evolution(c, tuning=SMALL, prior=faith)
@@ -311,7 +318,7 @@ def test_a_prior_guides_at_first_and_is_forgotten() -> None:
 
     believing, plain = bred(20.0), bred(0.0)
     assert np.mean(believing[:6]) > np.mean(plain[:6]) + 0.1
-    assert abs(np.mean(believing[-6:]) - 0.3) < 0.25
+    assert abs(np.mean(believing[-6:]) - 0.3) < 0.1
 
 
 def test_the_cached_referee_is_that_of_the_records() -> None:

@@ -14,6 +14,12 @@ def settings_of(strategy: str, **changes: object) -> SearchSettings:
     return SearchSettings(strategy=strategy, **values)  # type: ignore[arg-type]
 
 
+class TestEvolution(StrategyContract):
+    settings = settings_of("evolution", generations=2)
+    tries = 4
+    thrifty = True
+
+
 class TestGenetic(StrategyContract):
     settings = settings_of("ga")
 
@@ -56,7 +62,7 @@ def test_the_settings_know_the_strategies_that_there_are() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"strategy": "luck"}, "`strategy` must be one of ga, .*, but is 'luck'"),
+        ({"strategy": "luck"}, "`strategy` must be one of evolution, .*, but is 'luck'"),
         ({"sampler": "cmaes"}, "`sampler` must be one of tpe, gp, but is 'cmaes'"),
         ({"points": 1}, "`points` must be >= 2, but is 1"),
         ({"points": 2.5}, "`points` must be a whole number, but is 2.5"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 
@@ -68,7 +69,7 @@ class Merciful(Genetic):
 
     def decide(self) -> Decision | None:
         child = super().decide()
-        failed = [id for id in range(len(self._chronicle.born)) if id not in self._recent]
+        failed = [i.id for i in self._chronicle.born if i.outcome and i.score == -math.inf]
         if isinstance(child, Offspring) and not self.blind and failed:
             return Offspring(child.genome, (failed[-1],), "mutation")
         return child
