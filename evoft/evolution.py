@@ -206,7 +206,9 @@ class Evolution:
         while last < len(stints) and stints[last].generation == self._shown:
             last += 1
         self._looked = last
-        return last if self.search.generation > self._shown else None
+        begun = self.search.generation > self._shown
+        closed = not self.search.pays_for_more and last == len(stints) > self._first
+        return last if begun or closed else None
 
     def _records(self, stints: Sequence[Stint]) -> list[Record]:
         return [self.ledger.records[(Stage.SEARCH, s.individual, s.rung)] for s in stints]

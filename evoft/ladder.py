@@ -74,3 +74,15 @@ def generation_at(spent: float, size: int) -> int:
         size: Full trainings in a generation.
     """
     return int((spent + EQUAL) // size)
+
+
+def pays_for_more(spent: float, births: float | None, ladder: Ladder) -> bool:
+    """Tell whether what is left to spend pays for the cheapest stint of all.
+
+    Args:
+        spent: Full trainings so far.
+        births: Full trainings over the life of the population; None: as many as one likes.
+        ladder: What stints cost.
+    """
+    cheapest = min(ladder.cost(rung) for rung in range(len(ladder)))
+    return births is None or spent + cheapest <= births + EQUAL

@@ -9,7 +9,7 @@ from dataclasses import replace
 from evoft.errors import SettingsError
 from evoft.header import Header
 from evoft.individual import Generation, Individual, best_of
-from evoft.ladder import Ladder, generation_at
+from evoft.ladder import Ladder, generation_at, pays_for_more
 from evoft.lineage.record import Record
 from evoft.outcome import Outcome, Status
 from evoft.settings import Settings
@@ -44,7 +44,7 @@ def generations_of(records: Iterable[Record], header: Header) -> tuple[Generatio
 
     A generation is complete when all trials of it and of those before it have ended, and no
     further one can come: that is when they have cost ``search.population_size`` full trainings a
-    generation.  Without that setting, each is complete that has begun.
+    generation, or what is left of all generations pays for nothing more.  Without that setting, each is complete that has begun.
     """
     size = header.settings.get("search", {}).get("population_size", 0)
     settings = settings_of(header)
@@ -57,7 +57,8 @@ def generations_of(records: Iterable[Record], header: Header) -> tuple[Generatio
         for record in members:
             # A rung that the settings do not have, as in a file put together by hand, is free.
             spent += ladder.cost(record.trial.rung) if record.trial.rung <= ladder.top else 0.0
-        if size and generation_at(spent, size) <= index:
+        more = pays_for_more(spent, settings.search.births if settings else None, ladder)
+        if size and generation_at(spent, size) <= index and more:
             break
         complete.append(fold.take(members))
     return tuple(complete)

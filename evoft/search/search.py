@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from evoft.errors import PopulationMismatchError
 from evoft.individual import Individual
-from evoft.ladder import EQUAL, Ladder, generation_at
+from evoft.ladder import EQUAL, Ladder, generation_at, pays_for_more
 from evoft.outcome import Outcome
 from evoft.search.chronicle import Chronicle, Express, Founders
 from evoft.search.clock import Clock
@@ -104,8 +104,12 @@ class Search:
     @property
     def ended(self) -> bool:
         """Whether no further stint will ever be decided."""
-        most = self.settings.births
-        return self.exhausted or (most is not None and self.spent >= most - EQUAL)
+        return self.exhausted or not self.pays_for_more
+
+    @property
+    def pays_for_more(self) -> bool:
+        """Whether what is left to spend pays for any stint at all."""
+        return pays_for_more(self.spent, self.settings.births, self.ladder)
 
     @property
     def exhausted(self) -> bool:

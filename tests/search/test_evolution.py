@@ -161,10 +161,17 @@ def test_the_lineage_is_a_genetic_algorithms_on_rungs() -> None:
     assert len({individual.step for individual in born[6:]}) > 3
     assert {stint.rung for stint in stints} == {0, 1, 2}
     assert len({tuple(SPACE.phenotype(i.genome).items()) for i in born}) == len(born)
-    failed = [i for i in born if i.status is Status.DIVERGED]
-    assert failed
-    for individual in failed:
-        assert individual.rung == 1  # nobody is continued after a failure
+
+
+def test_nobody_is_continued_after_a_failure() -> None:
+    search = search_of(lookahead=2)
+    while (stint := search.ask()) is not None:
+        bad = stint.rung == 1 and stint.individual % 2
+        outcome = Outcome(Status.DIVERGED) if bad else outcome_of(search, stint)
+        search.tell(stint.number, outcome)
+    failed = [i for i in search.born if i.status is Status.DIVERGED]
+    assert len(failed) >= 2
+    assert {individual.rung for individual in failed} == {1}
 
 
 def test_it_spends_what_there_is_and_never_more() -> None:
@@ -308,17 +315,19 @@ class Faith:
 
 
 def test_a_prior_guides_at_first_and_is_forgotten() -> None:
-    def bred(weight: float) -> list[float]:
-        settings = SearchSettings(population_size=6, generations=14, lookahead=0)
+    def bred(weight: float, seed: int) -> tuple[float, float]:
+        settings = SearchSettings(population_size=6, generations=7, lookahead=0)
         faith = Faith(weight)
         search = Search(
-            SPACE, settings, 3, strategy=lambda c: Evolution(c, tuning=SMALL, prior=faith)
+            SPACE, settings, seed, strategy=lambda c: Evolution(c, tuning=SMALL, prior=faith)
         )
-        return [float(i.genome["decay"]) for i in run(search).born[6:]]
+        decays = [float(i.genome["decay"]) for i in run(search).born[6:]]
+        return float(np.mean(decays[:6])), float(np.mean(decays[-6:]))
 
-    believing, plain = bred(20.0), bred(0.0)
-    assert np.mean(believing[:6]) > np.mean(plain[:6]) + 0.1
-    assert abs(np.mean(believing[-6:]) - 0.3) < 0.1
+    # One seed may find a way to live with a bad belief: the middle one of five must not.
+    believing, plain = [[bred(weight, seed) for seed in range(5)] for weight in (20.0, 0.0)]
+    assert np.median(believing, axis=0)[0] > np.median(plain, axis=0)[0] + 0.1
+    assert abs(np.median(believing, axis=0)[1] - 0.3) < 0.25
 
 
 def test_the_cached_referee_is_that_of_the_records() -> None:
