@@ -15,33 +15,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol, Self
 
 import numpy as np
 from scipy.special import erfcx, ndtr
 
 from evoft.search.encoding import Array, Indices
-
-
-class Candidates(Protocol):
-    """Some individuals before a referee, or before several: see ``Crowd``."""
-
-    def __len__(self) -> int: ...
-
-    def only(self, places: Indices) -> Self:
-        """Return those in some places."""
-
-    def means(self) -> Array:
-        """Return their predicted full trainings, ``(k,)``."""
-
-    def explained(self, when: Array) -> Array:
-        """Return what the observations explain of their scores at a time, ``(n, k)``."""
-
-    def variances(self, full: Array) -> Array:
-        """Return the variances of their full trainings, ``(k,)``, given what is explained."""
-
-    def revealed(self, when: float, full: Array) -> Array:
-        """Return how much of those an observation at a time will explain, ``(k,)``."""
+from evoft.search.referee import Crowd
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +83,7 @@ class Terms:
 
 
 def plan(
-    crowd: Candidates, rungs: Indices, best: float, terms: Terms, bonus: Array | float = 0.0
+    crowd: Crowd, rungs: Indices, best: float, terms: Terms, bonus: Array | float = 0.0
 ) -> Plans:
     """Return the best plan of each candidate.
 

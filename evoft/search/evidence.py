@@ -39,7 +39,8 @@ def fit(data: Observations, scores: Array, genes: Indices, priors: Priors) -> Ke
 
     Args:
         data: Observations ordered by individual.
-        scores: What was observed, on the yardstick's scale, ``(n,)``.
+        scores: What was observed, on the yardstick's scale, ``(n,)``; or ``(n, objectives)`` for
+            one kernel of all objectives, as if they had nothing to do with each other.
         genes: Gene of each column.
         priors: The parameters' priors.
     """
@@ -61,6 +62,7 @@ class Evidence:
     """The negative log posterior density of a kernel's parameters, and its gradient."""
 
     data: Observations
+    #: ``(n, objectives)``.
     scores: Array
     priors: Priors
     #: Squared distances in each gene, ``(genes, m * m)``.
@@ -82,7 +84,7 @@ class Evidence:
             squares[gene] = distances(columns, columns).ravel()
         return Evidence(
             data,
-            scores,
+            scores.reshape(len(data), -1),
             priors,
             squares,
             (data.who[:, None] == data.who[None, :]).astype(float),
@@ -109,10 +111,12 @@ class Evidence:
             return _HOPELESS, np.zeros_like(theta)
         alpha = cho_solve((factor, True), self.scores, check_finite=False)
         offset = (theta - self.priors.medians) / self.priors.deviations
-        value = 0.5 * self.scores @ alpha + np.log(np.diag(factor)).sum() + 0.5 * offset @ offset
+        count = self.scores.shape[1]
+        value = 0.5 * np.vdot(self.scores, alpha) + count * np.log(np.diag(factor)).sum()
+        value += 0.5 * offset @ offset
 
         # Rasmussen and Williams, equation 5.9, with the sign turned round.
-        weights = 0.5 * (_inverse(factor) - np.outer(alpha, alpha))
+        weights = 0.5 * (count * _inverse(factor) - alpha @ alpha.T)
         in_time = weights * times
         gradient = np.empty_like(theta)
         gradient[SHARED] = terms[SHARED] * in_time.sum()

@@ -20,6 +20,7 @@ from evoft.objectives import objectives_of
 from evoft.outcome import Outcome
 from evoft.search.brood import Brood, Parent, breed, toolbox
 from evoft.search.chronicle import Chronicle
+from evoft.search.compromise import compromise, undominated
 from evoft.search.decide import Plans, Terms, plan
 from evoft.search.duties import audited, gives_up, schooled, ways
 from evoft.search.encoding import Array, Encoding, Indices
@@ -27,7 +28,6 @@ from evoft.search.founders import founders
 from evoft.search.judge import Judge, expecting
 from evoft.search.knowledge import Knowledge
 from evoft.search.novelty import make_new
-from evoft.search.panel import Compromise, Panel, undominated
 from evoft.search.referee import Referee
 from evoft.search.stint import Decision, Offspring, Promotion, Stint
 from evoft.search.tuning import Tuning
@@ -92,10 +92,7 @@ class Evolution:
             chronicle.seed,
             objectives_of(chronicle.settings.objectives),
         )
-        objectives = range(len(chronicle.settings.objectives))
-        self._judges = [
-            Judge(self._knowledge, genes, self._tuning.reach, objective) for objective in objectives
-        ]
+        self._judge = Judge(self._knowledge, genes, self._tuning.reach)
         self._box = toolbox(self._encoding, chronicle.settings.tournsize, self._strangers)
         self._costs = np.array(ways(chronicle.ladder))
         self._count = max(self._tuning.founders, 1 + len(chronicle.named) + _SAMPLES)
@@ -132,12 +129,12 @@ class Evolution:
         if id is not None and self._price(id) <= self._purse:
             return Promotion(id)
         rng = generator(self._chronicle.seed, "brood", len(self._chronicle.stints))
-        scores, compromise = self._scores()
+        scores = self._scores()
         alive = self._knowledge.alive(self._tuning.living, scores)
         if not len(alive):
             return self._stranger(rng)
         if self._tuning.referee:
-            order, field = self._judged(alive, scores, compromise, given_up, rng)
+            order, field = self._judged(alive, scores, given_up, rng)
         else:
             field = self._field(alive, scores[self._knowledge.latest_of(alive)], rng)
             order = rng.permutation(len(field.brood) + len(field.paused)).tolist()
@@ -187,46 +184,31 @@ class Evolution:
 
     # --- the referee's choice
 
-    def _scores(self) -> tuple[Array, Compromise | None]:
-        """Return how good all observations are at this decision, ``(n,)``.
-
-        With several objectives that is by the compromise that the decision is after.
-        """
+    def _scores(self) -> Array:
+        """Return how good all observations are at this decision, ``(n,)``."""
         known, chronicle = self._knowledge, self._chronicle
         if not known.several:
-            return known.scores, None
+            return known.scores
         rng = generator(chronicle.seed, "weights", len(chronicle.stints))
-        yardsticks = tuple(judge.yardstick(known.learned) for judge in self._judges)
-        compromise = Compromise.drawn(yardsticks, known.front(known.learned), rng)
-        return compromise(known.values), compromise
-
-    def _bench(self, scores: Array, compromise: Compromise | None) -> tuple[Referee | Panel, Array]:
-        """Return who judges, and the scores of all observations on its scale."""
-        judged = [judge.referee() for judge in self._judges]
-        if compromise is None:
-            ((referee, yardstick),) = judged
-            return referee, yardstick(scores)
-        return Panel(tuple(referee for referee, _ in judged), compromise), scores
+        return compromise(known.values, self._tuning.reach, rng)
 
     def _judged(
-        self,
-        alive: Indices,
-        scores: Array,
-        compromise: Compromise | None,
-        given_up: bool,
-        rng: Generator,
+        self, alive: Indices, scores: Array, given_up: bool, rng: Generator
     ) -> tuple[list[int], _Field]:
         """Return who stands before the referee, and its order of them."""
         known, tuning = self._knowledge, self._tuning
-        referee, scores = self._bench(scores, compromise)
+        referee, yardstick = self._judge.referee(scores)
         means = referee.born(alive).means()
         field = self._field(alive, means, rng)
-        placed = means[undominated(known, alive)] if known.several else means
-        incumbents = {"predicted": float(placed.max()), "observed": float(scores.max())}
+        best_placed = means[undominated(known, alive)] if known.several else means
+        incumbents = {
+            "predicted": float(best_placed.max()),
+            "observed": float(yardstick(scores).max()),
+        }
         best = incumbents.get(tuning.incumbent, max(incumbents.values()))
         running = {id: float(known.times[rung]) for id, rung in known.running.items()}
         plans = self._plans(
-            _expecting(referee, running), field, best, incumbents["observed"], given_up
+            expecting(referee, running), field, best, incumbents["observed"], given_up
         )
         return plans.in_order(within=tuning.tie), field
 
@@ -247,7 +229,7 @@ class Evolution:
 
     def _plans(
         self,
-        referee: Referee | Panel,
+        referee: Referee,
         field: _Field,
         best: float,
         observed: float,
@@ -309,10 +291,3 @@ class Evolution:
             for place in range(round(count * min(self._faith, 1.0))):
                 units[place] = self._encoding.units(self._prior.sample(rng))
         return units
-
-
-def _expecting(referee: Referee | Panel, running: Mapping[int, float]) -> Referee | Panel:
-    """Return the referee, or each of a panel, that takes those in flight to end as it predicts."""
-    if isinstance(referee, Referee):
-        return expecting(referee, running)
-    return replace(referee, referees=tuple(expecting(one, running) for one in referee.referees))

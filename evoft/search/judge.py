@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from evoft.search.compromise import measured
 from evoft.search.encoding import Array, Indices
 from evoft.search.evidence import fit
 from evoft.search.kernel import Observations, Priors
@@ -34,14 +35,10 @@ class Judge:
         knowledge: What was learned.
         genes: Gene of each column of an encoded genome.
         reach: Of the yardstick.
-        objective: Which one is judged.
     """
 
-    def __init__(
-        self, knowledge: Knowledge, genes: Indices, reach: float, objective: int = 0
-    ) -> None:
+    def __init__(self, knowledge: Knowledge, genes: Indices, reach: float) -> None:
         self._knowledge = knowledge
-        self._objective = objective
         self._genes = genes
         self._priors = Priors.of(int(genes.max()) + 1)
         self._reach = reach
@@ -50,15 +47,19 @@ class Judge:
         self._places: Indices = np.empty(0, np.intp)
         self._referee: Referee | None = None
 
-    def referee(self) -> tuple[Referee, Yardstick]:
+    def referee(self, scores: Array) -> tuple[Referee, Yardstick]:
         """Return the referee that has seen every learned stint, and the scale of its scores.
 
         At least one stint must have been learned.
+
+        Args:
+            scores: How good all observations are, ``(n,)``.  With several objectives they may be
+                others at each decision: the kernel is the same for all.
         """
         known = self._knowledge
-        yardstick = self.yardstick(known.learned)
-        scores = yardstick(known.values[:, self._objective])
-        referee = self._fitted(last_fit(known.learned))
+        yardstick = Yardstick.of(scores, reach=self._reach)
+        scores = yardstick(scores)
+        referee = self._fitted(last_fit(known.learned), scores)
         for stint in range(self._seen, known.learned):
             new = np.arange(known.ends[stint], known.ends[stint + 1], dtype=np.intp)
             referee = referee.extended(known.who[new], known.when[new], known.rows, scores[new])
@@ -68,31 +69,23 @@ class Judge:
         self._referee = replace(referee, data=data).given(scores[self._places])
         return self._referee, yardstick
 
-    def _values(self, learned: int) -> Array:
-        known = self._knowledge
-        return known.values[: known.ends[learned], self._objective]
-
-    def yardstick(self, learned: int) -> Yardstick:
-        """Return the scale of the scores of the first so many learned stints.
-
-        It does not clip those on the Pareto front, which may be far below the median in one
-        objective.
-        """
-        front = self._knowledge.front(learned)
-        least = float(front[:, self._objective].min()) if len(front) else math.inf
-        return Yardstick.of(self._values(learned), reach=self._reach, least=least)
-
-    def _fitted(self, due: int) -> Referee:
+    def _fitted(self, due: int, scores: Array) -> Referee:
         """Return the referee as it is kept, if its kernel was fitted then; else a fresh one."""
         if self._referee is not None and due == self._due:
             return self._referee
         known = self._knowledge
-        scores = self.yardstick(due)(self._values(due))
         data, places = known.observations(due, _FITTED)
-        kernel = fit(_compact(data), scores[places], self._genes, self._priors)
+        values = measured(known.values[: known.ends[due]], reach=self._reach)[places]
+        kernel = fit(_compact(data), _varied(values), self._genes, self._priors)
         data, self._places = known.observations(due, _SEEN)
         self._due = self._seen = due
         return Referee.of(kernel, data, scores[self._places])
+
+
+def _varied(values: Array) -> Array:
+    """Return the columns in which not all are equal: the others would say that nothing varies."""
+    varied = np.ptp(values, axis=0) > 0
+    return values[:, varied] if varied.any() else values[:, :1]
 
 
 def last_fit(learned: int) -> int:

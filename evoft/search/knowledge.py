@@ -185,25 +185,14 @@ class Knowledge:
                     room += int(sizes[id])
         return np.array(sorted(chosen), dtype=np.intp)
 
-    def front(self, learned: int) -> Array:
-        """Return what no other dominates of the first learned stints, ``(k, objectives)``.
-
-        None of it where there is one objective, or where all failed.
-        """
-        values = self.values[: self.ends[learned]]
-        values = values[np.isfinite(values[:, 0])]
-        return values[_ranks(values) == 0] if self.several else values[:0]
-
     def _merits(self, count: int) -> Array:
         """Return what puts the first so many observations in order, the higher the better."""
-        return -_ranks(self.values[:count]).astype(float) if self.several else self.scores[:count]
+        if not self.several:
+            return self.scores[:count]
+        # numba, which the kernels need, takes a moment to import.
+        from evoft.kernels.ranking import ranks_of
 
-
-def _ranks(values: Array) -> NDArray[np.int64]:
-    # numba, which the kernels need, takes a moment to import.
-    from evoft.kernels.ranking import ranks_of
-
-    return ranks_of(values)
+        return -ranks_of(self.values[:count]).astype(np.float64)
 
 
 def _times(ladder: Ladder) -> Array:

@@ -30,14 +30,13 @@ class Yardstick:
     deviation: float
 
     @staticmethod
-    def of(scores: Array, *, reach: float, least: float = math.inf) -> Yardstick:
+    def of(scores: Array, *, reach: float) -> Yardstick:
         """Return the yardstick of some scores, ``(n,)``, minus infinity for failures.
 
         Args:
             scores: Those that are known.
             reach: The clip lies this many times the distance from the median to the best below
                 the median.
-            least: A score that is not clipped.
         """
         good = scores[np.isfinite(scores)]
         unit = float(np.abs(good).max(initial=0.0)) or 1.0
@@ -46,7 +45,7 @@ class Yardstick:
             return Yardstick(unit, -1.0, 0.0, 1.0, 1.0, 0.0, 1.0)
         middle, best = float(np.median(good)), float(good.max())
         spread = best - middle or middle - float(good.min()) or 1.0
-        low = min(middle - reach * spread, least / unit)
+        low = middle - reach * spread
         scaled = (np.maximum(good, low) - middle) / spread
         power = _likeliest_power(scaled)
         warped = yeo_johnson(scaled, power)

@@ -1,0 +1,57 @@
+"""Several objectives at one decision: the scores of a compromise, and whom nobody dominates.
+
+Each decision is after another compromise, so that all of them together are after the whole Pareto
+front (Knowles 2006, "ParEGO", section III).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from evoft.search.encoding import Array, Indices
+from evoft.search.knowledge import Knowledge
+from evoft.search.scalarising import drawn_weights, scalarise
+from evoft.search.yardstick import Yardstick
+
+
+def compromise(values: Array, reach: float, rng: Generator) -> Array:
+    """Return the scores of a compromise, ``(n,)``; minus infinity for failures.
+
+    Each objective is brought to the yardstick's scale before they are weighed against each other:
+    a few values that are far below the others must not rule its range.
+
+    Args:
+        values: Of each objective, maximised, ``(n, objectives)``; minus infinity for failures.
+        reach: Of the yardstick.
+        rng: Draws what each objective weighs.
+    """
+    scaled = measured(values, reach)
+    scaled[~np.isfinite(values)] = -np.inf
+    return scalarise(scaled, drawn_weights(values.shape[1], rng))
+
+
+def measured(values: Array, reach: float) -> Array:
+    """Return each objective, ``(n, objectives)``, on a yardstick of its own."""
+    columns = [Yardstick.of(column, reach=reach)(column) for column in values.T]
+    return np.stack(columns, axis=1)
+
+
+def undominated(known: Knowledge, ids: Indices) -> NDArray[np.bool_]:
+    """Tell which individuals nobody dominates of those whose highest rung is theirs, ``(k,)``.
+
+    Args:
+        known: What is known.
+        ids: Of those who were judged and did not fail, ``(k,)``.
+    """
+    # numba, which the kernels need, takes a moment to import.
+    from evoft.kernels.ranking import ranks_of
+
+    values = known.values[known.latest_of(ids)]
+    rungs = np.array([known.rung(id) for id in ids.tolist()])
+    best = np.zeros(len(ids), dtype=np.bool_)
+    for rung in np.unique(rungs):
+        at = rungs == rung
+        best[at] = ranks_of(values[at]) == 0
+    return best
