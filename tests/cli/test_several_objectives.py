@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,16 @@ RUN = ("--objective", "accuracy", "--objective", "parameters", "--model", "embed
 
 @pytest.mark.parametrize("strategy", ["evolution", "ga"])
 def test_a_search_for_a_front_is_run_resumed_shown_and_picked_from(
-    cli: Any, pets: Path, tmp_path: Path, lineage_of: Any, strategy: str
+    cli: Any, pets: Path, tmp_path: Path, lineage_of: Any, stop: Any, strategy: str
 ) -> None:
-    command = ("evolve", pets, *RUN, "--strategy", strategy)
-    whole = cli(*command, "--generations", 3, "--file", "whole.h5", cwd=tmp_path)
+    command = ("evolve", pets, *RUN, "--strategy", strategy, "--generations", 2)
+    whole = cli(*command, "--file", "whole.h5", cwd=tmp_path)
     assert whole.code == 0, whole.err
-    short = cli(*command, "--generations", 2, "--file", "short.h5", cwd=tmp_path)
-    assert short.code == 0, short.err
-    resumed = cli("resume", "short.h5", "--generations", 3, cwd=tmp_path)
+    file = tmp_path / "killed.h5"
+    stop(signal.SIGKILL, (*command, "--file", file), file, tmp_path, 4)
+    resumed = cli("resume", file, cwd=tmp_path)
     assert resumed.code == 0, resumed.err
-    expected = lineage_of(tmp_path / "whole.h5")["individuals"]
-    assert lineage_of(tmp_path / "short.h5")["individuals"] == expected
+    assert lineage_of(file)["individuals"] == lineage_of(tmp_path / "whole.h5")["individuals"]
     population = evoft.Population.open(tmp_path / "whole.h5")
     assert len({i.outcome.metrics["parameters"] for i in population if i.outcome}) == 2
 
