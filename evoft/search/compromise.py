@@ -12,28 +12,39 @@ from numpy.typing import NDArray
 
 from evoft.search.encoding import Array, Indices
 from evoft.search.knowledge import Knowledge
-from evoft.search.scalarising import drawn_weights, scalarise
+from evoft.search.scalarising import SUM, drawn_weights
 from evoft.search.yardstick import Yardstick
 
 
-def compromise(values: Array, reach: float, rng: Generator) -> Array:
+def compromise(values: Array, rng: Generator) -> Array:
     """Return the scores of a compromise, ``(n,)``; minus infinity for failures.
 
-    Each objective is brought to the yardstick's scale before they are weighed against each other:
-    a few values that are far below the others must not rule its range.
+    It is the augmented Tchebycheff function of ``scalarise``, but each objective is taken as a
+    share of the front's range: the many who are far from the front must not settle what an
+    objective weighs, nor that an end of the front is as bad as all that lies beyond.
 
     Args:
         values: Of each objective, maximised, ``(n, objectives)``; minus infinity for failures.
-        reach: Of the yardstick.
         rng: Draws what each objective weighs.
     """
-    scaled = measured(values, reach)
-    scaled[~np.isfinite(values)] = -np.inf
-    return scalarise(scaled, drawn_weights(values.shape[1], rng))
+    # numba, which the kernels need, takes a moment to import.
+    from evoft.kernels.ranking import ranks_of
+
+    scores, good = np.full(len(values), -np.inf), np.isfinite(values).all(axis=1)
+    if not good.any():
+        return scores
+    kept = values[good] / 2  # so that no difference is too large for a number
+    front = kept[ranks_of(kept) == 0]
+    best, span = front.max(axis=0), np.ptp(front, axis=0)
+    span = np.where(span > 0, span, np.ptp(kept, axis=0))
+    shares = (best - kept) / np.where(span > 0, span, 1.0)
+    weighted = shares * drawn_weights(values.shape[1], rng)
+    scores[good] = -(weighted.max(axis=1) + SUM * weighted.sum(axis=1))
+    return scores
 
 
 def measured(values: Array, reach: float) -> Array:
-    """Return each objective, ``(n, objectives)``, on a yardstick of its own."""
+    """Return each objective, ``(n, objectives)``, on a yardstick of its own of this reach."""
     columns = [Yardstick.of(column, reach=reach)(column) for column in values.T]
     return np.stack(columns, axis=1)
 

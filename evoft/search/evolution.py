@@ -190,7 +190,7 @@ class Evolution:
         if not known.several:
             return known.scores
         rng = generator(chronicle.seed, "weights", len(chronicle.stints))
-        return compromise(known.values, self._tuning.reach, rng)
+        return compromise(known.values, rng)
 
     def _judged(
         self, alive: Indices, scores: Array, given_up: bool, rng: Generator

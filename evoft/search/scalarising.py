@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 #: Share of the weighted sum beside the weighted maximum (Knowles 2006, section III-A).
-_SUM = 0.05
+SUM = 0.05
 
 
 def scalarise(values: ArrayLike, weights: ArrayLike) -> NDArray[np.float64]:
@@ -37,7 +37,7 @@ def scalarise(values: ArrayLike, weights: ArrayLike) -> NDArray[np.float64]:
     span = best - kept.min(axis=0)
     shares = (best - kept) / np.where(span > 0, span, 1.0)
     weighted = shares * np.asarray(weights, dtype=np.float64)
-    result[good] = -(weighted.max(axis=1) + _SUM * weighted.sum(axis=1))
+    result[good] = -(weighted.max(axis=1) + SUM * weighted.sum(axis=1))
     return result
 
 

@@ -35,7 +35,7 @@ def learned(count: int, judge_at: set[int]) -> tuple[Knowledge, Judge]:
         outcome = Outcome(Status.LOST) if number % 9 == 5 else Outcome.of_fitness(score)
         known.learn(Stint(number, id, rungs[id], 0.1, 0), outcome)
         if number + 1 in judge_at:
-            judge.referee()
+            judge.referee(known.scores)
     return known, judge
 
 
@@ -44,8 +44,8 @@ def test_what_is_kept_saves_time_and_changes_no_bit(count: int) -> None:
     strangers = np.random.default_rng(1).random((5, 3))
     answers = []
     for judge_at in (set(), set(range(count)), {1, 2, count // 2, count - 1}):
-        _, judge = learned(count, judge_at)
-        referee, yardstick = judge.referee()
+        known, judge = learned(count, judge_at)
+        referee, yardstick = judge.referee(known.scores)
         crowd = referee.unborn(strangers)
         full = crowd.explained(np.ones(5))
         answers.append((crowd.means(), crowd.variances(full), crowd.revealed(0.5, full), yardstick))
@@ -56,7 +56,7 @@ def test_what_is_kept_saves_time_and_changes_no_bit(count: int) -> None:
 
 def test_the_referee_has_seen_everything_and_learns_from_it() -> None:
     known, judge = learned(60, set())
-    referee, _ = judge.referee()
+    referee, _ = judge.referee(known.scores)
     assert len(referee.data) == len(known.who)
     strangers = np.random.default_rng(1).random((80, 3))
     truth = np.sin(5 * strangers[:, 0])
@@ -77,7 +77,7 @@ def test_those_in_flight_are_expected_to_do_as_predicted() -> None:
     row = np.array([0.3, 0.5, 0.5])
     known.bear(row, row)
     new = len(known.rows) - 1
-    referee, _ = judge.referee()
+    referee, _ = judge.referee(known.scores)
     assert expecting(referee, {}) is referee
     expected = expecting(referee, {new: 0.0})
     assert len(expected.data) == len(referee.data) + 1

@@ -65,12 +65,12 @@ def test_who_lives_waits_or_is_done() -> None:
     assert known.rung(0) == -1
     for stint, outcome in zip(STINTS, OUTCOMES, strict=False):
         known.learn(stint, outcome)
-    assert known.alive(10).tolist() == [0, 1]
+    assert known.alive(10, known.scores).tolist() == [0, 1]
     assert [known.rung(id) for id in range(3)] == [0, 2, 1]
     assert [known.is_waiting(id) for id in range(3)] == [False, False, False]
     known.learn(STINTS[-1], Outcome.of_fitness(0.6))
     assert known.is_waiting(0)
-    assert known.latest_scores(np.array([1, 0])).tolist() == [0.9, 0.6]
+    assert known.scores[known.latest_of(np.array([1, 0]))].tolist() == [0.9, 0.6]
 
 
 def test_a_failure_warns_of_its_rung_and_of_a_full_training() -> None:
@@ -125,8 +125,8 @@ def crowd() -> Knowledge:
 
 def test_the_best_of_each_rung_stay_where_there_are_too_many() -> None:
     known = crowd()
-    assert len(known.alive(60)) == 60
-    few = known.alive(20).tolist()
+    assert len(known.alive(60, known.scores)) == 60
+    few = known.alive(20, known.scores).tolist()
     assert few == sorted(few)
     by_rung = [[id for id in few if known.rung(id) == rung] for rung in (0, 1)]
     assert [len(ids) for ids in by_rung] == [10, 10]
