@@ -73,9 +73,8 @@ def judge(trial: Trial) -> Outcome:
 
 
 @pytest.fixture
-def climbing(monkeypatch: pytest.MonkeyPatch) -> Settings:
+def climbing() -> Settings:
     """Settings whose ladder has the rungs 1, 3 and 9."""
-    monkeypatch.setattr("evoft.settings.CLIMBING", frozenset({"ga"}))
     search = evoft.SearchSettings(population_size=2, generations=4, lookahead=1, epochs=9)
     return Settings(seed=3, search=search)
 
