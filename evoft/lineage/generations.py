@@ -44,7 +44,8 @@ def generations_of(records: Iterable[Record], header: Header) -> tuple[Generatio
 
     A generation is complete when all trials of it and of those before it have ended, and no
     further one can come: that is when they have cost ``search.population_size`` full trainings a
-    generation, or what is left of all generations pays for nothing more.  Without that setting, each is complete that has begun.
+    generation, or what is left of all generations pays for nothing more.  Without that setting,
+    each is complete that has begun.
     """
     size = header.settings.get("search", {}).get("population_size", 0)
     settings = settings_of(header)
