@@ -53,7 +53,8 @@ def inherit(
         population_size: How many individuals generation 0 has.
 
     Raises:
-        SpaceError: An earlier population has no gene of this space.
+        SpaceError: An earlier population has no gene of this space, or another founder has a gene
+            or a value that it does not have.
         SettingsError: Generation 0 has no place for them.
     """
     room = population_size - 1 - len(named)
@@ -62,7 +63,7 @@ def inherit(
             f"`population_size` must have room for the default, {len(named)} named founders and "
             f"one of an earlier population, but is {population_size}"
         )
-    known = {_phenotype(space, part) for part in ({}, *named.values())}
+    known = {_phenotype(space, {}), *(_named(space, *one) for one in named.items())}
     queues = [iter(_heirs(space, name, genomes)) for name, genomes in elders.items()]
     chosen = list(itertools.islice(_in_turn(space, queues, known), max(1, room // 2)))
     default = space.default()
@@ -103,6 +104,13 @@ def _in_turn(
             else:
                 known.add(_phenotype(space, heir.genes))
                 yield heir
+
+
+def _named(space: SearchSpace, name: str, part: Mapping[str, Value]) -> Hashable:
+    try:
+        return _phenotype(space, part)
+    except SpaceError as error:
+        raise SpaceError(f"the founder `{name}`: {error}") from None
 
 
 def _phenotype(space: SearchSpace, part: Mapping[str, Value]) -> Hashable:

@@ -35,8 +35,10 @@ def groups(tmp_path_factory: pytest.TempPathFactory) -> tuple[Group, ...]:
     """Five seeds of a search that breeds, and five of one that draws."""
     folder = tmp_path_factory.mktemp("runs")
     settings = {
-        "bred": evoft.SearchSettings(epochs=2, finalists=0),
-        "drawn": evoft.SearchSettings(epochs=2, finalists=0, cxpb=0.0, sigma=9.0, indpb=1.0),
+        "bred": evoft.SearchSettings(strategy="ga", epochs=2, finalists=0),
+        "drawn": evoft.SearchSettings(
+            strategy="ga", epochs=2, finalists=0, cxpb=0.0, sigma=9.0, indpb=1.0
+        ),
     }
     populations = []
     for name, search in settings.items():

@@ -117,7 +117,7 @@ def test_a_population_from_a_file(tmp_path: Path) -> None:
             trial.report(epoch, loss=0.5)
         return float(genome["lr"])
 
-    search = evoft.SearchSettings(epochs=2, finalists=1)
+    search = evoft.SearchSettings(strategy="ga", epochs=2, finalists=1)
     options: dict[str, Any] = {"search": search, "generations": 3, "population_size": 4}
     list(evoft.evolve(fitness, SPACE, file=tmp_path / "a.h5", workers=2, **options))
     there = evoft.Population.open(tmp_path / "a.h5")

@@ -16,7 +16,7 @@ SPACE = evoft.SearchSpace(x=evoft.Float(0.0, 1.0), y=evoft.Float(0.0, 1.0))
 
 def evolve(file, seed, **search):
     first = file.parent / "run" / file.name
-    settings = evoft.SearchSettings(finalists=0, **search)
+    settings = evoft.SearchSettings(strategy="ga", finalists=0, **search)
     list(
         evoft.evolve(lambda genome, trial: float(genome["x"]) * float(genome["y"]), SPACE,
                      generations=4, population_size=6, seed=seed, workers=0, file=first,

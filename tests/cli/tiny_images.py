@@ -11,8 +11,9 @@ from PIL import Image
 CLASSES = ("cat", "dog", "eel")
 COUNTS = {"train": 16, "val": 8, "test": 8}
 #: A run of a few seconds: eight individuals, two finalists and the default once more.
-SHORT = ("--generations", "2", "--population-size", "4", "--epochs", "2", "--finalists", "2",
-         "--repeats", "1", "--img-size", "24", "--devices", "cpu", "--seed", "5")  # fmt: skip
+SHORT = ("--strategy", "ga", "--generations", "2", "--population-size", "4", "--epochs", "2",
+         "--finalists", "2", "--repeats", "1", "--img-size", "24", "--devices", "cpu",
+         "--seed", "5")  # fmt: skip
 
 
 def paint(root: Path, counts: Mapping[str, int], seed: int = 0) -> Path:
