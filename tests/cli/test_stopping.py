@@ -170,3 +170,26 @@ class TestGoingOn:
             assert done.code == 2
             assert "Traceback" not in done.err
             assert value == 0 or str(value) in done.err
+
+
+def test_a_killed_evolution_goes_on_from_rung_to_rung(stop, cli, pets, lineage_of, tmp_path):
+    """The default strategy: individuals that were paused when the run was killed are continued."""
+    rungs = [v if v != "ga" else "evolution" for v in SHORT]
+    rungs[rungs.index("--epochs") + 1] = "3"
+    arguments = ("evolve", pets, *rungs, "--workers", 2)
+    straight, killed = tmp_path / "straight", tmp_path / "killed"
+    straight.mkdir()
+    killed.mkdir()
+    whole = cli(*arguments, cwd=straight)
+    assert whole.code == 0, whole.err
+    file = killed / "populations" / "pets.h5"
+    done, children = stop(signal.SIGKILL, arguments, file, killed, 6)
+    assert done.code == -9, done.err
+    assert gone(children)
+    again = cli("resume", "populations/pets.h5", cwd=killed)
+    assert again.code == 0, again.err
+    population = evoft.Population.open(file)
+    assert any(individual.rung == 1 for individual in population)
+    assert lineage_of(file) == lineage_of(straight / "populations" / "pets.h5")
+    model = "populations/pets.best/model.safetensors"
+    assert (killed / model).read_bytes() == (straight / model).read_bytes()
