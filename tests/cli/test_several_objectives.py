@@ -11,7 +11,8 @@ import pytest
 
 import evoft
 
-RUN = ("--objective", "accuracy", "--objective", "parameters", "--model", "embedded,test_byobnet",
+RUN = ("--objective", "accuracy", "--objective", "parameters",
+       "--model", "embedded,test_efficientnet",
        "--population-size", 3, "--epochs", 3, "--finalists", 1, "--repeats", 1, "--img-size", 24,
        "--devices", "cpu", "--seed", 5, "--workers", 1, "--no-pretrained")  # fmt: skip
 
@@ -29,7 +30,8 @@ def test_a_search_for_a_front_is_run_resumed_shown_and_picked_from(
     assert resumed.code == 0, resumed.err
     assert lineage_of(file)["individuals"] == lineage_of(tmp_path / "whole.h5")["individuals"]
     population = evoft.Population.open(tmp_path / "whole.h5")
-    assert len({i.outcome.metrics["parameters"] for i in population if i.outcome}) == 2
+    if strategy == "evolution":  # six births of the other need not meet the second backbone
+        assert len({i.outcome.metrics["parameters"] for i in population if i.outcome}) == 2
 
     shown = cli("show", "whole.h5", "--pareto", "--format", "json", cwd=tmp_path)
     assert shown.code == 0, shown.err
