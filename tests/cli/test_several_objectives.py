@@ -7,8 +7,6 @@ import signal
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import evoft
 
 RUN = ("--objective", "accuracy", "--objective", "parameters",
@@ -17,11 +15,10 @@ RUN = ("--objective", "accuracy", "--objective", "parameters",
        "--devices", "cpu", "--seed", 5, "--workers", 1, "--no-pretrained")  # fmt: skip
 
 
-@pytest.mark.parametrize("strategy", ["evolution", "ga"])
 def test_a_search_for_a_front_is_run_resumed_shown_and_picked_from(
-    cli: Any, pets: Path, tmp_path: Path, lineage_of: Any, stop: Any, strategy: str
+    cli: Any, pets: Path, tmp_path: Path, lineage_of: Any, stop: Any
 ) -> None:
-    command = ("evolve", pets, *RUN, "--strategy", strategy, "--generations", 2)
+    command = ("evolve", pets, *RUN, "--generations", 2)
     whole = cli(*command, "--file", "whole.h5", cwd=tmp_path)
     assert whole.code == 0, whole.err
     file = tmp_path / "killed.h5"
@@ -30,8 +27,7 @@ def test_a_search_for_a_front_is_run_resumed_shown_and_picked_from(
     assert resumed.code == 0, resumed.err
     assert lineage_of(file)["individuals"] == lineage_of(tmp_path / "whole.h5")["individuals"]
     population = evoft.Population.open(tmp_path / "whole.h5")
-    if strategy == "evolution":  # six births of the other need not meet the second backbone
-        assert len({i.outcome.metrics["parameters"] for i in population if i.outcome}) == 2
+    assert len({i.outcome.metrics["parameters"] for i in population if i.outcome}) == 2
 
     shown = cli("show", "whole.h5", "--pareto", "--format", "json", cwd=tmp_path)
     assert shown.code == 0, shown.err

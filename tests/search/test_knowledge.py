@@ -92,7 +92,7 @@ def test_a_lost_trial_shows_nothing_and_is_never_continued() -> None:
         known.take(stint)
         known.learn(stint, outcome)
     assert (known.who.tolist(), known.scores.tolist(), known.ends) == ([1], [0.5], [0, 1])
-    assert known.alive(10).tolist() == []
+    assert known.alive(10, known.scores).tolist() == []
     assert not known.running
     assert not any(known.is_waiting(id) for id in (0, 1))
     assert [known.rung(id) for id in (0, 1)] == [0, 1]
