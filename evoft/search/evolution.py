@@ -28,6 +28,7 @@ from evoft.search.founders import founders
 from evoft.search.judge import Judge, expecting
 from evoft.search.knowledge import Knowledge
 from evoft.search.novelty import make_new
+from evoft.search.one_thread import one_thread
 from evoft.search.referee import Referee
 from evoft.search.stint import Decision, Offspring, Promotion, Stint
 from evoft.search.tuning import Tuning
@@ -124,6 +125,11 @@ class Evolution:
         """Return the next founder, who climbs whatever its score, or whom the referee chooses."""
         if self.blind:
             return self._founder()
+        with one_thread():
+            return self._chosen()
+
+    def _chosen(self) -> Decision | None:
+        """Return who is to climb or to be born when there is something to judge by."""
         given_up = gives_up(self._knowledge, self._sample)
         id = self._obliged(given_up)
         if id is not None and self._price(id) <= self._purse:
