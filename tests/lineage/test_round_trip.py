@@ -128,13 +128,13 @@ def said(contents: Contents | Population | Store) -> tuple[Any, ...]:
 
 
 @given(all_contents())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_the_file_says_what_was_written(contents: Contents) -> None:
     assert said(unpack(build(contents, 0))) == said(contents)
 
 
 @given(all_contents())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_the_journal_says_what_was_written(contents: Contents) -> None:
     taken = scan(whole_journal(contents))
     reader = Reader("digits.h5")
@@ -170,7 +170,7 @@ def test_file_and_journal_each_say_what_the_store_says(
 
 
 @given(all_contents(), st.randoms(use_true_random=False))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_equal_records_give_equal_bytes(contents: Contents, chance: random.Random) -> None:
     """In whatever order they came, and when they were read back."""
     built, journal = build(contents, 512), whole_journal(contents)

@@ -78,19 +78,14 @@ def pool() -> Pool:
     return make
 
 
-def shared_memory() -> set[str]:
-    """Return names of shared memory, but for loky's semaphores: no process of ours makes those."""
-    return {name for name in os.listdir("/dev/shm") if not name.startswith("sem.loky")}
-
-
 @pytest.fixture(autouse=True)
 def nothing_left() -> Iterator[None]:
     """Every test here: no process, no shared memory and no open file is left at its end."""
-    shared, files = shared_memory(), open_files()
+    shared, files = set(os.listdir("/dev/shm")), open_files()
     before = set(descendants())
     yield
     assert wait_until(lambda: not set(descendants()) - before), "a process is left"
-    assert shared_memory() <= shared
+    assert set(os.listdir("/dev/shm")) <= shared
     assert open_files() <= files
 
 
