@@ -248,7 +248,7 @@ class FineTuner:
         """Return which test images a trial's model classifies rightly, ``(test images,)``."""
         import torch
 
-        from evoft.training.loop import predict
+        from evoft.training.judging import predict
 
         torch.set_num_threads(1)
         model = self.trained(genome, key).to(the_device())
