@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evoft.elders import with_elders
 from evoft.environment import versions
 from evoft.errors import PopulationExistsError, PopulationMismatchError, SettingsError
 from evoft.evolution import Evolution
@@ -33,10 +34,9 @@ from evoft.fine_tuning.plan import Plan, checkpoints_of
 from evoft.fine_tuning.session import FineTuning
 from evoft.genome import Value
 from evoft.header import Header
-from evoft.lineage import Population, Store, elders_of
+from evoft.lineage import Population, Store
 from evoft.objectives import objectives_of
 from evoft.scratch import Scratch
-from evoft.search.inheritance import inherit
 from evoft.search.search import Search
 from evoft.search.space import SearchSpace
 from evoft.settings import Settings
@@ -98,7 +98,7 @@ def start(
     check_search(settings)
     check_rungs(settings, searched)
     settings = replace(settings, founders={**_linear_probe(searched), **settings.founders})
-    settings = _with_elders(settings, searched, elders)
+    settings = with_elders(settings, searched, elders)
     with Preparation(settings) as preparation:
         plan = preparation.plan(file, searched)
         expression = expression_of(settings, plan.backbones, searched)
@@ -280,15 +280,6 @@ def _linear_probe(space: SearchSpace) -> dict[str, dict[str, Value]]:
     if "freeze_depth" not in space:
         return {}
     return {"linear probe": {"freeze_depth": space["freeze_depth"].at(1.0)}}
-
-
-def _with_elders(settings: Settings, space: SearchSpace, files: Sequence[Path]) -> Settings:
-    """Return the settings with the best of earlier populations among the founders."""
-    size = settings.search.population_size
-    found = inherit(space, elders_of(files, space.keys()), settings.founders, size)
-    for sentence in found.said:
-        _logger.warning("%s", sentence)
-    return replace(settings, founders={**settings.founders, **found.founders})
 
 
 def expression_of(
