@@ -13,7 +13,8 @@ from evoft.header import Header
 from evoft.objectives import MEASURED, objectives_of
 from evoft.recipe import Recipe
 from evoft.search.checks import check_settled
-from evoft.search.genes import Choice, Gene, Ordinal
+from evoft.search.gene import Gene
+from evoft.search.genes import Choice, Ordinal
 from evoft.search.space import SearchSpace
 from evoft.settings import Settings
 from evoft.training.default_space import default_genes

@@ -7,7 +7,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from evoft.search.genes import CONFIDENCES, Choice, Float, Gene, Integer, Ordinal
+from evoft.search.gene import CONFIDENCES, Gene
+from evoft.search.genes import Choice, Float, Integer, Ordinal
 from evoft.search.space import SearchSpace
 
 VALUES = st.one_of(
