@@ -7,10 +7,8 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from evoft.elders import with_elders
@@ -245,14 +243,7 @@ def _check_file(file: str | os.PathLike[str] | None) -> None:
 
 def _new(space: SearchSpace, settings: Settings, file: str | os.PathLike[str] | None) -> Evolution:
     search = _search(space, settings)
-    header = Header(
-        run_id=secrets.token_hex(16),
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        seed=settings.seed,
-        settings=settings.to_dict(),
-        space=space.to_dict(),
-        environment=versions(),
-    )
+    header = Header.new(settings, space=space.to_dict(), environment=versions())
     if file is None:
         return Evolution(search, Memory(header))
     return Evolution(search, Store.create(file, header))

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoft.elders import with_elders
-from evoft.environment import versions
 from evoft.errors import PopulationExistsError, PopulationMismatchError, SettingsError
 from evoft.evolution import Evolution
 from evoft.fine_tuning.checks import (
@@ -30,10 +27,9 @@ from evoft.fine_tuning.checks import (
 from evoft.fine_tuning.depths import freeze_depths
 from evoft.fine_tuning.devices import place_workers
 from evoft.fine_tuning.forecast import Forecast
-from evoft.fine_tuning.plan import Plan, checkpoints_of
+from evoft.fine_tuning.plan import Plan, checkpoints_of, header_of
 from evoft.fine_tuning.session import FineTuning
 from evoft.genome import Value
-from evoft.header import Header
 from evoft.lineage import Population, Store
 from evoft.objectives import objectives_of
 from evoft.scratch import Scratch
@@ -105,7 +101,7 @@ def start(
         recipes = check_recipes(expression, searched, settings.founders)
         preparation.workers.call("check_optimizers", sorted({recipe.opt for recipe in recipes}))
         pixels = preparation.decode(plan, progress)
-        store = Store.create(file, _header(plan))
+        store = Store.create(file, header_of(plan))
         return preparation.run(plan, expression, pixels, store)
 
 
@@ -300,23 +296,3 @@ def _absolute(settings: Settings) -> Settings:
     if training.checkpoint is not None:
         paths["checkpoint"] = os.path.abspath(training.checkpoint)
     return replace(settings, training=replace(training, **paths))
-
-
-def _header(plan: Plan) -> Header:
-    images = plan.images
-    return Header(
-        run_id=secrets.token_hex(16),
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        seed=plan.settings.seed,
-        settings=plan.settings.to_dict(),
-        space=plan.space.to_dict(),
-        data={
-            "name": images.name,
-            "source": images.source,
-            "fingerprint": images.fingerprint,
-            "classes": list(images.classes),
-            "splits": images.counts(),
-        },
-        backbones=tuple(asdict(facts) for facts in plan.backbones),
-        environment={**versions(), "gpus": list(plan.gpus)},
-    )
