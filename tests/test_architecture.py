@@ -1,4 +1,4 @@
-"""The import table of DESIGN.md, read from the code itself; and no random state but our own.
+"""The import table of docs/design.md, read from the code itself; and no random state but our own.
 
 CI checks the same table with import-linter, which follows indirect imports too; this one also sees
 imports inside functions.
@@ -214,7 +214,8 @@ GLOBAL_RANDOM = {
 }  # fmt: skip
 #: What makes a generator of one's own.
 OWN = {"Generator", "default_rng", "SeedSequence", "PCG64", "Philox", "BitGenerator"}
-#: DEAP reads the global generator: it is seeded for that while and put back (DESIGN.md, rule 1).
+#: DEAP reads the global generator: it is seeded for that while and put back (docs/design.md,
+#: rule 1).
 LENT = {
     "search/variation.py": {"random.getstate", "random.seed", "random.setstate"},
     # Where torch has no place for a generator: dropout, and the start weights of layers.

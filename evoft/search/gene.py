@@ -19,11 +19,6 @@ from evoft.genome import Value
 CONFIDENCES = ("low", "medium", "high")
 
 
-def same(a: Value, b: Value) -> bool:
-    """Tell whether two values are equal in type as well: a gene never confuses 1 with 1.0."""
-    return type(a) is type(b) and a == b
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gene:
     """What all genes have.  Use one of the four kinds below."""

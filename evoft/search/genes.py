@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from evoft.errors import SpaceError
-from evoft.genome import Value
-from evoft.search.gene import Gene, same
+from evoft.genome import Value, same
+from evoft.search.gene import Gene
 
 
 def _reflect(unit: float) -> float:
@@ -213,7 +213,7 @@ class _Listed(Gene):
         return (self.index(value) + 0.5) / len(self.values)
 
     def holds(self, value: object) -> bool:
-        return any(type(value) is type(v) and value == v for v in self.values)
+        return any(same(value, other) for other in self.values)
 
     def describe(self) -> str:
         return ", ".join(str(value) for value in self.values)

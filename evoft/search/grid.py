@@ -14,9 +14,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from evoft.genome import Genome, Value
+from evoft.genome import Genome, Value, same
 from evoft.search.chronicle import Chronicle
-from evoft.search.gene import Gene, same
+from evoft.search.gene import Gene
 from evoft.search.genes import Choice
 from evoft.search.sampling import Heedless, next_founder
 from evoft.search.space import SearchSpace, values_of

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoft.errors import SpaceError
-from evoft.genome import Genome, Value
-from evoft.search.gene import Gene, same
+from evoft.genome import Genome, Value, same
+from evoft.search.gene import Gene
 from evoft.search.genes import Integer, gene_of, is_finite
 
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from strategies import CHOICES, FLOATS, GENES, INTEGERS, ORDINALS, UNITS
 
 from evoft.errors import SpaceError
-from evoft.search.gene import Gene, same
+from evoft.genome import same
+from evoft.search.gene import Gene
 from evoft.search.genes import Choice, Float, Integer, Ordinal, gene_of
 
 SEEDS = st.integers(0, 2**32)

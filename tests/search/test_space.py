@@ -14,7 +14,8 @@ from strategies import UNITS, spaces
 
 from evoft.cli.space import space_toml
 from evoft.errors import SpaceError
-from evoft.search.gene import Gene, same
+from evoft.genome import same
+from evoft.search.gene import Gene
 from evoft.search.genes import Choice, Float, Integer, Ordinal
 from evoft.search.space import SearchSpace
 from evoft.training.default_space import DEFAULT_GENES, default_genes
