@@ -144,7 +144,7 @@ class Evolution:
         else:
             field = self._field(alive, scores[self._knowledge.latest_of(alive)], rng)
             order = rng.permutation(len(field.brood) + len(field.paused)).tolist()
-        return self._carried_out(order, field) or self._stranger(rng)
+        return self._carried_out(order, field) or self._stranger(rng) or self._left_over()
 
     # --- who needs no referee
 
@@ -178,6 +178,11 @@ class Evolution:
         count = min(self._count, len(chronicle.born))
         id = schooled(known, count, self._costs, self._tuning.schooling)
         return audited(known, self._sample, chronicle.ladder, chronicle.spent) if id is None else id
+
+    def _left_over(self) -> Promotion | None:
+        """Return anybody who can be continued: for when nobody can be born."""
+        waiting = (id for id in self._knowledge.curves if self._knowledge.is_waiting(id))
+        return next((Promotion(id) for id in waiting if self._price(id) <= self._purse), None)
 
     def _price(self, id: int) -> float:
         return self._chronicle.ladder.cost(self._knowledge.rung(id) + 1)

@@ -74,6 +74,12 @@ class StrategyContract:
         noise = derive(individual.seed, "noise", stint.rung) / 2**63
         return Outcome.of_fitness(-distance - (genome["opt"] != "sgd") - noise / (1 + stint.rung))
 
+    def judge_small(self, stint: Stint, individual: Individual) -> Outcome:
+        """Return the outcome of a stint in the small space: one in five fails somewhere."""
+        if individual.id % 5 == 2 and stint.rung == individual.id % 3:
+            return Outcome(_BAD[individual.id % len(_BAD)], reason="it would not")
+        return Outcome.of_fitness(float(individual.id % 5))
+
     def search(self, **changes: Any) -> Search:
         """Return a new search; ``settings``, ``space``, ``seed``, ``strategy`` can be others."""
         settings = changes.get("settings", self.settings)
@@ -206,6 +212,21 @@ class StrategyContract:
         assert search.exhausted
         found = list(phenotypes(search))
         assert len(found) == len(set(found)) == 16
+
+    def test_in_a_small_space_all_who_climb_do_so_to_the_top(self) -> None:
+        lookahead = self.settings.population_size - 1  # so that many are in flight at the end
+        how = replace(self.settings, generations=None, lookahead=lookahead)
+        changes = {"settings": how, "space": self.small, "named": {}}
+        search = straight(self.search(**changes), self.judge_small)
+        top = max(stint.rung for stint in search.stints)
+        assert top in {0, search.ladder.top}
+        assert {i.rung for i in search.born if i.score > -math.inf} == {top}
+        for kept in (len(search.stints) // 2, len(search.stints) - 2):
+            other = self.search(**changes)
+            for stint in search.stints[:kept]:
+                other.restore(search.born[stint.individual].unjudged, stint.rung)
+                tell(other, stint, self.judge_small)
+            assert decided(straight(other, self.judge_small)) == decided(search)
 
     def _unworried(self, search: Search) -> int:
         """Return how many stints were decided without a look at what is left to spend."""

@@ -37,6 +37,12 @@ class Several(StrategyContract):
             outcome.fitness, metrics={"width": float(individual.genome.get("width", 0))}
         )
 
+    def judge_small(self, stint: Stint, individual: Individual) -> Outcome:
+        outcome = super().judge_small(stint, individual)
+        if outcome.status is not Status.OK:
+            return outcome
+        return Outcome.of_fitness(outcome.fitness, metrics={"width": float(individual.id % 3)})
+
     def test_a_finite_space_is_searched_through_and_then_the_search_ends(self) -> None:
         search = Search(
             self.small, self.settings, self.seed, ladder=self.settings.ladder(self.epochs)
