@@ -25,7 +25,7 @@ from evoft.lineage import Population, Store, elders_of
 from evoft.outcome import Outcome
 from evoft.quantities import seconds
 from evoft.run import drive, final_trials, run_all
-from evoft.search.checks import check_epochs
+from evoft.search.checks import check_epochs, unheeded
 from evoft.search.chronicle import Founders
 from evoft.search.inheritance import inherit
 from evoft.search.search import Search
@@ -232,6 +232,8 @@ def _check_space(space: SearchSpace, settings: Settings) -> None:
     settings.ladder(fine_tuning=False)
     for part in settings.founders.values():
         space.complete(part)
+    if said := unheeded(space, settings.search):
+        _logger.warning("%s", said)
 
 
 def _with_elders(

@@ -36,6 +36,7 @@ from evoft.header import Header
 from evoft.lineage import Population, Store, elders_of
 from evoft.objectives import objectives_of
 from evoft.scratch import Scratch
+from evoft.search.checks import unheeded
 from evoft.search.inheritance import inherit
 from evoft.search.search import Search
 from evoft.search.space import SearchSpace
@@ -97,6 +98,8 @@ def start(
     searched = searched_space(space, settings)
     check_search(settings)
     check_rungs(settings, searched)
+    if said := unheeded(searched, settings.search):
+        _logger.warning("%s", said)
     settings = replace(settings, founders={**_linear_probe(searched), **settings.founders})
     settings = _with_elders(settings, searched, elders)
     with Preparation(settings) as preparation:

@@ -7,17 +7,21 @@ on it is trained on at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
-from evoft.audit import agreement
+from evoft.audit import EVERY, agreement, is_audited
 from evoft.ladder import Ladder
 from evoft.search.encoding import Array
 from evoft.search.knowledge import Knowledge
+from evoft.search.stint import Stint
 
 #: The audit may cost this share of all that is spent.
 _SHARE = 0.05
 #: Audited individuals for each pair of neighbouring rungs, the lower pair first.
 _ENOUGH = 16
+#: An audited individual is first left to climb by its promise, at no cost of the audit's, until so
+#: many more have been born.
+_PATIENCE = EVERY
 
 
 def ways(ladder: Ladder) -> list[float]:
@@ -44,7 +48,51 @@ def schooled(known: Knowledge, founders: int, costs: Array, most: float) -> int 
     return id if rung < goal else None
 
 
-def audited(known: Knowledge, sample: Sequence[int], ladder: Ladder, spent: float) -> int | None:
+class Audit:
+    """Who is audited, by what was decided: the same on a resumed run.
+
+    Args:
+        seed: Of the run.
+    """
+
+    def __init__(self, seed: int) -> None:
+        #: Ids of the audited, in order of birth.
+        self.sample: list[int] = []
+        #: Those of their climbs, as id and rung, that the referee had not chosen in time.
+        self.forced: set[tuple[int, int]] = set()
+        self._seed = seed
+        self._born = 0
+        self._since: dict[int, int] = {}  # by id, how many were born when it was last trained
+
+    def take(self, stint: Stint) -> None:
+        """Note a stint that was decided."""
+        id = stint.individual
+        if stint.rung == 0:
+            self._born += 1
+            if is_audited(self._seed, id):
+                self.sample.append(id)
+        elif id in self._since and self._is_due(id):
+            self.forced.add((id, stint.rung))
+        if is_audited(self._seed, id):
+            self._since[id] = self._born
+
+    @property
+    def due(self) -> list[int]:
+        """The audited who are to climb by now, or have."""
+        return [id for id in self.sample if self._is_due(id)]
+
+    def _is_due(self, id: int) -> bool:
+        return self._born - self._since[id] >= _PATIENCE
+
+
+def audited(
+    known: Knowledge,
+    sample: Sequence[int],
+    ladder: Ladder,
+    spent: float,
+    due: Collection[int] | None = None,
+    forced: Collection[tuple[int, int]] | None = None,
+) -> int | None:
     """Return the audited individual that is continued next; None: none, or not at this price.
 
     Args:
@@ -52,15 +100,21 @@ def audited(known: Knowledge, sample: Sequence[int], ladder: Ladder, spent: floa
         sample: Ids of those who are audited, in order of birth.
         ladder: The rungs.
         spent: Cost of all stints so far, in full trainings.
+        due: Who of them is to climb by now; None: all.
+        forced: The climbs, as id and rung, that are paid for by the audit; None: all of theirs.
     """
     costs = 0.0
     for rung in range(ladder.top):
-        above = sum(max(known.rung(id), known.running.get(id, -1)) > rung for id in sample)
-        costs += above * ladder.cost(rung + 1)
+        climbed = [id for id in sample if max(known.rung(id), known.running.get(id, -1)) > rung]
+        above = len(climbed)
+        paid = sum(forced is None or (id, rung + 1) in forced for id in climbed)
+        costs += paid * ladder.cost(rung + 1)
         if above >= _ENOUGH:
             continue
         waiting = (id for id in sample if known.rung(id) == rung and known.is_waiting(id))
         id = next(waiting, None)
+        if id is not None and due is not None and id not in due:
+            return None
         return id if costs + ladder.cost(rung + 1) <= _SHARE * spent else None
     return None
 

@@ -35,10 +35,14 @@ class Sobol:
         self._points: NDArray[np.float64] = np.empty((0, len(space)))
 
     def __getitem__(self, number: int) -> Genome:
+        return self._space.at(self.point(number))
+
+    def point(self, number: int) -> NDArray[np.float64]:
+        """Return element ``number`` on the unit cube, ``(genes,)``."""
         block, place = divmod(number, _BLOCK)
         if block != self._block:
             self._block, self._points = block, self._draw(block)
-        return self._space.at(self._points[place])
+        return np.asarray(self._points[place])
 
     def _draw(self, block: int) -> NDArray[np.float64]:
         """Return a block of points of the unit cube, ``(_BLOCK, genes)``."""
@@ -54,7 +58,10 @@ class Sobol:
 
 
 class Sample:
-    """The founders, then a scrambled Sobol sequence, no phenotype twice."""
+    """The founders, then a scrambled Sobol sequence, no phenotype twice.
+
+    Where genes have a confidence, some of its elements are spread as is believed, fewer and fewer.
+    """
 
     def __init__(self, chronicle: Chronicle) -> None:
         self._chronicle = chronicle
@@ -68,11 +75,17 @@ class Sample:
             return founder
         # How far to look must follow from who was born, not from where an earlier look ended.
         for number in range(self._first, 2 * len(chronicle.born) + _STALE):
-            genome = self._sequence[number]
-            if chronicle.is_new(genome):
-                return Offspring(genome, (), "sample")
+            element = self._element(number)
+            if chronicle.is_new(element.genome):
+                return element
             self._first = number + 1
         return stranger(chronicle)
+
+    def _element(self, number: int) -> Offspring:
+        prior = self._chronicle.prior
+        if prior and prior.guides(self._chronicle.seed, number):
+            return Offspring(prior.at(self._sequence.point(number)), (), "prior")
+        return Offspring(self._sequence[number], (), "sample")
 
 
 def next_founder(chronicle: Chronicle) -> Offspring | None:
@@ -89,7 +102,7 @@ def next_founder(chronicle: Chronicle) -> Offspring | None:
 
 
 def newcomer(chronicle: Chronicle) -> Offspring | None:
-    """Return a founder or, after them, a genome drawn evenly and independently of all others.
+    """Return a founder or, after them, a genome drawn independently of all others.
 
     Returns:
         None when every phenotype of the space has been born, as far as can be told.
@@ -98,7 +111,11 @@ def newcomer(chronicle: Chronicle) -> Offspring | None:
 
 
 def stranger(chronicle: Chronicle) -> Offspring | None:
-    """Return a genome drawn evenly, or what is left of the space; None as above."""
-    rng = generator(chronicle.seed, "sample", len(chronicle.born))
-    drawn = Offspring(chronicle.space.sample(rng), (), "sample")
+    """Return a genome drawn evenly or as is believed, or what is left; None as above."""
+    number, prior = len(chronicle.born), chronicle.prior
+    rng = generator(chronicle.seed, "sample", number)
+    if prior and prior.guides(chronicle.seed, number):
+        drawn = Offspring(prior.sample(rng), (), "prior")
+    else:
+        drawn = Offspring(chronicle.space.sample(rng), (), "sample")
     return make_new(chronicle, drawn, "sample", rng)

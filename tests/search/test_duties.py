@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from evoft.audit import EVERY, is_audited
 from evoft.ladder import Ladder
 from evoft.outcome import Outcome, Status
-from evoft.search.duties import audited, gives_up, schooled, ways
+from evoft.search.duties import Audit, audited, gives_up, schooled, ways
 from evoft.search.knowledge import Knowledge
 from evoft.search.stint import Stint
 
@@ -65,3 +66,31 @@ def test_the_lowest_rung_is_given_up_by_the_sample_alone(sign: float, wanted: bo
     curves |= {id: [0.1 * id, -sign * 0.1 * id] for id in range(10, 40)}
     assert gives_up(known_of(curves), range(10)) == wanted
     assert not gives_up(known_of(curves), range(5))
+
+
+def test_the_audit_pays_only_for_those_whom_nobody_chose_in_time() -> None:
+    audit = Audit(3)
+    drawn = [id for id in range(8 * EVERY) if is_audited(3, id)]
+    for id in range(8 * EVERY):
+        audit.take(Stint(0, id, 0, 0.1, 0))
+        if id == drawn[1]:  # chosen at once, as are others who were not drawn
+            audit.take(Stint(0, id, 1, 0.1, 0))
+        if id == drawn[0] + EVERY:
+            audit.take(Stint(0, drawn[0], 1, 0.1, 0))
+    assert audit.sample == drawn
+    assert audit.forced == {(drawn[0], 1)}
+    assert drawn[2] in audit.due
+    assert drawn[-1] not in audit.due
+
+
+def test_whoever_may_still_be_chosen_is_waited_for() -> None:
+    known = known_of({0: [0.1], 1: [0.9], 5: [0.2], 7: [-3.0]})
+    sample = [0, 5, 7]
+    assert audited(known, sample, LADDER, 100.0, due=[0, 5, 7], forced=[]) == 0
+    assert audited(known, sample, LADDER, 100.0, due=[], forced=[]) is None
+    known = known_of({0: [0.1, 0.2], 5: [0.3, 0.2], 7: [-3.0]})
+    # Two that were chosen cost the audit nothing, so the third is affordable.
+    price = 2 / 27 / 0.05 + 0.1
+    assert audited(known, sample, LADDER, price, due=[7], forced=[]) == 7
+    assert audited(known, sample, LADDER, price, due=[7], forced=[(0, 1)]) is None
+    assert audited(known, sample, LADDER, price, due=[7]) is None
