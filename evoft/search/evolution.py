@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.random import Generator
 
+from evoft.ladder import EQUAL, left_in_generation
 from evoft.objectives import objectives_of
 from evoft.outcome import Outcome
 from evoft.search.brood import Brood, Parent, breed, toolbox
@@ -36,8 +37,6 @@ from evoft.seeds import generator
 #: Founders that are a sample of the space at least, however many are named: who was named may all
 #: be alike.
 _SAMPLES = 2
-#: Full trainings that a sum of costs may be wrong by.
-_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,9 +173,16 @@ class Evolution:
 
     @property
     def _purse(self) -> float:
-        """What is left to spend, in full trainings."""
-        most = self._chronicle.settings.births
-        return np.inf if most is None else most - self._chronicle.spent + _ROUNDING
+        """What plans may cost, in full trainings: what is left in the generation.
+
+        Where the last generation ends, the search does.  Were it what is left in all, a search
+        would not begin like one of more generations.
+        """
+        chronicle = self._chronicle
+        if chronicle.settings.births is None:
+            return np.inf
+        size = chronicle.settings.population_size
+        return left_in_generation(chronicle.spent, size, chronicle.ladder) + EQUAL
 
     # --- the referee's choice
 

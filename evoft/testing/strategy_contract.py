@@ -61,9 +61,6 @@ class StrategyContract:
     #: How many random orders and places are tried where all of them would be too many.
     tries: ClassVar[int] = 8
     seed: ClassVar[int] = 7
-    #: Whether decisions heed what is left to spend once that pays for no whole way up the ladder;
-    #: until then, no strategy's may.
-    thrifty: ClassVar[bool] = False
 
     def judge(self, stint: Stint, individual: Individual) -> Outcome:
         """Return the outcome of a stint: noisy on low rungs, and every seventh fails somewhere."""
@@ -159,8 +156,7 @@ class StrategyContract:
     def test_a_longer_search_begins_like_a_shorter_one(self) -> None:
         generations = self.settings.generations or 2
         longer = replace(self.settings, generations=generations + 1)
-        search = straight(self.search(), self.judge)
-        short = decided(search)[: self._unworried(search)]
+        short = decided(straight(self.search(), self.judge))
         assert short
         assert decided(straight(self.search(settings=longer), self.judge))[: len(short)] == short
 
@@ -227,19 +223,6 @@ class StrategyContract:
                 other.restore(search.born[stint.individual].unjudged, stint.rung)
                 tell(other, stint, self.judge_small)
             assert decided(straight(other, self.judge_small)) == decided(search)
-
-    def _unworried(self, search: Search) -> int:
-        """Return how many stints were decided without a look at what is left to spend."""
-        births = search.settings.births
-        if not self.thrifty or births is None:
-            return len(search.stints)
-        left, ladder = float(births), search.ladder
-        whole_way = sum(ladder.cost(rung) for rung in range(len(ladder)))
-        for stint in search.stints:
-            if left < whole_way:
-                return stint.number
-            left -= stint.cost
-        return len(search.stints)
 
     def _places(self, count: int) -> Sequence[int]:
         """Return a few places among ``count`` stints, the first and the last among them."""

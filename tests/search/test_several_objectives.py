@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,6 @@ from evoft.search.search import Search
 from evoft.search.stint import Stint
 from evoft.settings import SearchSettings
 from evoft.testing import StrategyContract
-from evoft.testing.trace import decided, straight
 
 NAMES = ("accuracy", "width:min")
 
@@ -67,19 +65,6 @@ class TestEvolution(Several):
         strategy="evolution", population_size=4, generations=2, lookahead=2, objectives=NAMES
     )
     tries = 2
-
-    def test_a_longer_search_begins_like_a_shorter_one(self) -> None:
-        """It does until plans are weighed that the shorter one cannot pay for."""
-        longer = Search(
-            self.space,
-            replace(self.settings, generations=3),
-            self.seed,
-            ladder=self.settings.ladder(self.epochs),
-            named=self.named,
-        )
-        short = decided(straight(self.search(), self.judge))
-        count = len(short) // 2
-        assert decided(straight(longer, self.judge))[:count] == short[:count]
 
 
 class TestAsha(Several):
