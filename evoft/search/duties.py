@@ -7,7 +7,8 @@ on it is trained on at once.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+import math
+from collections.abc import Iterable, Sequence
 
 from evoft.audit import EVERY, agreement, is_audited
 from evoft.ladder import Ladder
@@ -58,31 +59,44 @@ class Audit:
     def __init__(self, seed: int) -> None:
         #: Ids of the audited, in order of birth.
         self.sample: list[int] = []
-        #: Those of their climbs, as id and rung, that the referee had not chosen in time.
-        self.forced: set[tuple[int, int]] = set()
         self._seed = seed
         self._born = 0
         self._since: dict[int, int] = {}  # by id, how many were born when it was last trained
+        #: By id and rung, the number of the stint, and whether it came after the patience.
+        self._climbs: dict[tuple[int, int], tuple[int, bool]] = {}
 
     def take(self, stint: Stint) -> None:
         """Note a stint that was decided."""
         id = stint.individual
+        self._born += stint.rung == 0
+        if not is_audited(self._seed, id):
+            return
         if stint.rung == 0:
-            self._born += 1
-            if is_audited(self._seed, id):
-                self.sample.append(id)
-        elif id in self._since and self._is_due(id):
-            self.forced.add((id, stint.rung))
-        if is_audited(self._seed, id):
-            self._since[id] = self._born
+            self.sample.append(id)
+        else:
+            self._climbs[id, stint.rung] = stint.number, self.is_due(id)
+        self._since[id] = self._born
 
-    @property
-    def due(self) -> list[int]:
-        """The audited who are to climb by now, or have."""
-        return [id for id in self.sample if self._is_due(id)]
-
-    def _is_due(self, id: int) -> bool:
+    def is_due(self, id: int) -> bool:
+        """Tell whether one of the sample has been left to climb by its promise for long enough."""
         return self._born - self._since[id] >= _PATIENCE
+
+    def paid(self, known: Knowledge, rung: int) -> int:
+        """Return how many climbs to the next rung were the audit's, and nobody's choice.
+
+        It goes by birth: who climbed before an elder of the sample was chosen.
+        """
+        count, latest = 0, -1
+        for id in self.sample:
+            curve = known.curves.get(id, ())
+            if len(curve) == rung + 1 and not curve[rung] > -math.inf:
+                continue  # it failed there
+            if (id, rung + 1) not in self._climbs:
+                break
+            number, late = self._climbs[id, rung + 1]
+            count += late and number > latest
+            latest = max(latest, number)
+        return count
 
 
 def audited(
@@ -90,8 +104,7 @@ def audited(
     sample: Sequence[int],
     ladder: Ladder,
     spent: float,
-    due: Collection[int] | None = None,
-    forced: Collection[tuple[int, int]] | None = None,
+    audit: Audit | None = None,
 ) -> int | None:
     """Return the audited individual that is continued next; None: none, or not at this price.
 
@@ -100,20 +113,17 @@ def audited(
         sample: Ids of those who are audited, in order of birth.
         ladder: The rungs.
         spent: Cost of all stints so far, in full trainings.
-        due: Who of them is to climb by now; None: all.
-        forced: The climbs, as id and rung, that are paid for by the audit; None: all of theirs.
+        audit: Knows who is to climb by now, and for whom the audit paid; None: all and for all.
     """
     costs = 0.0
     for rung in range(ladder.top):
-        climbed = [id for id in sample if max(known.rung(id), known.running.get(id, -1)) > rung]
-        above = len(climbed)
-        paid = sum(forced is None or (id, rung + 1) in forced for id in climbed)
-        costs += paid * ladder.cost(rung + 1)
+        above = sum(max(known.rung(id), known.running.get(id, -1)) > rung for id in sample)
+        costs += (audit.paid(known, rung) if audit else above) * ladder.cost(rung + 1)
         if above >= _ENOUGH:
             continue
         waiting = (id for id in sample if known.rung(id) == rung and known.is_waiting(id))
         id = next(waiting, None)
-        if id is not None and due is not None and id not in due:
+        if audit and id is not None and not audit.is_due(id):
             return None
         return id if costs + ladder.cost(rung + 1) <= _SHARE * spent else None
     return None

@@ -161,7 +161,7 @@ class Evolution:
         if id is not None:
             return id
         audit, ladder = self._audit, chronicle.ladder
-        return audited(known, audit.sample, ladder, chronicle.spent, audit.due, audit.forced)
+        return audited(known, audit.sample, ladder, chronicle.spent, audit)
 
     def _left_over(self) -> Promotion | None:
         """Return anybody who can be continued: for when nobody can be born."""
