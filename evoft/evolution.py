@@ -11,6 +11,7 @@ from evoft.genome import Genome
 from evoft.individual import Generation, Individual, best_of
 from evoft.ledger import Ledger
 from evoft.lineage import Generations, Population, Record
+from evoft.lineage.finals import price_of
 from evoft.objectives import objectives_of, reporting
 from evoft.outcome import Outcome
 from evoft.search.search import Search
@@ -68,6 +69,11 @@ class Evolution:
     def mean_seconds(self) -> float:
         """Mean seconds of a full training so far; 0 before the first trial has ended."""
         return self._seconds / self._trained if self._trained else 0.0
+
+    def price(self, id: int) -> tuple[float, int]:
+        """Return what the model of an individual costs (``evoft/lineage/finals.py``)."""
+        record = self.ledger.records.get((Stage.SEARCH, id, 0))
+        return price_of(record.recipe if record else None, self.ledger.header)
 
     def cost(self, trial: Trial) -> float:
         """Return the cost of a trial's training in full ones."""

@@ -76,6 +76,18 @@ def generation_at(spent: float, size: int) -> int:
     return int((spent + EQUAL) // size)
 
 
+def left_in_generation(spent: float, size: int, ladder: Ladder) -> float:
+    """Return the full trainings left in a generation, or in the next where they pay for no stint.
+
+    Args:
+        spent: Full trainings so far.
+        size: Full trainings in a generation.
+        ladder: What stints cost.
+    """
+    end = (generation_at(spent, size) + 1) * size
+    return end - spent + (0 if pays_for_more(spent, end, ladder) else size)
+
+
 def pays_for_more(spent: float, births: float | None, ladder: Ladder) -> bool:
     """Tell whether what is left to spend pays for the cheapest stint of all.
 

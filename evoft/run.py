@@ -64,11 +64,12 @@ def finalists(evolution: Evolution, count: int) -> list[Individual]:
     Each stands with its fitness on the highest rung that it was judged on, whichever that is.  What
     less training gave is rarely more than a training in full would give, and a final run is one in
     full: so a lower rung is no reason to pass over the better score, and if it was luck, the fresh
-    seeds tell.  Of equals the one on the higher rung comes first, for that score is the surer one,
-    then the elder.
+    seeds tell.  Of equals, which are many where few validation images are left to get wrong, the
+    one on the higher rung comes first, for that score is the surer one, then the cheaper model, as
+    among those that final runs do not tell apart, then the elder.
     """
     good = [i for i in evolution.search.born if i.score > -math.inf]
-    chosen = sorted(good, key=lambda i: (-i.score, -i.rung, i.id))[:count]
+    chosen = sorted(good, key=lambda i: (-i.score, -i.rung, *evolution.price(i.id), i.id))[:count]
     default = next((i for i in good if i.operator == "default"), None)
     return chosen if default is None or default in chosen else [*chosen, default]
 

@@ -33,6 +33,7 @@ from evoft.genome import Value
 from evoft.lineage import Population, Store
 from evoft.objectives import objectives_of
 from evoft.scratch import Scratch
+from evoft.search.checks import unheeded
 from evoft.search.search import Search
 from evoft.search.space import SearchSpace
 from evoft.settings import Settings
@@ -93,6 +94,8 @@ def start(
     searched = searched_space(space, settings)
     check_search(settings)
     check_rungs(settings, searched)
+    if said := unheeded(searched, settings.search):
+        _logger.warning("%s", said)
     settings = replace(settings, founders={**_linear_probe(searched), **settings.founders})
     settings = with_elders(settings, searched, elders)
     with Preparation(settings) as preparation:
