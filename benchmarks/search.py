@@ -48,6 +48,7 @@ METHODS = (
     "optuna-gp",
     "optuna-nsga2-hyperband",
     "optuna-cmaes-hyperband",
+    "bohb",
     "dehb",
     "smac-hyperband",
 )
@@ -167,7 +168,7 @@ def _versions() -> str:
     from importlib.metadata import PackageNotFoundError, version
 
     found = []
-    for name in ("evoft", "numpy", "scipy", "optuna", "dehb", "smac", "torch"):
+    for name in ("evoft", "numpy", "scipy", "optuna", "hpbandster", "dehb", "smac", "torch"):
         try:
             found.append(f"{name} {version(name)}")
         except PackageNotFoundError:

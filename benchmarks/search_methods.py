@@ -6,6 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 from search_asha import Asha, Random
+from search_bohb import Bohb
 from search_clock import Searcher, Task
 from search_peers import Dehb, OptunaSearch, Smac
 from search_problems import Problem
@@ -90,6 +91,7 @@ PEERS: dict[str, Callable[..., Searcher]] = {
     "random search": lambda problem, seed, full: Random(problem, seed),
     "plain asha": lambda problem, seed, full: Asha(problem, seed),
     "asha with breeding": lambda problem, seed, full: Asha(problem, seed, evolve=True),
+    "bohb": lambda problem, seed, full: Bohb(problem, seed),
     "dehb": lambda problem, seed, full: Dehb(problem, seed),
     "smac-hyperband": Smac,
 }
