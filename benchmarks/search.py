@@ -24,7 +24,7 @@ import multiprocessing
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -112,14 +112,29 @@ def run(job: Job, until: float) -> Run | None:
                round(trace.seconds, 3), trace.error)  # fmt: skip
 
 
-def run_all(todo: list[Job], path: Path, processes: int, until: float) -> None:
+def missing(
+    path: Path, methods: list[str], problems: list[str], seeds: str, workers: str, full: float
+) -> list[Job]:
+    """Return the jobs whose runs are not in a file, in the order in which they are run."""
+    done = {run.key for run in read(path) if run.full >= full}
+    wanted = jobs(methods, problems, _numbers(seeds), _numbers(workers), full)
+    return [job for job in wanted if job.key not in done]
+
+
+def run_all(
+    todo: list[Job],
+    path: Path,
+    processes: int,
+    until: float,
+    how: Callable[[Job, float], Run | None] = run,
+) -> None:
     """Make the runs, append each to the file when it is finished."""
     # Every process would look for the same extremes.
     for name in dict.fromkeys(job.problem for job in todo):
         problem(name)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context) as pool, path.open("a") as file:
-        pending = [pool.submit(run, job, until) for job in todo]
+        pending = [pool.submit(how, job, until) for job in todo]
         for number, future in enumerate(as_completed(pending), 1):
             if (done := future.result()) is None:
                 click.echo("the time is up; the same command goes on from here")
@@ -213,11 +228,8 @@ def main(  # noqa: PLR0913, PLR0917
     path = RESULTS / f"{out}.jsonl"
     if not only:
         names = [p for name in problems or FAMILIES for p in FAMILIES.get(name, (name,))]
-        wanted = jobs(
-            available(list(methods or METHODS)), names, _numbers(seeds), _numbers(workers), full
-        )
-        done = {run.key for run in read(path) if run.full >= full}
-        todo = [job for job in wanted if job.key not in done]
+        found = available(list(methods or METHODS))
+        todo = missing(path, found, names, seeds, workers, full)
         run_all(todo, path, processes, time.time() + 3600 * hours)
     report(path, list(methods) or None)
 
