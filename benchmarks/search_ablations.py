@@ -15,7 +15,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -25,7 +25,7 @@ import numpy as np
 import search
 from search_paired import Paired, paired
 from search_problems import FAMILIES, family_of, missing_data
-from search_tables import LEAST, POINTS, Run, read
+from search_tables import POINTS, Run, read
 from search_taken_away import (
     few_observations,
     first_and_latest,
@@ -141,16 +141,16 @@ def run(job: search.Job, until: float) -> Run | None:
 
 def values(run: Run) -> dict[str, float]:
     """Return log10 regret at the shown costs, and its mean over costs from one training on."""
-    regret = np.log10(np.maximum(run.regret, LEAST))
-    points = POINTS[: len(regret)]
-    found = {f"{cost:g}": float(regret[points == cost][0]) for cost in SHOWN if cost in points}
-    return found | {"anytime": float(regret[points >= 1].mean())}
+    points = POINTS[: len(run.regret)]
+    found = {f"{cost:g}": run.at(cost) for cost in SHOWN if cost in points}
+    return found | {"anytime": float(np.mean([run.at(cost) for cost in points[points >= 1]]))}
 
 
-def compared(runs: list[Run]) -> Iterator[tuple[str, int, str, dict[str, Paired]]]:
-    """Yield family, workers, part, and what the part's runs are behind the whole's, by cost."""
-    of = {run.key: values(run) for run in runs}
-    for workers in sorted({run.workers for run in runs}):
+def compared(runs: list[Run]) -> Iterator[tuple[str, str, dict[str, Paired]]]:
+    """Yield title, part, and what the part's runs are behind the whole's, by cost."""
+    for full, workers in sorted({(run.full, run.workers) for run in runs}):
+        of = {run.key: values(run) for run in runs if run.full == full}
+        plural = "s" if workers > 1 else ""
         for family in ("all families", *FAMILIES):
             for part in list(PARTS)[1:]:
                 pairs = {
@@ -163,18 +163,19 @@ def compared(runs: list[Run]) -> Iterator[tuple[str, int, str, dict[str, Paired]
                 found = {cost: paired({t: a[cost] - b[cost] for t, (a, b) in pairs.items()})
                          for cost in costs}  # fmt: skip
                 if found:
-                    yield family, workers, part, found
+                    title = f"{family}, {workers} worker{plural}, {full:g} full trainings"
+                    yield title, part, found
 
 
 def report(path: Path) -> None:
     """Write the tables beside the runs."""
     rows = list(compared(runs := read(path)))
     lines = [HEAD.format(whole=WHOLE)]
-    before = ("", 0)
-    for family, workers, part, found in rows:
-        if before != (before := (family, workers)):
+    before = ""
+    for title, part, found in rows:
+        if before != (before := title):
             names = [f"at {cost}" if cost != "anytime" else cost for cost in found]
-            lines += ["", f"## {family}, {workers} worker" + "s" * (workers > 1), "",
+            lines += ["", f"## {title}", "",
                       f"| taken away | {' | '.join(names)} | better : worse | problems |",
                       "|---" * (len(names) + 3) + "|"]  # fmt: skip
         cells = [part, *(pair.cell for pair in found.values())]
@@ -184,9 +185,9 @@ def report(path: Path) -> None:
                     for r in runs if r.error)]  # fmt: skip
     path.with_suffix(".md").write_text("\n".join(lines).rstrip() + "\n")
     path.with_suffix(".json").write_text(json.dumps([
-        {"family": family, "workers": workers, "part": part,
-         "behind": {cost: pair.__dict__ for cost, pair in found.items()}}
-        for family, workers, part, found in rows
+        {"of": title, "part": part,
+         "behind": {cost: asdict(pair) for cost, pair in found.items()}}
+        for title, part, found in rows
     ], indent=1) + "\n")  # fmt: skip
 
 
