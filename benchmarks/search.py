@@ -15,8 +15,12 @@ highest observed score at any epoch.
 Jobs are ordered so that whenever the run is stopped the table is balanced: seed by seed, and within
 one problem by problem, all methods on it together, families taking turns.  Finished runs are
 appended to ``results/search.jsonl`` and never run again; a report takes only problems and seeds
-that all methods have run.  The tables lie in the folder that ``EVOFT_DATA`` names (default
-``../shared/data``).
+that all methods have run.  Runs of 10 and of 40 trainings (``--full``) may lie in one file: each
+length has tables of its own, and the last ones set the evolution at 10 against its peers at 40.
+The tables of trainings lie in the folder that ``EVOFT_DATA`` names (default ``../shared/data``).
+
+BOHB is hpbandster, of 2018, which runs with today's packages once ConfigSpace has got names back
+that it has dropped (``search_bohb.py``).
 """
 
 import json
@@ -32,7 +36,7 @@ from pathlib import Path
 import click
 import numpy as np
 from search_problems import FAMILIES, family_of, missing_data, problem
-from search_tables import POINTS, Run, groups, markdown, plot, read, summary
+from search_tables import POINTS, Run, ahead, groups, markdown, plot, read, summary
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
@@ -168,9 +172,15 @@ def report(path: Path, methods: list[str] | None) -> None:
         return
     where = f"{platform.machine()}, {os.cpu_count()} cores, {_versions()}"
     head = (HERE / "search_head.md").read_text().format(where=where)
-    tables = markdown(made, [r for r in runs if methods is None or r.method in methods])
+    chosen = [r for r in runs if methods is None or r.method in methods]
+    tables = markdown(made, chosen)
     path.with_suffix(".md").write_text(head + tables)
-    data = {"where": where, "groups": summary(made)}
+    leads = [
+        {"method": mine, "at": 10, "peer": peer, "peer_at": 40, "workers": workers,
+         "behind": {family: asdict(pair) for family, pair in found.items()}}
+        for mine, workers, peer, found in ahead(chosen)
+    ]  # fmt: skip
+    data = {"where": where, "groups": summary(made), "ahead": leads}
     path.with_suffix(".json").write_text(json.dumps(data, indent=1) + "\n")
     try:
         plot(made, path.with_suffix(".svg"))
