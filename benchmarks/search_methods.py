@@ -6,6 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 from search_asha import Asha, Random
+from search_bohb import Bohb
 from search_clock import Searcher, Task
 from search_peers import Dehb, OptunaSearch, Smac
 from search_problems import Problem
@@ -21,11 +22,19 @@ class Evoft:
     """One of evoft's strategies, with as many stints in flight as there are workers.
 
     Options are settings of the search, or constants of the evolution (``evoft/search/tuning.py``),
-    those of its broods after ``brood_``.
+    those of its broods after ``brood_``; or ``cooldown``, the share of a rung's epochs that is one,
+    which costs what it costs in a training and on a table is of no use.
     """
 
     def __init__(
-        self, problem: Problem, seed: int, strategy: str, *, workers: int, **options: Any
+        self,
+        problem: Problem,
+        seed: int,
+        strategy: str,
+        *,
+        workers: int,
+        cooldown: float = 0.0,
+        **options: Any,
     ) -> None:
         known = {field.name for field in fields(SearchSettings)}
         given = {k: v for k, v in options.items() if k in known}
@@ -33,8 +42,7 @@ class Evoft:
         settings = SearchSettings(
             strategy=strategy, generations=None, **{"lookahead": workers - 1, **given}
         )
-        ladder = settings.ladder(problem.epochs)
-        self._rungs = [0, *map(int, ladder.rungs)]
+        self._ladder = ladder = settings.ladder(problem.epochs, cooldown)
         self.search = Search(
             problem.space, settings, seed, ladder=ladder, express=problem.express,
             strategy=_evolution(constants) if constants else None,
@@ -45,7 +53,7 @@ class Evoft:
         if stint is None:
             return None
         genome = self.search.born[stint.individual].genome
-        start, stop = self._rungs[stint.rung : stint.rung + 2]
+        start, stop = int(self._ladder.begins(stint.rung)), int(self._ladder.rungs[stint.rung])
         return Task(stint.individual, genome, start, stop, stint.number)
 
     def tell(self, task: Task, scores: list[float]) -> None:
@@ -90,6 +98,7 @@ PEERS: dict[str, Callable[..., Searcher]] = {
     "random search": lambda problem, seed, full: Random(problem, seed),
     "plain asha": lambda problem, seed, full: Asha(problem, seed),
     "asha with breeding": lambda problem, seed, full: Asha(problem, seed, evolve=True),
+    "bohb": lambda problem, seed, full: Bohb(problem, seed),
     "dehb": lambda problem, seed, full: Dehb(problem, seed),
     "smac-hyperband": Smac,
 }
