@@ -15,8 +15,10 @@ from evoft.recipe import Recipe
 from evoft.search.genes import Choice, Gene, Ordinal
 from evoft.search.space import SearchSpace
 from evoft.settings import Settings
+from evoft.training.data import Preprocessing
 from evoft.training.default_space import default_genes
 from evoft.training.expression import Expression
+from evoft.training.facts import BackboneFacts
 
 
 def searched_space(space: SearchSpace | None, settings: Settings) -> SearchSpace:
@@ -50,6 +52,16 @@ def check_search(settings: Settings) -> None:
             f"`objectives` of fine-tuning are {', '.join(map(str, MEASURED))}, but there is "
             f"{unmeasured[0]}, which no trial reports"
         )
+
+
+def unseen(model: str) -> BackboneFacts:
+    """Return what a backbone is taken for until it is looked at: whatever a recipe sets, it has.
+
+    With these facts ``check_recipes`` finds, before a worker is needed, each value that no backbone
+    would take.
+    """
+    images = Preprocessing((1, 1), (0.0,) * 3, (1.0,) * 3, "nearest", 1.0, "center")
+    return BackboneFacts(model, 1, 0, images, drop=True, drop_path=True, weights="")
 
 
 def check_recipes(
