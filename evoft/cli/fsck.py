@@ -12,7 +12,7 @@ from evoft.errors import PopulationFileError
 from evoft.lineage import check, repair
 
 
-@click.command("fsck")
+@click.command("fsck", short_help="Check and repair the files of a population.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--repair", "mend", is_flag=True, help="Repair from the journal what can be.")
 @format_option

@@ -16,7 +16,7 @@ from evoft.lineage import Population
 from evoft.quantities import count, moment
 
 
-@click.command("pick")
+@click.command("pick", short_help="Name the best within limits of latency or size.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--max-latency", type=parsed(moment, "time"), help="Most time for one image: 5ms, 800us, 0.1s."

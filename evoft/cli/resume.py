@@ -20,7 +20,7 @@ from evoft.cli.progress import decoding_bar, require_output, run_to_the_end
 from evoft.settings import Settings
 
 
-@click.command("resume")
+@click.command("resume", short_help="Go on after a stop, or with a larger budget.")
 @click.argument("file", type=PATH)
 @click.option("--data", help="Where the same images are now, if they have moved.")
 @click.option("--output", type=PATH, help=OUTPUT_HELP)

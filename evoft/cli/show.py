@@ -24,7 +24,7 @@ from evoft.individual import Individual
 from evoft.lineage import Population, Record, changes_between, expressed
 
 
-@click.command("show")
+@click.command("show", short_help="Show all individuals, or one with its learning curve.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("id", type=int, required=False)
 @click.option("--top", type=click.IntRange(min=1), help="Only the best so many, best first.")

@@ -43,15 +43,16 @@ def test_weights_that_are_not_there(refused_early, tmp_path):
     refused_early(BackboneError, "no file of weights .*nowhere.safetensors", training=training)
 
 
+class _LookedAtError(Exception):
+    """A worker was asked to look at the backbone."""
+
+
 def test_what_depends_on_the_backbone_is_left_to_a_worker(monkeypatch, tmp_path):
-    class Asked(Exception):
-        pass
+    def look(settings):
+        raise _LookedAtError
 
-    def ask(settings):
-        raise Asked
-
-    monkeypatch.setattr(preparation, "Preparation", ask)
+    monkeypatch.setattr(preparation, "Preparation", look)
     training = TrainingSettings(models=("resnet18x",))
-    with pytest.raises(Asked):
-        fixed = {"freeze_depth": 40, "drop_path": 0.1}
-        preparation.start(Settings(training=training, fixed=fixed), None, tmp_path / "p.h5")
+    settings = Settings(training=training, fixed={"freeze_depth": 40, "drop_path": 0.1})
+    with pytest.raises(_LookedAtError):
+        preparation.start(settings, None, tmp_path / "p.h5")
