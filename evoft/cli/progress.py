@@ -144,12 +144,16 @@ def _individuals(plan: Plan) -> str:
         judged = f"judged after {_listed([f'{epochs:g}' for epochs in ladder.rungs])} epochs"
         if search.births is None:
             return f"as many as the budget allows, {judged}"
-        trainings = f"{search.births} full trainings in {search.generations} generations"
-        return f"as many as {trainings} pay for, {judged}"
+        generations = _counted(search.generations, "generation")
+        return f"as many as {search.births} full trainings in {generations} pay for, {judged}"
     births = "as many as the budget allows"
     if search.births is not None:
-        births = f"{search.births} in {search.generations} generations"
-    return f"{births}, each for at most {plan.settings.training.epochs} epochs"
+        births = f"{search.births} in {_counted(search.generations, 'generation')}"
+    return f"{births}, each for at most {_counted(plan.settings.training.epochs, 'epoch')}"
+
+
+def _counted(count: int | None, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
 def _generation(plan: Plan) -> str:
@@ -164,14 +168,18 @@ def _listed(words: list[str]) -> str:
 
 def _done(plan: Plan) -> str:
     judged = "trials of the search" if plan.ladder.top else "individuals"
-    return f"{plan.judged} {judged}, {plan.finals} final runs" if plan.judged else ""
+    if not plan.judged:
+        return ""
+    return f"{plan.judged} {judged}, {_counted(plan.finals, 'final run')}"
 
 
 def _finals(plan: Plan) -> str:
     search = plan.settings.search
+    best = "best" if search.finalists == 1 else f"{search.finalists} best"
+    again = _counted(search.repeats, "fresh seed")
     return (
-        f"the {search.finalists} best and the default recipe again with {search.repeats} fresh "
-        "seeds each, then the test split, once for each winner"
+        f"the {best} and the default recipe again with {again} each, then the test split, once "
+        "for each winner"
     )
 
 
