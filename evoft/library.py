@@ -119,7 +119,9 @@ def resume(
 ) -> Iterator[Generation]:
     """Go on with a population; yield the generations that are still to come.
 
-    Space, seed and search settings come from the file.
+    Space, seed and search settings come from the file.  A generation of which every trial was on
+    disk when the run was stopped is not yielded again, whether or not the caller had seen it: all
+    of them are in ``Population.open(file).generations``.
 
     Args:
         fitness: The function that the population was made with.

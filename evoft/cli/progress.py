@@ -21,7 +21,7 @@ from evoft.analysis.report import (
     tie_sentence,
 )
 from evoft.analysis.rungs import agreement_lines
-from evoft.cli.output import duration, table
+from evoft.cli.output import counted, duration, table
 from evoft.fine_tuning import FineTuning, Plan
 from evoft.fine_tuning.exporting import is_export, require_free
 from evoft.fine_tuning.preparation import Progress
@@ -116,6 +116,7 @@ def plan_text(plan: Plan, left: float | None) -> str:
         ("genes", f"{len(plan.space)}: {', '.join(plan.space)}"),
         ("fixed", ", ".join(f"{k} = {v}" for k, v in plan.settings.fixed.items())),
         ("strategy", search.strategy),
+        ("objectives", ", ".join(search.objectives) if len(search.objectives) > 1 else ""),
         ("individuals", _individuals(plan)),
         ("generation", _generation(plan)),
         ("already done", _done(plan)),
@@ -142,18 +143,14 @@ def _individuals(plan: Plan) -> str:
     search, ladder = plan.settings.search, plan.ladder
     if ladder.top:
         judged = f"judged after {_listed([f'{epochs:g}' for epochs in ladder.rungs])} epochs"
-        if search.births is None:
+        if search.generations is None:
             return f"as many as the budget allows, {judged}"
-        generations = _counted(search.generations, "generation")
+        generations = counted(search.generations, "generation")
         return f"as many as {search.births} full trainings in {generations} pay for, {judged}"
     births = "as many as the budget allows"
-    if search.births is not None:
-        births = f"{search.births} in {_counted(search.generations, 'generation')}"
-    return f"{births}, each for at most {_counted(plan.settings.training.epochs, 'epoch')}"
-
-
-def _counted(count: int | None, word: str) -> str:
-    return f"{count} {word}" if count == 1 else f"{count} {word}s"
+    if search.generations is not None:
+        births = f"{search.births} in {counted(search.generations, 'generation')}"
+    return f"{births}, each for at most {counted(plan.settings.training.epochs, 'epoch')}"
 
 
 def _generation(plan: Plan) -> str:
@@ -170,13 +167,13 @@ def _done(plan: Plan) -> str:
     judged = "trials of the search" if plan.ladder.top else "individuals"
     if not plan.judged:
         return ""
-    return f"{plan.judged} {judged}, {_counted(plan.finals, 'final run')}"
+    return f"{plan.judged} {judged}, {counted(plan.finals, 'final run')}"
 
 
 def _finals(plan: Plan) -> str:
     search = plan.settings.search
     best = "best" if search.finalists == 1 else f"{search.finalists} best"
-    again = _counted(search.repeats, "fresh seed")
+    again = counted(search.repeats, "fresh seed")
     return (
         f"the {best} and the default recipe again with {again} each, then the test split, once "
         "for each winner"

@@ -7,6 +7,7 @@ from click.testing import CliRunner
 from evoft.cli.evolve import SECTIONS, evolve_command
 from evoft.cli.flags import EVOLVE_FLAGS, RUN_FLAGS, default_text, parameter
 from evoft.cli.main import group
+from evoft.errors import SettingsError
 from evoft.settings import Settings
 
 
@@ -54,3 +55,13 @@ def test_a_default_is_what_holds_without_the_flag(flag):
 
 def test_resume_names_no_default_for_what_the_file_settles():
     assert "[default" not in help_of("resume")
+
+
+@pytest.mark.parametrize("flag", ["--space", "-c", "--founders"])
+def test_what_a_population_was_made_with_cannot_be_given_on_resume(flag, tmp_path):
+    done = CliRunner().invoke(group, ["resume", "p.h5", flag, "mine"])
+    words = str(done.exception)
+    assert isinstance(done.exception, SettingsError)
+    assert "cannot be given on resume" in words
+    assert "`evoft evolve --" in words
+    assert "--founders" in words

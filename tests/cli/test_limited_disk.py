@@ -1,4 +1,4 @@
-"""A run under --max-disk: what may be gone on with goes, is said to go once, and changes nothing."""
+"""A run under --max-disk: what may be gone on with makes room, and that changes nothing."""
 
 import logging
 
