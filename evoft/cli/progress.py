@@ -27,6 +27,7 @@ from evoft.fine_tuning.exporting import is_export, require_free
 from evoft.fine_tuning.preparation import Progress
 from evoft.individual import Generation
 from evoft.outcome import Outcome, Status
+from evoft.settings import BLIND, SearchSettings
 from evoft.trial import Stage, Trial
 from evoft.verdict import Verdict
 
@@ -123,6 +124,7 @@ def plan_text(plan: Plan, left: float | None) -> str:
         ("finals", _finals(plan)),
         ("workers", f"{len(plan.devices)} on {where}"),
         ("", plan.limit),
+        ("", _idle(plan.settings.search, len(plan.devices))),
         ("estimate", estimate),
         ("population", str(plan.file)),
     ]
@@ -177,6 +179,17 @@ def _finals(plan: Plan) -> str:
     return (
         f"the {best} and the default recipe again with {again} each, then the test split, once "
         "for each winner"
+    )
+
+
+def _idle(search: SearchSettings, workers: int) -> str:
+    """Return how many of the workers the search can keep busy; empty where that is all."""
+    ahead = search.births_ahead
+    if search.strategy in BLIND or workers <= ahead + 1:
+        return ""
+    return (
+        f"of which the search keeps at most {ahead + 1} busy, for {counted(ahead, 'trial')} may be "
+        "open at a decision: more with --lookahead in a new population"
     )
 
 

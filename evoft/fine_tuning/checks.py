@@ -11,6 +11,7 @@ from evoft.fine_tuning.plan import Plan
 from evoft.genome import Value
 from evoft.header import Header
 from evoft.objectives import MEASURED, objectives_of
+from evoft.quantities import size_text
 from evoft.recipe import Recipe
 from evoft.search.genes import Choice, Gene, Ordinal
 from evoft.search.space import SearchSpace
@@ -128,9 +129,13 @@ def check_lineage(before: Settings, after: Settings) -> None:
         if was != now:
             raise SettingsError(
                 f"`{name}` settles the lineage and cannot change over the life of a population, "
-                f"but was {was!r} and is to be {now!r}: go on without it, or start a new "
-                "population"
+                f"but was {_told(name, was)} and is to be {_told(name, now)}: go on without it, or "
+                "start a new population"
             )
+
+
+def _told(name: str, value: Any) -> str:
+    return size_text(value) if name == "cache_size" else repr(value)
 
 
 def _settling(settings: Settings) -> list[tuple[str, Any]]:

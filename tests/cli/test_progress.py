@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from climbing import install
 
-from evoft.cli.progress import _generation, _individuals, generation_words
+from evoft.cli.progress import _generation, _idle, _individuals, generation_words
 from evoft.genome import Genome
 from evoft.individual import Generation, Individual
 from evoft.outcome import Outcome, Status
@@ -57,3 +57,15 @@ def test_a_generation_is_told_with_its_births_and_whom_it_continued():
     assert generation_words(failed, on_rungs=False) == "no best yet, all failed"
     elder = Generation(2, (), born[1], (0, 1))
     assert generation_words(elder, on_rungs=True) == "0 born, 2 continued, best so far 0.7500 (#1)"
+
+
+def test_workers_that_the_search_cannot_keep_busy_are_named():
+    search = SearchSettings(population_size=4)
+    assert _idle(search, 3) == ""
+    assert _idle(search, 4).startswith("of which the search keeps at most 3 busy, for 2 trials")
+    assert _idle(SearchSettings(population_size=4, strategy="random"), 4) == ""
+
+
+def test_one_is_told_as_one():
+    words = "4 in 1 generation, each for at most 1 epoch"
+    assert _individuals(plan_of("ga", 1, generations=1, population_size=4)) == words
