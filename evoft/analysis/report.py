@@ -170,7 +170,7 @@ def comparison_rows(report: Report) -> list[tuple[str, str, str]]:
     runs = len(report.winner.validation_runs)
     rows.append(
         (
-            f"validation accuracy, mean of {runs} fresh {'seed' if runs == 1 else 'seeds'}",
+            f"validation accuracy, mean of {runs} fresh seeds",
             percent(report.winner.validation),
             percent(default.validation) if default else "failed",
         )

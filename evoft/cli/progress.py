@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import Any
 
 import click
 from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from evoft.analysis.card import model_card, model_metrics
 from evoft.analysis.report import (
@@ -27,7 +29,7 @@ from evoft.fine_tuning.exporting import is_export, require_free
 from evoft.fine_tuning.preparation import Progress
 from evoft.individual import Generation
 from evoft.outcome import Outcome, Status
-from evoft.settings import BLIND, SearchSettings
+from evoft.settings import BLIND, EMBEDDED, SearchSettings, TrainingSettings
 from evoft.trial import Stage, Trial
 from evoft.verdict import Verdict
 
@@ -114,6 +116,7 @@ def plan_text(plan: Plan, left: float | None) -> str:
         ),
         *(("", note) for note in images.notes),
         *(("backbone", _backbone(plan, i)) for i in range(len(plan.backbones))),
+        ("", _small(plan.settings.training)),
         ("genes", f"{len(plan.space)}: {', '.join(plan.space)}"),
         ("fixed", ", ".join(f"{k} = {v}" for k, v in plan.settings.fixed.items())),
         ("strategy", search.strategy),
@@ -139,6 +142,13 @@ def _backbone(plan: Plan, index: int) -> str:
         f"{facts.model} ({start}): {facts.parameters:,} parameters in {facts.layer_groups} layer "
         f"groups and a classifier, {height} x {width} pixels"
     )
+
+
+def _small(training: TrainingSettings) -> str:
+    """Return what whoever named no backbone should know of the one that is taken then."""
+    if training.models != (EMBEDDED,) or training.data == "digits":
+        return ""
+    return "it is small, and there to work offline: for photos name one of timm's with --model"
 
 
 def _individuals(plan: Plan) -> str:
@@ -197,15 +207,21 @@ def _device_name(plan: Plan, device: str) -> str:
     return "the CPU" if device == "cpu" else f"GPU {device} ({plan.gpus[int(device)]})"
 
 
+@contextmanager
+def trials_bar(total: float | None, done: float, unit: str, *, scale: bool) -> Iterator[tqdm[Any]]:
+    """Yield the bar of a run; what is warned of meanwhile stands in lines of its own above it."""
+    bar = tqdm(total=total, initial=done, unit=unit, unit_scale=scale, desc="trials")
+    with bar, logging_redirect_tqdm([logging.getLogger("evoft")]):
+        yield bar
+
+
 def _search(run: FineTuning) -> None:
     """Run search and finals under a progress bar, a line for each generation."""
     evolution, births = run.evolution, run.plan.settings.search.births
     total = None if births is None else births + run.plan.final_runs
     done = sum(_size(run, record.trial) for record in evolution.ledger.records.values())
     unit = "full training" if run.plan.ladder.top else "trial"
-    with tqdm(
-        total=total, initial=done, unit=unit, unit_scale=run.plan.ladder.top > 0, desc="trials"
-    ) as bar:
+    with trials_bar(total, done, unit, scale=run.plan.ladder.top > 0) as bar:
 
         def observe(trial: Trial, outcome: Outcome) -> None:
             best = evolution.best
