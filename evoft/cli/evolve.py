@@ -125,7 +125,8 @@ def evolve_command(  # noqa: PLR0913, PLR0917  # each is a flag of its own
       evoft evolve photos --opt sgd -b 64 --lr 0.01 --generations 8
       evoft evolve photos --objective accuracy --objective latency
 
-    Whatever was finished is on disk: stop it when you like, and go on by `evoft resume FILE`.
+    With --budget and without --generations there are as many of them as the time allows. Whatever
+    was finished is on disk: stop it when you like, and go on by `evoft resume FILE`.
     """
     from evoft.fine_tuning import start
 

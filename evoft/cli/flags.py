@@ -84,8 +84,7 @@ RUN_FLAGS = (
     Flag(("--generations",), "search", "generations", int,
          "Generations over the life of the population, the founders included."),
     Flag(("--budget",), "run", "budget", seconds,
-         "Running time over the life of the population: 90s, 30m, 1h30m; given alone, it decides "
-         "how many generations there are."),
+         "Running time over the life of the population: 90s, 30m, 1h30m."),
     Flag(("-j", "--workers"), "run", "workers", int,
          "Worker processes in all; unless given, as many as --workers-per-device says."),
     Flag(("--workers-per-device",), "run", "workers_per_device", _auto,

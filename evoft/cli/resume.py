@@ -42,7 +42,7 @@ def resume_command(
 ) -> None:
     """Go on with the population in FILE: after a stop, or with a larger budget.
 
-    Everything is as it was, to the same result to the last bit. Budgets are totals over the life of
+    A run that was stopped goes on as if nothing had happened. Budgets are totals over the life of
     the population: what was made with --generations 4 goes on with --generations 8.
 
     \b
