@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -33,6 +34,8 @@ from evoft.workers.evaluation import FitnessTarget
 from evoft.workers.inline import InlineWorkers
 from evoft.workers.local import LocalWorkers
 from evoft.workforce import Workers
+
+_logger = logging.getLogger(__name__)
 
 #: What is to be maximised.  It gets a genome and its trial, whose ``seed`` makes it repeatable and
 #: whose ``report(epoch, name=number)`` records a learning curve and tells the watchdog it lives.
@@ -114,7 +117,9 @@ def resume(
 ) -> Iterator[Generation]:
     """Go on with a population; yield the generations that are still to come.
 
-    Space, seed and search settings come from the file.
+    Space, seed and search settings come from the file.  A generation of which every trial was on
+    disk when the run was stopped is not yielded again, whether or not the caller had seen it: all
+    of them are in ``Population.open(file).generations``.
 
     Args:
         fitness: The function that the population was made with.

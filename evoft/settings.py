@@ -25,6 +25,8 @@ CLIMBING = frozenset({"evolution", "hyperband", "asha"})
 RUNGS_ONLY = frozenset({"hyperband", "asha"})
 #: Those that let some climb whatever their score, to hear how the rungs agree (``evoft.audit``).
 AUDITING = frozenset({"evolution"})
+#: Those that wait for no outcome, so that as many workers are busy as there are.
+BLIND = frozenset({"random", "grid"})
 #: Those that can serve several objectives.
 SEVERAL = frozenset({"evolution", "ga", "hyperband", "asha"})
 

@@ -13,7 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoft.elders import with_elders
-from evoft.errors import PopulationExistsError, PopulationMismatchError, SettingsError
+from evoft.errors import (
+    BackboneError,
+    PopulationExistsError,
+    PopulationMismatchError,
+    SettingsError,
+)
 from evoft.evolution import Evolution
 from evoft.fine_tuning.checks import (
     check_lineage,
@@ -23,6 +28,7 @@ from evoft.fine_tuning.checks import (
     check_search,
     largest_batch,
     searched_space,
+    unseen,
 )
 from evoft.fine_tuning.depths import freeze_depths
 from evoft.fine_tuning.devices import place_workers
@@ -36,7 +42,7 @@ from evoft.scratch import Scratch
 from evoft.search.checks import unheeded
 from evoft.search.search import Search
 from evoft.search.space import SearchSpace
-from evoft.settings import Settings
+from evoft.settings import Settings, TrainingSettings
 from evoft.training.costs import Costs
 from evoft.training.data import decode, limit, read_images
 from evoft.training.expression import Expression
@@ -98,6 +104,9 @@ def start(
         _logger.warning("%s", said)
     settings = replace(settings, founders={**_linear_probe(searched), **settings.founders})
     settings = with_elders(settings, searched, elders)
+    assumed = expression_of(settings, tuple(map(unseen, settings.training.models)), searched)
+    check_recipes(assumed, searched, settings.founders)
+    _check_weights(settings.training)
     with Preparation(settings) as preparation:
         plan = preparation.plan(file, searched)
         expression = expression_of(settings, plan.backbones, searched)
@@ -288,6 +297,17 @@ def expression_of(
     facts = {f.model: f for f in backbones}
     fixed, ladder = dict(settings.fixed), settings.ladder(fine_tuning=True)
     return Expression(settings.training, facts, fixed, space.phenotype, ladder)
+
+
+def _check_weights(training: TrainingSettings) -> None:
+    """Refuse weights that are not there, before a worker is needed to read them."""
+    if not training.pretrained or training.checkpoint is None:
+        return
+    if not os.path.isfile(training.checkpoint):
+        raise BackboneError(
+            f"there is no file of weights {training.checkpoint}: give the file's path with "
+            "--checkpoint"
+        )
 
 
 def _absolute(settings: Settings) -> Settings:
