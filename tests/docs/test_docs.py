@@ -136,7 +136,8 @@ def test_the_design_names_every_room_and_every_module_beside_them():
 @pytest.mark.parametrize("name", ["design", "search", "strategies", "population-file"])
 def test_every_module_that_the_documents_name_is_there(name):
     text = (ROOT / f"docs/{name}.md").read_text()
-    files = {str(path.relative_to(ROOT)) for path in PACKAGE.rglob("*.py")}
+    folders = (PACKAGE, ROOT / "benchmarks")
+    files = {str(path.relative_to(ROOT)) for folder in folders for path in folder.rglob("*.py")}
     for module in re.findall(r"`([\w/]+\.py)`", text):
         assert any(f"/{file}".endswith(f"/{module}") for file in files), module
 
