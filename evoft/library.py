@@ -39,6 +39,9 @@ from evoft.workforce import Workers
 
 _logger = logging.getLogger(__name__)
 
+#: Seconds of short evaluations in the caller's process that a kill may cost.
+_TOGETHER = 0.05
+
 #: What is to be maximised.  It gets a genome and its trial, whose ``seed`` makes it repeatable and
 #: whose ``report(epoch, name=number)`` records a learning curve and tells the watchdog it lives.
 #: Where ``epochs`` is set, ``trial.epochs`` says how many to train in all: see ``evolve``.
@@ -281,7 +284,7 @@ def _search(space: SearchSpace, settings: Settings) -> Search:
 def _workers(fitness: FitnessFunction, settings: Settings) -> Workers:
     target = FitnessTarget(fitness)
     if settings.run.workers is None:
-        return InlineWorkers(target)
+        return InlineWorkers(target, _TOGETHER)
     return LocalWorkers(
         target,
         devices=["any"] * settings.run.workers,

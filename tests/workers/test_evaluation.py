@@ -144,6 +144,21 @@ def test_inline_workers_take_one_trial_at_a_time() -> None:
     workers.close()
 
 
+def test_inline_workers_take_short_trials_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("evoft.workers.inline.time.monotonic", lambda: now[0])
+    workers = InlineWorkers(FitnessTarget(lambda genome, trial: genome["x"]), together=1.0)
+    for begins in (0.0, 0.5, 0.9):
+        now[0] = begins
+        assert workers.idle == 1
+        workers.submit(TRIAL)
+    assert (workers.idle, workers.busy) == (1, 3)
+    now[0] = 1.0
+    assert workers.idle == 0
+    assert len(workers.collect()) == 3
+    assert (workers.idle, workers.busy) == (1, 0)
+
+
 def test_an_ok_outcome_without_a_finite_fitness_is_a_divergence():
     class Careless:
         def evaluate(self, trial: Trial) -> Outcome:
