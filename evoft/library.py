@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import secrets
@@ -226,6 +227,15 @@ def _search_settings(
 def _check_fitness(fitness: FitnessFunction) -> None:
     if not callable(fitness):
         raise SettingsError(f"`fitness` must be a function, but is {fitness!r:.80}")
+    try:
+        inspect.signature(fitness).bind(None, None)
+    except ValueError:  # some that are written in C do not say what they take
+        return
+    except TypeError as error:
+        raise SettingsError(
+            f"`fitness` must take a genome and its trial, but is {fitness!r:.80} ({error}): give "
+            "it two arguments, fitness(genome, trial)"
+        ) from None
 
 
 def _check_space(space: SearchSpace, settings: Settings) -> None:
