@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -36,6 +37,9 @@ from evoft.workers.local import LocalWorkers
 from evoft.workforce import Workers
 
 _logger = logging.getLogger(__name__)
+
+#: Seconds of short evaluations in the caller's process that a kill may cost.
+_TOGETHER = 0.05
 
 #: What is to be maximised.  It gets a genome and its trial, whose ``seed`` makes it repeatable and
 #: whose ``report(epoch, name=number)`` records a learning curve and tells the watchdog it lives.
@@ -223,6 +227,15 @@ def _search_settings(
 def _check_fitness(fitness: FitnessFunction) -> None:
     if not callable(fitness):
         raise SettingsError(f"`fitness` must be a function, but is {fitness!r:.80}")
+    try:
+        inspect.signature(fitness).bind(None, None)
+    except ValueError:  # some that are written in C do not say what they take
+        return
+    except TypeError as error:
+        raise SettingsError(
+            f"`fitness` must take a genome and its trial, but is {fitness!r:.80} ({error}): give "
+            "it two arguments, fitness(genome, trial)"
+        ) from None
 
 
 def _check_space(space: SearchSpace, settings: Settings) -> None:
@@ -264,7 +277,7 @@ def _search(space: SearchSpace, settings: Settings) -> Search:
 def _workers(fitness: FitnessFunction, settings: Settings) -> Workers:
     target = FitnessTarget(fitness)
     if settings.run.workers is None:
-        return InlineWorkers(target)
+        return InlineWorkers(target, _TOGETHER)
     return LocalWorkers(
         target,
         devices=["any"] * settings.run.workers,

@@ -52,10 +52,14 @@ def drive(
         yield from evolution.complete()
         if not workers.busy:
             break
-        for trial, outcome in workers.collect():
-            evolution.tell(trial, outcome)
-            observe(trial, outcome)
+        _tell(evolution, workers.collect(), observe)
     yield from evolution.withdraw()
+
+
+def _tell(evolution: Evolution, ended: list[tuple[Trial, Outcome]], observe: Observe) -> None:
+    evolution.tell_all(ended)
+    for trial, outcome in ended:
+        observe(trial, outcome)
 
 
 def finalists(evolution: Evolution, count: int) -> list[Individual]:
@@ -104,6 +108,4 @@ def run_all(
     desk.waiting += trials
     while desk.waiting or workers.busy:
         desk.hand_out(last=True)
-        for trial, outcome in workers.collect():
-            evolution.tell(trial, outcome)
-            observe(trial, outcome)
+        _tell(evolution, workers.collect(), observe)
