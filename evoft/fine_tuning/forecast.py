@@ -66,10 +66,9 @@ class Forecast:
     def _span(self, trial: Trial) -> tuple[float, float | None]:
         """Return from how many epochs a trial goes on, and after how many it ends.
 
-        What trains in company begins anew on each rung, and so do some optimizers.
+        Some recipes begin anew on each rung.
         """
-        alone = trial.stage is Stage.SEARCH and self.company(trial) is None
-        goes_on = alone and can_pause(self._express(trial.genome))
+        goes_on = trial.stage is Stage.SEARCH and can_pause(self._express(trial.genome))
         return self._ladder.begins(trial.rung) if goes_on else 0.0, trial.epochs
 
     def left(

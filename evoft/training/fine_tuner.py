@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from evoft.training.examples import Examples
     from evoft.training.features import FeatureCache
-    from evoft.training.heads import Head
-    from evoft.training.loop import Trained
+    from evoft.training.learner import Head
+    from evoft.training.loop import Leg, Trained
     from evoft.training.paused import Mark, Paused
     from evoft.training.prefix import Split
     from evoft.training.start import Start
@@ -84,7 +84,8 @@ class FineTuner:
         import torch
 
         from evoft.training.checkpoints import save
-        from evoft.training.heads import Head, train_heads
+        from evoft.training.heads import train_heads
+        from evoft.training.learner import Head
 
         torch.set_num_threads(1)
         device = the_device()
@@ -118,22 +119,28 @@ class FineTuner:
 
     def _begin(self, trial: Trial) -> Head | Trained:
         """Return a trial's linear head before training; or what training gave, if it has none."""
-        from evoft.training.loop import Leg, fine_tune
-        from evoft.training.schedule import can_pause
+        from evoft.training.loop import fine_tune
 
         recipe = self.express(trial.genome)
         if self.company(trial) is not None and (head := self._head(trial, recipe)) is not None:
             return head
         model = self.start(recipe, trial.seed).to(the_device())
         train, val = self._splits(model, recipe, _alive(trial))
+        amp, report, leg = self.settings.amp, trial.report, self._leg(trial)
+        return fine_tune(model, recipe, train, val, trial.seed, report=report, amp=amp, leg=leg)
+
+    def _leg(self, trial: Trial) -> Leg:
+        """Return how much of its training a trial is, from where it can go on."""
+        from evoft.training.loop import Leg
+        from evoft.training.schedule import can_pause
+
+        recipe = self.express(trial.genome)
         climbs = self.paused is not None and trial.stage is Stage.SEARCH and can_pause(recipe)
-        leg = Leg(
+        return Leg(
             trial.epochs,
             paused=self._left(trial) if climbs else None,
             pause=climbs and trial.epochs is not None,
         )
-        amp, report = self.settings.amp, trial.report
-        return fine_tune(model, recipe, train, val, trial.seed, report=report, amp=amp, leg=leg)
 
     def _left(self, trial: Trial) -> Paused | None:
         """Return what an earlier trial of the individual left to go on from."""
@@ -177,7 +184,8 @@ class FineTuner:
         """Return a trial's head before training; None where it is not linear."""
         from evoft.training.feed import Feed
         from evoft.training.head_inputs import Dropout
-        from evoft.training.heads import Head, Judges
+        from evoft.training.head_judging import Judges
+        from evoft.training.learner import Head
         from evoft.training.linear import linear_head
 
         # One model stands for all whose frozen layers and dropout are alike.
@@ -206,7 +214,7 @@ class FineTuner:
             Dropout(recipe.drop if linear.drops else 0.0, trial.seed),
             Judges(val.features.values[0][0].float(), val.labels),
             trial.report,
-            trial.epochs,
+            self._leg(trial),
         )
 
     def _measured(self, trial: Trial) -> dict[str, float]:
