@@ -16,8 +16,9 @@ from evoft.search.space import SearchSpace
 from evoft.settings import TrainingSettings
 from evoft.training import heads
 from evoft.training.default_space import DEFAULT_GENES
-from evoft.training.fine_tuner import FineTuner, checkpoint_path, paused_path
+from evoft.training.fine_tuner import FineTuner, checkpoint_path
 from evoft.training.head_inputs import Dropout
+from evoft.training.pauses import paused_path
 from evoft.trial import Trial
 from evoft.workers.local import LocalWorkers
 
