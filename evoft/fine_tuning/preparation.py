@@ -239,6 +239,7 @@ class Preparation:
             {f.model: freeze_depths(plan.space, settings.fixed, f) for f in plan.backbones},
             paused=checkpoints_of(plan.file),
             measures=tuple(one.name for one in objectives_of(settings.search.objectives)),
+            workers=len(plan.devices),
         )
         self.workers.retarget(tuner, plan.devices)
         search = Search(

@@ -52,6 +52,8 @@ class FineTuner:
     paused: Path | None = None
     #: What is measured of each trained model, by name: ``latency``, ``parameters``.
     measures: tuple[str, ...] = ()
+    #: How many workers of the run there are like this one, which `cache_size` is for.
+    workers: int = 1
     _kept: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     def company(self, trial: Trial) -> Hashable | None:
@@ -294,7 +296,7 @@ class FineTuner:
             }
             images = len(self.pixels.splits["train"])
             prospects = Prospects(self.depths, images, self.settings.views)
-            store = FeatureStore(self.cache, self.settings.cache_size)
+            store = FeatureStore(self.cache, self.settings.cache_size, self.workers)
             return FeatureCache(store, sources, prospects)
 
         return self._keep(("features", ""), make)  # type: ignore[no-any-return]
