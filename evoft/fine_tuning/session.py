@@ -53,6 +53,8 @@ class FineTuning:
             stack.callback(self.evolution.close)
             if self._scratch is not None:
                 stack.callback(self._scratch.close)
+            # A worker that was killed may have left half a file.
+            stack.callback(remove_unfinished, self.checkpoints)
             self._workers.close()
 
     @property

@@ -1,11 +1,14 @@
 """Stopping a run in every way, and going on: the lineage is that of an undisturbed run."""
 
 import contextlib
+import os
 import shutil
 import signal
+import time
 
 import psutil
 import pytest
+from running import wait_until
 from tiny_images import COUNTS, SHORT, paint
 
 import evoft
@@ -172,20 +175,24 @@ class TestGoingOn:
             assert value == 0 or str(value) in done.err
 
 
-def test_a_killed_evolution_goes_on_from_rung_to_rung(stop, cli, pets, lineage_of, tmp_path):
+@pytest.mark.parametrize("fixed", [(), ("--freeze-depth", 1.0)], ids=["whole", "heads"])
+def test_a_killed_evolution_goes_on_from_rung_to_rung(stop, cli, pets, lineage_of, tmp_path, fixed):
     """The default strategy: individuals that were paused when the run was killed are continued."""
     rungs = [v if v != "ga" else "evolution" for v in SHORT]
     rungs[rungs.index("--epochs") + 1] = "3"
-    arguments = ("evolve", pets, *rungs, "--workers", 2)
+    arguments = ("evolve", pets, *rungs, *fixed, "--workers", 2)
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     straight.mkdir()
     killed.mkdir()
+    shared = set(os.listdir("/dev/shm"))
     whole = cli(*arguments, cwd=straight)
     assert whole.code == 0, whole.err
     file = killed / "populations" / "pets.h5"
     done, children = stop(signal.SIGKILL, arguments, file, killed, 6)
     assert done.code == -9, done.err
     assert gone(children)
+    assert list(cli.temporary.glob("evoft-*")) == []
+    assert wait_until(lambda: set(os.listdir("/dev/shm")) <= shared)  # others come and go
     again = cli("resume", "populations/pets.h5", cwd=killed)
     assert again.code == 0, again.err
     population = evoft.Population.open(file)
@@ -193,3 +200,25 @@ def test_a_killed_evolution_goes_on_from_rung_to_rung(stop, cli, pets, lineage_o
     assert lineage_of(file) == lineage_of(straight / "populations" / "pets.h5")
     model = "populations/pets.best/model.safetensors"
     assert (killed / model).read_bytes() == (straight / model).read_bytes()
+    assert list(cli.temporary.glob("evoft-*")) == []
+
+
+def test_heads_whose_workers_are_killed_leave_nothing_behind(cli, pets, recorded, tmp_path):
+    rungs = [v if v != "ga" else "evolution" for v in SHORT]
+    rungs[rungs.index("--epochs") + 1] = "3"
+    arguments = ("evolve", pets, *rungs, "--freeze-depth", 1.0, "--workers", 2)
+    file = tmp_path / "populations" / "pets.h5"
+    shared = set(os.listdir("/dev/shm"))
+    process = cli.start(*arguments, cwd=tmp_path)
+    for after in (2, 5):
+        while recorded(file) < after and process.poll() is None:
+            time.sleep(0.01)
+        for one in nursery(process.pid):
+            for worker in one.children():
+                worker.kill()
+    done = cli.end(process)
+    assert done.code == 0, done.err
+    assert list(cli.temporary.glob("evoft-*")) == []
+    assert wait_until(lambda: set(os.listdir("/dev/shm")) <= shared)  # others come and go
+    kept = file.with_suffix(".checkpoints")
+    assert [path.name for path in kept.iterdir() if path.name.startswith(".")] == []
