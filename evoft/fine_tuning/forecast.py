@@ -63,6 +63,11 @@ class Forecast:
             recipe = self._express(trial.genome)
             self._costs.learn(recipe, outcome.seconds, *self._span(trial))
 
+    def saw(self, trial: Trial, outcome: Outcome) -> None:
+        """Take in how much of a GPU's memory a trial of this run took."""
+        if outcome.status in _TELLING:
+            self._costs.saw(self._express(trial.genome), outcome.peak_memory)
+
     def _span(self, trial: Trial) -> tuple[float, float | None]:
         """Return from how many epochs a trial goes on, and after how many it ends.
 

@@ -102,6 +102,11 @@ class LocalWorkers:
                 self._kill(worker)
             self.devices = list(devices)
 
+    def shrink(self, count: int) -> None:
+        """Have only the first so many slots take jobs from now on; the others end theirs."""
+        self.devices = self.devices[: max(1, count)]
+        self._retire()
+
     def share(self, shape: tuple[int, ...], dtype: str) -> tuple[SharedArray, NDArray[np.generic]]:
         """Return a new array of zeros that workers started from now on can open, and fill it here.
 
@@ -197,6 +202,7 @@ class LocalWorkers:
 
     def _worker(self, kin: Hashable = None) -> Worker:
         """Return an idle worker, a living one if there is one: the last to have had this kin."""
+        self._retire()
         idle = [worker for worker in self._workers.values() if not worker.trials]
         if idle:
             return max(idle, key=lambda worker: worker.had.get(kin, 0))
@@ -298,6 +304,12 @@ class LocalWorkers:
 
     def _lives(self, worker: Worker) -> bool:
         return self._workers.get(worker.slot) is worker
+
+    def _retire(self) -> None:
+        """End the idle workers whose slot is no more."""
+        for worker in list(self._workers.values()):
+            if worker.slot >= len(self.devices) and not worker.trials:
+                self._kill(worker)
 
     def _kill(self, worker: Worker) -> None:
         self._strike(worker)
