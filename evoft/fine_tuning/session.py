@@ -81,7 +81,7 @@ class FineTuning:
         search, budget = self.plan.settings.search, self.plan.settings.run.budget
         done = sum(stage is Stage.FINAL for stage, _, _ in self.evolution.ledger.records)
         left = self.plan.forecast.left(
-            self.evolution.search, search, len(self._workers.devices), finals_done=done
+            self.evolution.search, search, self._workers.most, finals_done=done
         )
         if budget is None:
             return left
@@ -106,7 +106,7 @@ class FineTuning:
             return
         self.plan.forecast.saw(trial, outcome)
         devices, limit = self.plan.place()
-        if len(devices) < len(self._workers.devices):
+        if len(devices) < self._workers.most:
             _logger.warning("%d workers go on from here: %s", len(devices), limit)
             self._workers.shrink(len(devices))
 
