@@ -206,11 +206,15 @@ class Preparation:
         known = {f.model: (f, p) for f, p in zip(survey.backbones, survey.probes, strict=True)}
         costs = Costs(known, counts["train"], counts["val"])
         context = max(probes.context for probes in survey.probes)
-        devices, why = place_workers(settings.run, survey, costs.memory(largest), context)
+
+        def place() -> tuple[tuple[str, ...], str]:
+            return place_workers(settings.run, survey, costs.memory(largest), context)
+
+        devices, why = place()
         express = expression_of(settings, survey.backbones, space)
         forecast = Forecast(costs, express, ladder=express.ladder)
         backbones, gpus = survey.backbones, survey.gpus
-        return Plan(file, settings, space, images, backbones, gpus, devices, forecast, why)
+        return Plan(file, settings, space, images, backbones, gpus, devices, forecast, place, why)
 
     def decode(self, plan: Plan, progress: Progress | None) -> Pixels:
         """Decode the images once for each way in which the backbones want them."""
@@ -247,6 +251,7 @@ class Preparation:
             {f.model: freeze_depths(plan.space, settings.fixed, f) for f in plan.backbones},
             paused=checkpoints_of(plan.file),
             measures=tuple(one.name for one in objectives_of(settings.search.objectives)),
+            workers=len(plan.devices),
         )
         self.workers.retarget(tuner, plan.devices)
         search = Search(

@@ -154,6 +154,12 @@ def records_in(file: Path) -> int:
         return 0
 
 
+@pytest.fixture(scope="session")
+def recorded() -> Callable[[Path], int]:
+    """``recorded(file)``: how many individuals are recorded by now."""
+    return records_in
+
+
 Stop = Callable[..., tuple[Done, list[psutil.Process]]]
 
 

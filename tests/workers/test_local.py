@@ -68,6 +68,32 @@ def test_idle_and_busy_count_slots(pool: Any, trial: Any, tmp_path: Any) -> None
         assert (workers.idle, workers.busy) == (2, 0)
 
 
+def test_slots_that_are_no_more_end_their_jobs_and_take_none(
+    pool: Any, trial: Any, tmp_path: Any, outcomes: Any
+) -> None:
+    def fitness(genome: Any, trial: Any) -> float:
+        while not (tmp_path / "go").exists():
+            time.sleep(0.01)
+        return float(os.getpid())
+
+    with pool(fitness, 3) as workers:
+        for number in range(3):
+            workers.submit(trial(number))
+        first = workers.pids[0]
+        workers.shrink(1)
+        assert (workers.idle, workers.busy) == (0, 3)
+        assert len(workers.pids) == 3
+        (tmp_path / "go").touch()
+        found = outcomes(workers, [])
+        assert set(found) == {0, 1, 2}
+        assert workers.idle == 1
+        again = outcomes(workers, [trial(number) for number in range(3, 6)])
+        assert {outcome.fitness for outcome in again.values()} == {float(first)}
+        assert workers.pids == [first]
+        workers.shrink(0)
+        assert workers.idle == 1
+
+
 def test_a_worker_is_used_again(pool: Any, trial: Any, outcomes: Any) -> None:
     calls: list[int] = []
 
