@@ -21,11 +21,19 @@ class Evoft:
     """One of evoft's strategies, with as many stints in flight as there are workers.
 
     Options are settings of the search, or constants of the evolution (``evoft/search/tuning.py``),
-    those of its broods after ``brood_``.
+    those of its broods after ``brood_``.  ``advised`` tells it what ``evoft evolve`` is told: the
+    default recipe and the linear probe.
     """
 
     def __init__(
-        self, problem: Problem, seed: int, strategy: str, *, workers: int, **options: Any
+        self,
+        problem: Problem,
+        seed: int,
+        strategy: str,
+        *,
+        workers: int,
+        advised: bool = False,
+        **options: Any,
     ) -> None:
         known = {field.name for field in fields(SearchSettings)}
         given = {k: v for k, v in options.items() if k in known}
@@ -35,8 +43,11 @@ class Evoft:
         )
         ladder = settings.ladder(problem.epochs)
         self._rungs = [0, *map(int, ladder.rungs)]
+        space, named = problem.space, {}
+        if advised and problem.advised is not None:
+            space, named = problem.advised, {"linear probe": {"freeze_depth": 1.0}}
         self.search = Search(
-            problem.space, settings, seed, ladder=ladder, express=problem.express,
+            space, settings, seed, ladder=ladder, named=named, express=problem.express,
             strategy=_evolution(constants) if constants else None,
         )  # fmt: skip
 
@@ -77,6 +88,9 @@ def _optuna(sampler: str, *, prune: bool, **options: Any) -> Callable[..., Searc
 #: Peers by name.
 PEERS: dict[str, Callable[..., Searcher]] = {
     "optuna-tpe-hyperband": _optuna("TPESampler", prune=True, multivariate=True),
+    "optuna-tpe-hyperband-advised": _optuna(
+        "TPESampler", prune=True, multivariate=True, advised=True
+    ),
     "optuna-tpe-hyperband-univariate": _optuna("TPESampler", prune=True),
     "optuna-tpe": _optuna("TPESampler", prune=False, multivariate=True),
     "optuna-gp": _optuna("GPSampler", prune=False, needs="torch"),
