@@ -125,7 +125,7 @@ def run(job: Job, until: float) -> Run | None:
 def run_all(todo: list[Job], path: Path, processes: int, until: float) -> None:
     """Make the runs, append each to the file when it is finished."""
     # Every process would look for the same extremes.
-    for name in dict.fromkeys(job.problem for job in todo):
+    for name in dict.fromkeys(job.problem for job in todo if job.problem not in TRAININGS):
         problem(name)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context) as pool, path.open("a") as file:
@@ -231,6 +231,10 @@ def main(  # noqa: PLR0913, PLR0917
         done = {run.key for run in read(path) if run.full >= full}
         todo = [job for job in wanted if job.key not in done]
         run_all(todo, path, processes, time.time() + 3600 * hours)
+        for name in TRAININGS.keys() & set(names):
+            from search_trainings import find_typical  # which imports torch
+
+            find_typical(name, TYPICAL)
     report(path, list(methods) or None)
 
 

@@ -63,7 +63,8 @@ def normalised(runs: list[Run], typical: Path) -> list[Run]:
 
     0 is the best true score that anybody's best had at any cost in any of these runs, 1 the median
     of random genomes; what is less than half an image from the best is taken for half an image,
-    and where there is nothing yet the score is 0, below whatever a short training has.
+    and where there is nothing yet the score is 0, below whatever a short training has.  Runs on
+    problems of which nobody knows what is typical are left out.
     """
     tasks = json.loads(typical.read_text()) if typical.exists() else {}
     tops: dict[str, float] = {}
@@ -77,7 +78,8 @@ def normalised(runs: list[Run], typical: Path) -> list[Run]:
         true = (s[0] if s else 0.0 for s in run.scores)
         return tuple(max(best - score, least) / (best - middle) for score in true)
 
-    return [replace(run, regret=regret(run)) if run.scores else run for run in runs]
+    return [replace(run, regret=regret(run)) if run.scores else run for run in runs
+            if not run.scores or run.problem in tasks]  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

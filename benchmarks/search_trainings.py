@@ -24,10 +24,12 @@ was stopped finds there what it had.  The best is known only when all runs are (
 """
 
 import atexit
+import functools
 import hashlib
 import json
 import math
 from collections import deque
+from collections.abc import Callable, Hashable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -48,8 +50,6 @@ from evoft.training.fine_tuner import FineTuner, checkpoint_path, paused_path
 from evoft.trial import Trial
 
 RESULTS = Path(__file__).parent / "results"
-#: Typical scores and numbers of test images, by task.
-TYPICAL = RESULTS / "search_fine_tuning_typical.json"
 #: So many random recipes show what a typical one is.
 _SAMPLE = 16
 #: Epochs of a full training.
@@ -84,6 +84,16 @@ class Trainings:
             line["key"]: Judgement(**{k: line[k] for k in ("observed", "true", "ended")})
             for line in map(json.loads, known.read_text().splitlines() if known.exists() else ())
         }
+
+    @property
+    def express(self) -> Callable[[Genome], Hashable]:
+        """What a genome means."""
+        return self._tuner.express
+
+    @property
+    def test_images(self) -> int:
+        """On how many images a true score is counted."""
+        return len(self._tuner.pixels.splits["test"])
 
     def judgement(self, genome: Genome, seed: int, epochs: int) -> Judgement:
         """Return what a training of so many epochs comes to."""
@@ -137,16 +147,18 @@ def _ended(curve: tuple[CurvePoint, ...], epochs: int) -> float:
 
 def fine_tuning(task: str) -> Problem:
     """Return the problem of a task."""
-    epochs = _EPOCHS[task]
+    trainings = _trainings(task)
     genes = default_genes(["one"])
-    advised = SearchSpace.from_dict(genes)
     told = {name: {k: v for k, v in gene.items() if k != "default"} for name, gene in genes.items()}
-    space = SearchSpace.from_dict(told)
-    tuner = fine_tuner(settings_of(task, epochs))
-    trainings = Trainings(task, tuner, RESULTS / f"search_trainings_{task}.jsonl")
-    typical = _typical(task, trainings, space, epochs, len(tuner.pixels.splits["test"]))
-    return Problem(task, space, epochs, _unknown, _unknown, math.nan, typical,
-                   express=tuner.express, train=trainings.answer, advised=advised)  # fmt: skip
+    return Problem(task, SearchSpace.from_dict(told), _EPOCHS[task], _unknown, _unknown, math.nan,
+                   math.nan, express=trainings.express, train=trainings.answer,
+                   advised=SearchSpace.from_dict(genes))  # fmt: skip
+
+
+@functools.cache
+def _trainings(task: str) -> Trainings:
+    tuner = fine_tuner(settings_of(task, _EPOCHS[task]))
+    return Trainings(task, tuner, RESULTS / f"search_trainings_{task}.jsonl")
 
 
 def _unknown(*_: Any) -> Any:
@@ -154,18 +166,20 @@ def _unknown(*_: Any) -> Any:
     raise AssertionError
 
 
-def _typical(
-    task: str, trainings: Trainings, space: SearchSpace, epochs: int, images: int
-) -> float:
-    """Return the median true score of random genomes, found once and kept."""
-    known = json.loads(TYPICAL.read_text()) if TYPICAL.exists() else {}
-    if task not in known:
-        scores = []
-        for number in range(_SAMPLE):
-            genome = space.sample(generator(0, "typical", number))
-            found = trainings.judgement(genome, derive(0, "typical", number), epochs)
-            scores.append(found.true or 0.0)
-        known = json.loads(TYPICAL.read_text()) if TYPICAL.exists() else {}
-        known[task] = {"typical": float(np.median(scores)), "sample": scores, "images": images}
-        TYPICAL.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
-    return float(known[task]["typical"])
+def find_typical(task: str, path: Path) -> None:
+    """Write the median true score of random genomes, trained in full, unless it is there.
+
+    Beside it are these scores, 0 for what diverged, and how many images each was counted on.
+    """
+    known = json.loads(path.read_text()) if path.exists() else {}
+    if task in known:
+        return
+    space, trainings, scores = fine_tuning(task).space, _trainings(task), []
+    for number in range(_SAMPLE):
+        genome = space.sample(generator(0, "typical", number))
+        found = trainings.judgement(genome, derive(0, "typical", number), _EPOCHS[task])
+        scores.append(found.true or 0.0)
+    known = json.loads(path.read_text()) if path.exists() else {}
+    known[task] = {"typical": float(np.median(scores)), "sample": scores,
+                   "images": trainings.test_images}  # fmt: skip
+    path.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
