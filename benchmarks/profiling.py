@@ -80,7 +80,7 @@ WORKER = {
         "evoft.training.optimization:add_l1",
         "evoft.training.averaging:Average.update",
     ),
-    "validation": ("evoft.training.loop:evaluate",),
+    "validation": ("evoft.training.judging:evaluate",),
     "checkpoint": (
         "evoft.training.checkpoints:trained_state",
         "evoft.training.checkpoints:save",

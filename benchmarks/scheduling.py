@@ -43,6 +43,7 @@ class Known:
     """What the rule knows of trials."""
 
     costs: dict[int, float] = field(default_factory=dict)
+    in_turn: bool = False
 
     def cost(self, trial: Trial) -> float:
         return self.costs[trial.individual]

@@ -68,7 +68,7 @@ class Desk:
         self._workers = workers
         self._teams = workers if isinstance(workers, Teams) else None
         self._policy = policy
-        self._in_turn = isinstance(policy, Alike) and policy.in_turn
+        self._in_turn = policy.in_turn
         self._purse = purse
         self._count = max(1, workers.idle)  # nobody is busy yet
 

@@ -206,9 +206,10 @@ class Evolution:
         while last < len(stints) and stints[last].generation == self._shown:
             last += 1
         self._looked = last
-        begun = self.search.generation > self._shown
-        closed = not self.search.pays_for_more and last == len(stints) > self._first
-        return last if begun or closed else None
+        if self.search.generation > self._shown:
+            return last
+        all_are_in_it = last == len(stints) and last > self._first
+        return last if all_are_in_it and not self.search.pays_for_more else None
 
     def _records(self, stints: Sequence[Stint]) -> list[Record]:
         return [self.ledger.records[(Stage.SEARCH, s.individual, s.rung)] for s in stints]

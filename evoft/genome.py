@@ -9,6 +9,11 @@ from collections.abc import Iterator, Mapping
 Value = float | int | str | bool
 
 
+def same(a: object, b: object) -> bool:
+    """Tell whether two values are equal in type as well: a gene never confuses 1 with 1.0."""
+    return type(a) is type(b) and a == b
+
+
 class Genome(Mapping[str, Value]):
     """Gene names and their values, immutable and hashable.
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
+
+from evoft.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +32,24 @@ class Header:
     backbones: tuple[Mapping[str, Any], ...] = ()
     #: Versions of evoft, Python and the libraries; the devices.
     environment: Mapping[str, Any] = field(default_factory=dict)
+
+    @staticmethod
+    def new(
+        settings: Settings,
+        *,
+        space: Mapping[str, Any],
+        environment: Mapping[str, Any],
+        data: Mapping[str, Any] | None = None,
+        backbones: tuple[Mapping[str, Any], ...] = (),
+    ) -> Header:
+        """Return the header of a population that is made now; the arguments are its fields."""
+        return Header(
+            run_id=secrets.token_hex(16),
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            seed=settings.seed,
+            settings=settings.to_dict(),
+            space=space,
+            data=data or {},
+            backbones=backbones,
+            environment=environment,
+        )

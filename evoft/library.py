@@ -6,14 +6,12 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
+from evoft.elders import with_elders
 from evoft.environment import versions
 from evoft.errors import PopulationExistsError, PopulationMismatchError, SettingsError
 from evoft.evolution import Evolution
@@ -21,13 +19,12 @@ from evoft.genome import Genome
 from evoft.header import Header
 from evoft.individual import Generation
 from evoft.ledger import Memory
-from evoft.lineage import Population, Store, elders_of
+from evoft.lineage import Population, Store
 from evoft.outcome import Outcome
 from evoft.quantities import seconds
 from evoft.run import drive, final_trials, run_all
 from evoft.search.checks import check_epochs
 from evoft.search.chronicle import Founders
-from evoft.search.inheritance import inherit
 from evoft.search.search import Search
 from evoft.search.space import SearchSpace
 from evoft.settings import RunSettings, SearchSettings, Settings
@@ -36,8 +33,6 @@ from evoft.workers.evaluation import FitnessTarget
 from evoft.workers.inline import InlineWorkers
 from evoft.workers.local import LocalWorkers
 from evoft.workforce import Workers
-
-_logger = logging.getLogger(__name__)
 
 #: What is to be maximised.  It gets a genome and its trial, whose ``seed`` makes it repeatable and
 #: whose ``report(epoch, name=number)`` records a learning curve and tells the watchdog it lives.
@@ -104,7 +99,7 @@ def evolve(  # noqa: PLR0913  # each is a setting that users name at this one ca
     _check_fitness(fitness)
     _check_space(space, settings)
     _check_file(file)
-    settings = _with_elders(settings, space, elders)
+    settings = with_elders(settings, space, elders)
     return _generations(lambda: _new(space, settings, file), fitness, settings)
 
 
@@ -159,7 +154,7 @@ def new(  # noqa: PLR0913  # those of ``evolve``
     )
     _check_space(space, settings)
     _check_file(file)
-    return _new(space, _with_elders(settings, space, elders), file)
+    return _new(space, with_elders(settings, space, elders), file)
 
 
 def reopen(
@@ -234,18 +229,6 @@ def _check_space(space: SearchSpace, settings: Settings) -> None:
         space.complete(part)
 
 
-def _with_elders(
-    settings: Settings, space: SearchSpace, files: Sequence[str | os.PathLike[str]]
-) -> Settings:
-    if isinstance(files, str | os.PathLike):
-        raise SettingsError(f"`elders` must be a list of population files, but is {files!r}")
-    size = settings.search.population_size
-    found = inherit(space, elders_of(files, space.keys()), settings.founders, size)
-    for sentence in found.said:
-        _logger.warning("%s", sentence)
-    return replace(settings, founders={**settings.founders, **found.founders})
-
-
 def _check_file(file: str | os.PathLike[str] | None) -> None:
     if file is None:
         return
@@ -260,14 +243,7 @@ def _check_file(file: str | os.PathLike[str] | None) -> None:
 
 def _new(space: SearchSpace, settings: Settings, file: str | os.PathLike[str] | None) -> Evolution:
     search = _search(space, settings)
-    header = Header(
-        run_id=secrets.token_hex(16),
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        seed=settings.seed,
-        settings=settings.to_dict(),
-        space=space.to_dict(),
-        environment=versions(),
-    )
+    header = Header.new(settings, space=space.to_dict(), environment=versions())
     if file is None:
         return Evolution(search, Memory(header))
     return Evolution(search, Store.create(file, header))

@@ -53,7 +53,7 @@ class Outcome:
     def score(self) -> float:
         """The fitness as selection sees it: minus infinity for whatever did not end well.
 
-        DEAP orders NaN above numbers, so NaN never reaches it (DESIGN.md, rule 3).
+        DEAP orders NaN above numbers, so NaN never reaches it (docs/design.md, rule 3).
         """
         good = self.status is Status.OK and math.isfinite(self.fitness)
         return self.fitness if good else -math.inf

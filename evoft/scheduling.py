@@ -21,6 +21,10 @@ _MOST_TOGETHER = 64
 class Policy(Protocol):
     """What is known of trials before they run."""
 
+    @property
+    def in_turn(self) -> bool:
+        """Whether there is nothing to choose among trials: first come, first served, each alone."""
+
     def cost(self, trial: Trial) -> float:
         """Return the seconds that a trial is going to take alone, above 0."""
 

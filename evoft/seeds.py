@@ -1,6 +1,6 @@
 """Every random stream of a run, derived from the run's seed, a purpose and an id.
 
-No generator state is ever stored: a stream is made again from its name (DESIGN.md, rule 1).
+No generator state is ever stored: a stream is made again from its name (docs/design.md, rule 1).
 """
 
 from __future__ import annotations

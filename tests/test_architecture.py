@@ -1,4 +1,4 @@
-"""The import table of DESIGN.md, read from the code itself; and no random state but our own.
+"""The import table of docs/design.md, read from the code itself; and no random state but our own.
 
 CI checks the same table with import-linter, which follows indirect imports too; this one also sees
 imports inside functions.
@@ -25,7 +25,8 @@ ROOMS = {
 }  # fmt: skip
 #: Modules at the top that are no part of the contract.
 ABOVE = {
-    "run", "desk", "evolution", "scheduling", "ledger", "library", "environment", "__init__",
+    "run", "desk", "evolution", "scheduling", "ledger", "elders", "library", "environment",
+    "__init__",
 }  # fmt: skip
 
 #: What each room may import of evoft, beside the contract and itself.
@@ -44,12 +45,23 @@ KNOWS = {
     "desk": {"evolution", "scheduling"},
     "run": {"evolution", "desk", "scheduling"},
     "ledger": {"lineage"},
-    "library": {"search", "lineage", "workers", "evolution", "run", "ledger", "environment"},
+    "elders": {"search", "lineage"},
+    "library": {
+        "search",
+        "lineage",
+        "workers",
+        "elders",
+        "evolution",
+        "run",
+        "ledger",
+        "environment",
+    },
     "fine_tuning": {
         "search",
         "lineage",
         "workers",
         "training",
+        "elders",
         "evolution",
         "run",
         "scheduling",
@@ -80,6 +92,7 @@ NEVER = {
     "desk": {"torch", "timm", "torchvision", "click"},
     "evolution": {"torch", "timm", "torchvision", "click"},
     "ledger": {"torch", "timm", "torchvision", "click", "deap"},
+    "elders": {"torch", "timm", "torchvision", "click"},
     "library": {"torch", "timm", "torchvision", "click"},
     "analysis": {"torch", "timm", "torchvision", "deap", "click"},
     "testing": {"torch", "timm", "torchvision", "h5py", "click"},
@@ -201,7 +214,8 @@ GLOBAL_RANDOM = {
 }  # fmt: skip
 #: What makes a generator of one's own.
 OWN = {"Generator", "default_rng", "SeedSequence", "PCG64", "Philox", "BitGenerator"}
-#: DEAP reads the global generator: it is seeded for that while and put back (DESIGN.md, rule 1).
+#: DEAP reads the global generator: it is seeded for that while and put back (docs/design.md,
+#: rule 1).
 LENT = {
     "search/variation.py": {"random.getstate", "random.seed", "random.setstate"},
     # Where torch has no place for a generator: dropout, and the start weights of layers.

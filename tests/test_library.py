@@ -251,15 +251,20 @@ def test_finalists_are_run_again_with_fresh_seeds(tmp_path: Path) -> None:
     assert lineage(evoft.Population.open(path)) == before
 
 
-def test_a_budget_is_a_total_over_the_life_of_the_file(tmp_path: Path) -> None:
-    path = tmp_path / "mine.h5"
-    evolution = evoft.new(SPACE, population_size=4, generations=2, file=path)
+def after_100_seconds(path: Path, **options: Any) -> Path:
+    """Make a population of which one trial, of 5 s, ended after 100 s of running."""
+    evolution = evoft.new(SPACE, population_size=4, generations=2, file=path, **options)
     evolution.close()
     trial = evolution.ask()
     assert trial
     outcome = evoft.Outcome.of_fitness(1.0, seconds=5.0)
     with Store.open(path) as store:
         store.append(Record(trial, outcome, evolution.search.born[0], None, elapsed=100.0))
+    return path
+
+
+def test_a_budget_is_a_total_over_the_life_of_the_file(tmp_path: Path) -> None:
+    path = after_100_seconds(tmp_path / "mine.h5")
     for spent in ("1m", 100.0, 104.0):  # at 5 s a trial another one ends after 105 s
         list(evoft.resume(fitness, path, workers=0, budget=spent))
         assert len(evoft.Population.open(path)) == 1
@@ -270,15 +275,8 @@ def test_a_budget_is_a_total_over_the_life_of_the_file(tmp_path: Path) -> None:
 
 
 def test_a_budget_leaves_room_for_the_finals(tmp_path: Path) -> None:
-    path = tmp_path / "mine.h5"
     search = evoft.SearchSettings(finalists=1, repeats=3)
-    evolution = evoft.new(SPACE, population_size=4, generations=2, file=path, search=search)
-    evolution.close()
-    trial = evolution.ask()
-    assert trial
-    outcome = evoft.Outcome.of_fitness(1.0, seconds=5.0)
-    with Store.open(path) as store:
-        store.append(Record(trial, outcome, evolution.search.born[0], None, elapsed=100.0))
+    path = after_100_seconds(tmp_path / "mine.h5", search=search)
     list(evoft.resume(fitness, path, workers=0, budget=130))  # 5 s, and 6 final runs of 5 s each
     population = evoft.Population.open(path)
     assert (len(population), len(population.finals(0))) == (1, 3)

@@ -39,6 +39,8 @@ class Target:
 class Known:
     """Heads are short and go together; the others are long, some of them very."""
 
+    in_turn = False
+
     def __init__(self, dear: int | None = None) -> None:
         self.dear = dear
 

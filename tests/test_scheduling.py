@@ -21,6 +21,7 @@ class Table:
     costs: Mapping[int, float]
     companies: Mapping[int, Hashable] = field(default_factory=dict)
     kins: Mapping[int, Hashable] = field(default_factory=dict)
+    in_turn: bool = False
 
     def cost(self, trial: Trial) -> float:
         return self.costs[trial.individual]

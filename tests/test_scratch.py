@@ -35,7 +35,7 @@ workers.bequeath(scratch.path)
 workers.submit(Trial(0, Genome({"folder": str(scratch.path)}), 1))
 while not (scratch.path / "49.features").exists():
     time.sleep(0.01)
-nursery = workers._nursery._process.pid
+nursery = workers._slots._nursery._process.pid
 print(scratch.path, nursery, workers.pids[0], flush=True)
 time.sleep(1000)
 """

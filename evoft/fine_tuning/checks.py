@@ -12,7 +12,9 @@ from evoft.genome import Value
 from evoft.header import Header
 from evoft.objectives import MEASURED, objectives_of
 from evoft.recipe import Recipe
-from evoft.search.genes import Choice, Gene, Ordinal
+from evoft.search.checks import check_settled
+from evoft.search.gene import Gene
+from evoft.search.genes import Choice, Ordinal
 from evoft.search.space import SearchSpace
 from evoft.settings import Settings
 from evoft.training.default_space import default_genes
@@ -163,8 +165,5 @@ def check_rungs(settings: Settings, space: SearchSpace) -> None:
             "it out, or choose a strategy that trains everybody to the end"
         )
     for name in ("epochs", "cooldown"):
-        if name in space or name in settings.fixed:
-            raise SettingsError(
-                f"`{name}` cannot be a gene or fixed with the strategy {settings.search.strategy}, "
-                f"whose individuals are judged on {rungs}: set --{name} for all"
-            )
+        names = {*space, *settings.fixed}
+        check_settled(names, name, settings.search, f"set --{name} for all")

@@ -7,7 +7,8 @@ from typing import Any
 
 from evoft.genome import Value
 from evoft.recipe import Recipe
-from evoft.search.genes import Choice, Gene, Integer, Ordinal
+from evoft.search.gene import Gene
+from evoft.search.genes import Choice, Integer, Ordinal
 from evoft.search.space import SearchSpace
 from evoft.training.facts import BackboneFacts
 

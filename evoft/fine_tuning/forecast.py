@@ -48,6 +48,11 @@ class Forecast:
         self.company = company
         self._ladder = ladder or Ladder()
 
+    @property
+    def in_turn(self) -> bool:
+        """Never: genomes cost what they cost."""
+        return False
+
     def cost(self, trial: Trial) -> float:
         """Return the seconds that a trial is going to take."""
         return self._costs.seconds(self._express(trial.genome), *self._span(trial))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from evoft.environment import versions
 from evoft.fine_tuning.forecast import Forecast
+from evoft.header import Header
 from evoft.ladder import Ladder
 from evoft.lineage import Paths
 from evoft.search.space import SearchSpace
@@ -49,3 +51,21 @@ class Plan:
 def checkpoints_of(file: Path) -> Path:
     """Return the folder of a population's checkpoints, as an absolute path."""
     return Paths.of(file).checkpoints.absolute()
+
+
+def header_of(plan: Plan) -> Header:
+    """Return what a new population file says of the run as a whole."""
+    images = plan.images
+    return Header.new(
+        plan.settings,
+        space=plan.space.to_dict(),
+        data={
+            "name": images.name,
+            "source": images.source,
+            "fingerprint": images.fingerprint,
+            "classes": list(images.classes),
+            "splits": images.counts(),
+        },
+        backbones=tuple(asdict(facts) for facts in plan.backbones),
+        environment={**versions(), "gpus": list(plan.gpus)},
+    )

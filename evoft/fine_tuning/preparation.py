@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evoft.environment import versions
+from evoft.elders import with_elders
 from evoft.errors import PopulationExistsError, PopulationMismatchError, SettingsError
 from evoft.evolution import Evolution
 from evoft.fine_tuning.checks import (
@@ -29,14 +27,12 @@ from evoft.fine_tuning.checks import (
 from evoft.fine_tuning.depths import freeze_depths
 from evoft.fine_tuning.devices import place_workers
 from evoft.fine_tuning.forecast import Forecast
-from evoft.fine_tuning.plan import Plan, checkpoints_of
+from evoft.fine_tuning.plan import Plan, checkpoints_of, header_of
 from evoft.fine_tuning.session import FineTuning
 from evoft.genome import Value
-from evoft.header import Header
-from evoft.lineage import Population, Store, elders_of
+from evoft.lineage import Population, Store
 from evoft.objectives import objectives_of
 from evoft.scratch import Scratch
-from evoft.search.inheritance import inherit
 from evoft.search.search import Search
 from evoft.search.space import SearchSpace
 from evoft.settings import Settings
@@ -98,14 +94,14 @@ def start(
     check_search(settings)
     check_rungs(settings, searched)
     settings = replace(settings, founders={**_linear_probe(searched), **settings.founders})
-    settings = _with_elders(settings, searched, elders)
+    settings = with_elders(settings, searched, elders)
     with Preparation(settings) as preparation:
         plan = preparation.plan(file, searched)
         expression = expression_of(settings, plan.backbones, searched)
         recipes = check_recipes(expression, searched, settings.founders)
         preparation.workers.call("check_optimizers", sorted({recipe.opt for recipe in recipes}))
         pixels = preparation.decode(plan, progress)
-        store = Store.create(file, _header(plan))
+        store = Store.create(file, header_of(plan))
         return preparation.run(plan, expression, pixels, store)
 
 
@@ -282,15 +278,6 @@ def _linear_probe(space: SearchSpace) -> dict[str, dict[str, Value]]:
     return {"linear probe": {"freeze_depth": space["freeze_depth"].at(1.0)}}
 
 
-def _with_elders(settings: Settings, space: SearchSpace, files: Sequence[Path]) -> Settings:
-    """Return the settings with the best of earlier populations among the founders."""
-    size = settings.search.population_size
-    found = inherit(space, elders_of(files, space.keys()), settings.founders, size)
-    for sentence in found.said:
-        _logger.warning("%s", sentence)
-    return replace(settings, founders={**settings.founders, **found.founders})
-
-
 def expression_of(
     settings: Settings, backbones: tuple[BackboneFacts, ...], space: SearchSpace
 ) -> Expression:
@@ -309,23 +296,3 @@ def _absolute(settings: Settings) -> Settings:
     if training.checkpoint is not None:
         paths["checkpoint"] = os.path.abspath(training.checkpoint)
     return replace(settings, training=replace(training, **paths))
-
-
-def _header(plan: Plan) -> Header:
-    images = plan.images
-    return Header(
-        run_id=secrets.token_hex(16),
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        seed=plan.settings.seed,
-        settings=plan.settings.to_dict(),
-        space=plan.space.to_dict(),
-        data={
-            "name": images.name,
-            "source": images.source,
-            "fingerprint": images.fingerprint,
-            "classes": list(images.classes),
-            "splits": images.counts(),
-        },
-        backbones=tuple(asdict(facts) for facts in plan.backbones),
-        environment={**versions(), "gpus": list(plan.gpus)},
-    )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from evoft.genome import Genome, Value
+from evoft.genome import Genome, Value, same
 from evoft.individual import Individual
 from evoft.lineage.population import Population
 from evoft.outcome import Outcome
@@ -71,7 +71,7 @@ def _counts(space: Mapping[str, Any], genome: Genome, name: str) -> bool:
     return all(
         other in genome
         and _counts(space, genome, other)
-        and any(_same(genome[other], value) for value in values)
+        and any(same(genome[other], value) for value in values)
         for other, values in conditions.items()
     )
 
@@ -82,12 +82,8 @@ def changes_between(before: Genome, after: Genome) -> tuple[Change, ...]:
     return tuple(
         Change(gene, before.get(gene), after.get(gene))
         for gene in genes
-        if not _same(before.get(gene), after.get(gene))
+        if not same(before.get(gene), after.get(gene))
     )
-
-
-def _same(before: Value | None, after: Value | None) -> bool:
-    return type(before) is type(after) and before == after
 
 
 def _step(population: Population, individual: Individual) -> Step:

@@ -46,6 +46,18 @@ class Paths:
         journal = stem.with_name(stem.name + ".journal")
         return Paths(name, file, journal, stem.with_name(stem.name + ".checkpoints"))
 
+    @staticmethod
+    def existing(path: str | os.PathLike[str]) -> Paths:
+        """Return the paths of a population that is there, if only by its journal.
+
+        Raises:
+            PopulationFileError: There is none, or ``path`` is a folder.
+        """
+        paths = Paths.of(path)
+        if not paths.file.exists() and not paths.journal.exists():
+            raise PopulationFileError(f"there is no population file {paths.name}")
+        return paths
+
 
 @contextlib.contextmanager
 def storing(paths: Paths, resume: bool = True) -> Iterator[None]:

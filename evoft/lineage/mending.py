@@ -7,12 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from evoft.errors import (
-    PopulationDamagedError,
-    PopulationFileError,
-    PopulationMismatchError,
-    PopulationSchemaError,
-)
+from evoft.errors import PopulationDamagedError, PopulationMismatchError, PopulationSchemaError
 from evoft.lineage.disk import Lock, Paths, replace_whole, spare, storing, sync_folder
 from evoft.lineage.envelope import USERBLOCK, seal
 from evoft.lineage.examination import Examination, JournalSide, examine, merge
@@ -40,9 +35,7 @@ def repair(path: str | os.PathLike[str]) -> tuple[Finding, ...]:
         PopulationSchemaError: A newer evoft wrote them.
         StorageError: The disk refused.
     """
-    paths = Paths.of(path)
-    if not paths.file.exists() and not paths.journal.exists():
-        raise PopulationFileError(f"there is no population file {paths.name}")
+    paths = Paths.existing(path)
     with storing(paths):
         lock = Lock(paths)
         try:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
-from evoft.errors import PopulationExistsError, PopulationFileError, StorageError
+from evoft.errors import PopulationExistsError, StorageError
 from evoft.header import Header
 from evoft.lineage.disk import (
     Lock,
@@ -102,9 +102,7 @@ class Store:
                 damaged, of a newer evoft, or with the journal of another run (see errors.py).
             StorageError: The disk refused.
         """
-        paths = Paths.of(path)
-        if not paths.file.exists() and not paths.journal.exists():
-            raise PopulationFileError(f"there is no population file {paths.name}")
+        paths = Paths.existing(path)
         with storing(paths):
             lock = Lock(paths)
             try:

@@ -19,7 +19,8 @@ from evoft.errors import SettingsError
 from evoft.genome import Genome, Value
 from evoft.outcome import Outcome
 from evoft.search.chronicle import Chronicle
-from evoft.search.genes import Choice, Float, Gene, Integer, Ordinal
+from evoft.search.gene import Gene
+from evoft.search.genes import Choice, Float, Integer, Ordinal
 from evoft.search.novelty import make_new
 from evoft.search.sampling import Sample
 from evoft.search.space import SearchSpace

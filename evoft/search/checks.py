@@ -1,4 +1,4 @@
-"""Spaces that a strategy cannot search."""
+"""Genes whose part the rungs play."""
 
 from __future__ import annotations
 
@@ -6,6 +6,27 @@ from collections.abc import Collection
 
 from evoft.errors import SettingsError
 from evoft.settings import CLIMBING, SearchSettings
+
+
+def check_settled(
+    names: Collection[str], settled: str, settings: SearchSettings, way_out: str
+) -> None:
+    """Refuse a gene, or a fixed value, that is for the rungs to settle.
+
+    Args:
+        names: Of all genes, and of all that is fixed.
+        settled: What the rungs settle.
+        settings: The search's.
+        way_out: What to do instead.
+
+    Raises:
+        SettingsError: ``settled`` is among the names.
+    """
+    if settled in names:
+        raise SettingsError(
+            f"`{settled}` cannot be a gene for the strategy {settings.strategy!r}, nor fixed, for "
+            f"its rungs settle it for all: {way_out}"
+        )
 
 
 def check_epochs(names: Collection[str], settings: SearchSettings) -> None:
@@ -18,9 +39,6 @@ def check_epochs(names: Collection[str], settings: SearchSettings) -> None:
     Raises:
         SettingsError: The strategy judges on rungs, and ``epochs`` is among the names.
     """
-    if "epochs" in names and settings.strategy in CLIMBING:
-        raise SettingsError(
-            f"`epochs` cannot be a gene for the strategy {settings.strategy!r}, which "
-            "trains everybody rung by rung to the epochs of a full training: take it out of the "
-            "space, or take the strategy 'ga'"
-        )
+    if settings.strategy in CLIMBING:
+        way_out = "take it out of the space, or take the strategy 'ga'"
+        check_settled(names, "epochs", settings, way_out)

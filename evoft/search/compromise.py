@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 
 from evoft.search.encoding import Array, Indices
 from evoft.search.knowledge import Knowledge
-from evoft.search.scalarising import SUM, drawn_weights
+from evoft.search.scalarising import drawn_weights, scalarise
 from evoft.search.yardstick import Yardstick
 
 
 def compromise(values: Array, rng: Generator) -> Array:
     """Return the scores of a compromise, ``(n,)``; minus infinity for failures.
 
-    It is the augmented Tchebycheff function of ``scalarise``, but each objective is taken as a
-    share of the front's range: the many who are far from the front must not settle what an
+    It is the augmented Tchebycheff function of ``scalarise``, each objective taken as a share of
+    the front's range: the many who are far from the front must not settle what an
     objective weighs, nor that an end of the front is as bad as all that lies beyond.
 
     Args:
@@ -30,17 +30,12 @@ def compromise(values: Array, rng: Generator) -> Array:
     # numba, which the kernels need, takes a moment to import.
     from evoft.kernels.ranking import ranks_of
 
-    scores, good = np.full(len(values), -np.inf), np.isfinite(values).all(axis=1)
+    good = np.isfinite(values).all(axis=1)
     if not good.any():
-        return scores
-    kept = values[good] / 2  # so that no difference is too large for a number
-    front = kept[ranks_of(kept) == 0]
-    best, span = front.max(axis=0), np.ptp(front, axis=0)
-    span = np.where(span > 0, span, np.ptp(kept, axis=0))
-    shares = (best - kept) / np.where(span > 0, span, 1.0)
-    weighted = shares * drawn_weights(values.shape[1], rng)
-    scores[good] = -(weighted.max(axis=1) + SUM * weighted.sum(axis=1))
-    return scores
+        return np.full(len(values), -np.inf)
+    front = np.zeros(len(values), dtype=np.bool_)
+    front[good] = ranks_of(values[good]) == 0
+    return scalarise(values, drawn_weights(values.shape[1], rng), front)
 
 
 def measured(values: Array, reach: float) -> Array:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoft.genome import Genome, Value
-from evoft.search.genes import Choice, Gene, Integer, Ordinal
+from evoft.search.gene import Gene
+from evoft.search.genes import Choice, Integer, Ordinal
 from evoft.search.space import SearchSpace
 
 Array = NDArray[np.float64]

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
-
-import numpy as np
-from numpy.typing import NDArray
-
-from evoft.genome import Genome
 from evoft.search.chronicle import Founders
 from evoft.search.prior import Prior
+from evoft.search.sobol import sobol_points
 from evoft.search.space import SearchSpace
 from evoft.search.stint import Offspring
-from evoft.seeds import generator
 
 
 def founders(space: SearchSpace, named: Founders, count: int, seed: int) -> list[Offspring]:
@@ -29,25 +23,10 @@ def founders(space: SearchSpace, named: Founders, count: int, seed: int) -> list
     genomes |= {name: space.complete(part) for name, part in named.items()}
     chosen = [Offspring(genome, (), name) for name, genome in genomes.items()]
     if (missing := count - len(chosen)) > 0:
-        prior, points = Prior.of(space), _points(space, missing, seed)
+        prior = Prior.of(space)
+        points = sobol_points(len(space), seed, first=0, count=missing)
         believed = missing // 2 if prior else 0
         if prior:
             chosen += [Offspring(prior.at(point), (), "prior") for point in points[:believed]]
         chosen += [Offspring(space.at(point), (), "sample") for point in points[believed:]]
     return chosen[:count]
-
-
-def sobol(space: SearchSpace, count: int, seed: int) -> list[Genome]:
-    """Return ``count`` genomes of a scrambled Sobol sequence over the space."""
-    return [space.at(point) for point in _points(space, count, seed)]
-
-
-def _points(space: SearchSpace, count: int, seed: int) -> NDArray[np.float64]:
-    # scipy.stats takes half a second to import, and a resumed run may never need it.
-    from scipy.stats import qmc
-
-    sequence = qmc.Sobol(d=len(space), rng=generator(seed, "founders"))
-    with warnings.catch_warnings():
-        # Balance wants a power of two; being well spread does not.
-        warnings.filterwarnings("ignore", message="The balance properties")
-        return np.asarray(sequence.random(count), dtype=np.float64)

@@ -1,8 +1,4 @@
-"""Typed genes: each owns its sampling, its mutation, its bounds and its written form.
-
-Every gene maps the unit interval onto its values (``at``), so that a space-filling design, a
-mutation step or a crossover can be stated once, on one scale, for all of them.
-"""
+"""The kinds of gene: real and whole numbers in a range, values in an order or in none."""
 
 from __future__ import annotations
 
@@ -14,101 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from evoft.errors import SpaceError
-from evoft.genome import Value
-
-#: How sure a default can be, the least sure first.
-CONFIDENCES = ("low", "medium", "high")
-
-#: A condition: the gene counts only where every named gene has one of the listed values.
-Condition = Mapping[str, tuple[Value, ...]]
-
-
-def same(a: Value, b: Value) -> bool:
-    """Tell whether two values are equal in type as well: a gene never confuses 1 with 1.0."""
-    return type(a) is type(b) and a == b
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gene:
-    """What all genes have.  Use one of the four kinds below."""
-
-    #: The value in the default recipe; None takes the middle of the gene.
-    default: Any = None
-    #: How sure it is that good values are near the default: one of CONFIDENCES; None: not at all.
-    confidence: str | None = None
-    #: Other genes' names and the values with which this gene counts; None: it always does.
-    when: Mapping[str, Sequence[Value]] | None = None
-
-    kind: ClassVar[str] = ""
-    #: Whether neighbouring positions on the unit interval are neighbouring values.
-    ordered: ClassVar[bool] = True
-
-    @property
-    def size(self) -> float:
-        """How many values the gene has, possibly infinite."""
-        raise NotImplementedError
-
-    def at(self, unit: float) -> Value:
-        """Return the value at a position of the unit interval ``[0, 1]``."""
-        raise NotImplementedError
-
-    def unit(self, value: Value) -> float:
-        """Return a position in ``[0, 1]`` at which ``at`` gives ``value``."""
-        raise NotImplementedError
-
-    def holds(self, value: object) -> bool:
-        """Tell whether ``value`` is one of the gene's values, of the gene's type."""
-        raise NotImplementedError
-
-    def mutate(self, value: Value, rng: np.random.Generator, sigma: float) -> Value:
-        """Return another value near ``value``; the same one only where there is no other.
-
-        Args:
-            value: One of the gene's values.
-            rng: Where the randomness comes from.
-            sigma: Standard deviation of the step, as a share of the gene's range.
-        """
-        raise NotImplementedError
-
-    @property
-    def standard(self) -> Value:
-        """The default, or the middle of the gene where none was given."""
-        return self.at(0.5) if self.default is None else self.default
-
-    def _check_default(self) -> None:
-        if self.default is not None and not self.holds(self.default):
-            raise SpaceError(
-                f"`default` must be one of the gene's values, but {self.default!r} is not in "
-                f"{self.describe()}"
-            )
-        if self.confidence is None:
-            return
-        if self.confidence not in CONFIDENCES:
-            raise SpaceError(
-                f"`confidence` must be one of {', '.join(CONFIDENCES)}, but is {self.confidence!r}"
-            )
-        if self.default is None:
-            raise SpaceError(
-                "`confidence` says how sure a gene is of its `default`, but there is none: give one"
-            )
-
-    def describe(self) -> str:
-        """Return the gene's values in a few words."""
-        raise NotImplementedError
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the gene as plain JSON data."""
-        data: dict[str, Any] = {"type": self.kind, **self._bounds()}
-        if self.default is not None:
-            data["default"] = self.default
-        if self.confidence is not None:
-            data["confidence"] = self.confidence
-        if self.when is not None:
-            data["when"] = {name: list(values) for name, values in self.when.items()}
-        return data
-
-    def _bounds(self) -> dict[str, Any]:
-        raise NotImplementedError
+from evoft.genome import Value, same
+from evoft.search.gene import Gene
 
 
 def _reflect(unit: float) -> float:
@@ -150,12 +53,20 @@ def is_finite(number: float) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Float(Gene):
-    """A real number in ``[low, high]``, spread evenly or, with ``log``, evenly in its logarithm."""
+class _Ranged(Gene):
+    """What Float and Integer share: bounds, and whether the logarithm is what is spread evenly."""
 
     low: float
     high: float
     log: bool = False
+
+    def _bounds(self) -> dict[str, Any]:
+        return {"low": self.low, "high": self.high, "log": self.log}
+
+
+@dataclass(frozen=True, slots=True)
+class Float(_Ranged):
+    """A real number in ``[low, high]``, spread evenly or, with ``log``, evenly in its logarithm."""
 
     kind: ClassVar[str] = "float"
 
@@ -202,17 +113,13 @@ class Float(Gene):
     def describe(self) -> str:
         return f"[{self.low:g}, {self.high:g}]{' log' if self.log else ''}"
 
-    def _bounds(self) -> dict[str, Any]:
-        return {"low": self.low, "high": self.high, "log": self.log}
-
 
 @dataclass(frozen=True, slots=True)
-class Integer(Gene):
+class Integer(_Ranged):
     """A whole number from ``low`` to ``high``, both included."""
 
     low: int
     high: int
-    log: bool = False
 
     kind: ClassVar[str] = "integer"
 
@@ -261,9 +168,6 @@ class Integer(Gene):
     def describe(self) -> str:
         return f"{self.low} .. {self.high}{' log' if self.log else ''}"
 
-    def _bounds(self) -> dict[str, Any]:
-        return {"low": self.low, "high": self.high, "log": self.log}
-
 
 def _listed(values: Sequence[Value]) -> tuple[Value, ...]:
     # A set is refused: its order would be another one in every process.
@@ -309,7 +213,7 @@ class _Listed(Gene):
         return (self.index(value) + 0.5) / len(self.values)
 
     def holds(self, value: object) -> bool:
-        return any(type(value) is type(v) and value == v for v in self.values)
+        return any(same(value, other) for other in self.values)
 
     def describe(self) -> str:
         return ", ".join(str(value) for value in self.values)

@@ -14,13 +14,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from evoft.genome import Genome, Value
-from evoft.outcome import Outcome
+from evoft.genome import Genome, Value, same
 from evoft.search.chronicle import Chronicle
-from evoft.search.genes import Choice, Gene, same
-from evoft.search.sampling import next_founder
+from evoft.search.gene import Gene
+from evoft.search.genes import Choice
+from evoft.search.sampling import Heedless, next_founder
 from evoft.search.space import SearchSpace, values_of
-from evoft.search.stint import Decision, Offspring, Stint
+from evoft.search.stint import Decision, Offspring
 from evoft.seeds import generator
 
 #: Values of each gene where none are set; a grid that is done is refined by the same factor, so
@@ -30,24 +30,13 @@ _POINTS = 3
 _FINEST = _POINTS**6
 
 
-class Grid:
+class Grid(Heedless):
     """The default, the named founders, then a grid; no outcome matters."""
 
     def __init__(self, chronicle: Chronicle) -> None:
         self._chronicle = chronicle
         self._walk = self._genomes()
         self._next = next(self._walk, None)
-
-    @property
-    def blind(self) -> bool:
-        """Always."""
-        return True
-
-    def take(self, stint: Stint) -> None:
-        """Note nothing: who was born stands in the chronicle."""
-
-    def learn(self, stint: Stint, outcome: Outcome) -> None:
-        """Learn nothing."""
 
     def decide(self) -> Decision | None:
         """Return the next founder, or the next of the grid who means something new."""

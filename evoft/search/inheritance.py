@@ -7,9 +7,8 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from evoft.errors import SettingsError, SpaceError
-from evoft.genome import Genome, Value
+from evoft.genome import Genome, Value, same
 from evoft.search.chronicle import Founders
-from evoft.search.genes import same
 from evoft.search.space import SearchSpace, coerce
 
 #: Genomes by id, the best first, of each earlier population by its name.

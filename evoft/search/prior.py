@@ -16,8 +16,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from evoft.genome import Genome, Value
-from evoft.search.genes import Gene, same
+from evoft.genome import Genome, Value, same
+from evoft.search.gene import Gene
 from evoft.search.space import SearchSpace
 
 #: By confidence: the standard deviation around the default, as a share of the gene's range.

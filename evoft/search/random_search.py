@@ -7,28 +7,16 @@ sequence.
 
 from __future__ import annotations
 
-from evoft.outcome import Outcome
 from evoft.search.chronicle import Chronicle
-from evoft.search.sampling import Sample
-from evoft.search.stint import Decision, Stint
+from evoft.search.sampling import Heedless, Sample
+from evoft.search.stint import Decision
 
 
-class RandomSearch:
+class RandomSearch(Heedless):
     """The default, the named founders, then a Sobol sequence; no outcome matters."""
 
     def __init__(self, chronicle: Chronicle) -> None:
         self._sample = Sample(chronicle)
-
-    @property
-    def blind(self) -> bool:
-        """Always."""
-        return True
-
-    def take(self, stint: Stint) -> None:
-        """Note nothing: who was born stands in the chronicle."""
-
-    def learn(self, stint: Stint, outcome: Outcome) -> None:
-        """Learn nothing."""
 
     def decide(self) -> Decision | None:
         """Return the next founder, or the next of the sequence who means something new."""

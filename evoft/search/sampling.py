@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from numpy.typing import NDArray
 
 from evoft.genome import Genome
+from evoft.outcome import Outcome
 from evoft.search.chronicle import Chronicle
 from evoft.search.founders import founders
 from evoft.search.novelty import make_new
+from evoft.search.sobol import sobol_points
 from evoft.search.space import SearchSpace
-from evoft.search.stint import Offspring
+from evoft.search.stint import Offspring, Stint
 from evoft.seeds import generator
 
 #: Elements of a sequence that are drawn at a time.
 _BLOCK = 256
 #: Elements of a sequence that may be no news, beside as many as were born, before it is given up.
 _STALE = 1024
+
+
+class Heedless:
+    """What strategies have in common that look at no outcome."""
+
+    @property
+    def blind(self) -> bool:
+        """Always."""
+        return True
+
+    def take(self, stint: Stint) -> None:
+        """Note nothing: who was born stands in the chronicle."""
+
+    def learn(self, stint: Stint, outcome: Outcome) -> None:
+        """Learn nothing."""
 
 
 class Sobol:
@@ -37,20 +52,10 @@ class Sobol:
     def __getitem__(self, number: int) -> Genome:
         block, place = divmod(number, _BLOCK)
         if block != self._block:
-            self._block, self._points = block, self._draw(block)
+            first, genes = block * _BLOCK, len(self._space)
+            self._points = sobol_points(genes, self._seed, first=first, count=_BLOCK)
+            self._block = block
         return self._space.at(self._points[place])
-
-    def _draw(self, block: int) -> NDArray[np.float64]:
-        """Return a block of points of the unit cube, ``(_BLOCK, genes)``."""
-        # scipy.stats takes half a second to import, and a resumed run may never need it.
-        from scipy.stats import qmc
-
-        sequence = qmc.Sobol(d=len(self._space), rng=generator(self._seed, "founders"))
-        if block:
-            sequence.fast_forward(block * _BLOCK)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="The balance properties")
-            return np.asarray(sequence.random(_BLOCK), dtype=np.float64)
 
 
 class Sample:

@@ -3,7 +3,7 @@
 A strategy decides; here is the bookkeeping that all of them share.  A decision is made from the
 outcomes of exactly those stints that have ended on the search's own clock, whatever else has
 finished by then.  So the lineage does not depend on how many workers there are, on who finishes
-first, or on how often the run was killed (DESIGN.md, rules 1 and 2).
+first, or on how often the run was killed (docs/design.md, rules 1 and 2).
 """
 
 from __future__ import annotations

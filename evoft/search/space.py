@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoft.errors import SpaceError
-from evoft.genome import Genome, Value
-from evoft.search.genes import Choice, Gene, Integer, gene_of, is_finite, same
+from evoft.genome import Genome, Value, same
+from evoft.search.gene import Gene
+from evoft.search.genes import Integer, gene_of, is_finite
 
 
 class SearchSpace(Mapping[str, Gene]):
@@ -232,8 +233,3 @@ def values_of(gene: Gene) -> list[Value]:
         return list(range(gene.low, gene.high + 1))
     count = int(gene.size)
     return [gene.at((i + 0.5) / count) for i in range(count)]
-
-
-def one_of(values: Sequence[Value]) -> Gene | None:
-    """Return a Choice of several values, or None where there is nothing to choose."""
-    return Choice(values) if len(values) > 1 else None

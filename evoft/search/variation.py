@@ -1,8 +1,8 @@
 """A DEAP toolbox over typed genes: selection, crossover and mutation, each a pure function.
 
 DEAP's operators draw from Python's global ``random``; they run inside ``deap_random``, which seeds
-it from an explicit generator and puts it back as it was (DESIGN.md, rule 1).  Ordered genes are
-crossed on the unit interval, the others are swapped; every gene mutates in its own way, so no
+it from an explicit generator and puts it back as it was (docs/design.md, rule 1).  Ordered genes
+are crossed on the unit interval, the others are swapped; every gene mutates in its own way, so no
 operator can make a value that the gene does not have.
 """
 

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evoft.genome import Genome
 from evoft.objectives import LATENCY, PARAMETERS
-from evoft.outcome import Outcome, Status
+from evoft.outcome import Outcome
 from evoft.recipe import Recipe
 from evoft.settings import TrainingSettings
 from evoft.training.company import company_of
 from evoft.training.device import gpu_peak, the_device
 from evoft.training.expression import Expression
+from evoft.training.pauses import Pauses
 from evoft.training.pixels import Pixels, examples_of
 from evoft.trial import Stage, Trial, TrialKey
 
@@ -30,15 +30,8 @@ if TYPE_CHECKING:
     from evoft.training.features import FeatureCache
     from evoft.training.heads import Head
     from evoft.training.loop import Trained
-    from evoft.training.paused import Mark, Paused
     from evoft.training.prefix import Split
     from evoft.training.start import Start
-
-_Answer = TypeVar("_Answer")
-_logger = logging.getLogger(__name__)
-
-#: Settings that have a say in a training beside the recipe.
-_SETTLING = ("model_kwargs", "max_train_images", "views", "amp", "cache_size")
 
 
 @dataclass
@@ -60,8 +53,6 @@ class FineTuner:
     #: What is measured of each trained model, by name: ``latency``, ``parameters``.
     measures: tuple[str, ...] = ()
     _kept: dict[tuple[str, str], Any] = field(default_factory=dict)
-    #: Whether it was said that the disk does not take what is left.
-    _full: bool = False
 
     def company(self, trial: Trial) -> Hashable | None:
         """Return what trials agree on that train together at less cost; None for one that does not.
@@ -85,16 +76,17 @@ class FineTuner:
 
         from evoft.training.checkpoints import save
         from evoft.training.heads import Head, train_heads
+        from evoft.training.memory import unless_out_of_memory
 
         torch.set_num_threads(1)
         device = the_device()
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         begun: list[Head | Trained | Outcome] = [
-            _unless_out_of_memory(partial(self._begin, trial)) for trial in trials
+            unless_out_of_memory(partial(self._begin, trial)) for trial in trials
         ]
         heads = [one for one in begun if isinstance(one, Head)]
-        done = _unless_out_of_memory(partial(train_heads, heads))
+        done = unless_out_of_memory(partial(train_heads, heads))
         if isinstance(done, Outcome) and len(trials) > 1:
             return [self.evaluate(trial) for trial in trials]
         ended: Iterator[Trained | Outcome]
@@ -110,7 +102,7 @@ class FineTuner:
                 recipe = self.express(trial.genome).until(trial.epochs)
                 save(answer.state, path, recipe, trial.seed)
             if answer.paused is not None:
-                self._leave(trial, answer.paused)
+                self._pauses.leave(trial, answer.paused)
             metrics = {**answer.outcome.metrics, **self._measured(trial)}
             outcome = replace(answer.outcome, metrics=metrics, peak_memory=gpu_peak(device))
             outcomes.append(outcome)
@@ -129,49 +121,11 @@ class FineTuner:
         climbs = self.paused is not None and trial.stage is Stage.SEARCH and can_pause(recipe)
         leg = Leg(
             trial.epochs,
-            paused=self._left(trial) if climbs else None,
+            paused=self._pauses.find(trial) if climbs else None,
             pause=climbs and trial.epochs is not None,
         )
         amp, report = self.settings.amp, trial.report
         return fine_tune(model, recipe, train, val, trial.seed, report=report, amp=amp, leg=leg)
-
-    def _left(self, trial: Trial) -> Paused | None:
-        """Return what an earlier trial of the individual left to go on from."""
-        from evoft.training.paused import read
-
-        assert self.paused is not None
-        return read(paused_path(self.paused, trial.individual), self._mark(trial))
-
-    def _leave(self, trial: Trial, paused: Paused) -> None:
-        """Leave what a later trial of the individual goes on from, if the disk takes it."""
-        from evoft.training.paused import write
-
-        assert self.paused is not None
-        try:
-            write(paused, paused_path(self.paused, trial.individual), self._mark(trial))
-        except OSError as error:
-            if not self._full:
-                self._full = True
-                _logger.warning(
-                    "a training cannot be left to go on with (%s): it is begun again when it is "
-                    "continued; free some space, or set a limit with --max-disk",
-                    error,
-                )
-
-    def _mark(self, trial: Trial) -> Mark:
-        """Return what settles the training of a trial, however long it goes on."""
-        from evoft.training.paused import Mark
-
-        recipe, settings = self.express(trial.genome), self.settings
-        facts = self.express.facts[recipe.model]
-        about = {
-            "images": self.pixels.fingerprint,
-            "weights": facts.weights,
-            "preprocessing": asdict(facts.preprocessing),
-            "device": the_device().type,
-            **{name: getattr(settings, name) for name in _SETTLING},
-        }
-        return Mark(recipe, trial.seed, about)
 
     def _head(self, trial: Trial, recipe: Recipe) -> Head | None:
         """Return a trial's head before training; None where it is not linear."""
@@ -248,7 +202,7 @@ class FineTuner:
         """Return which test images a trial's model classifies rightly, ``(test images,)``."""
         import torch
 
-        from evoft.training.loop import predict
+        from evoft.training.judging import predict
 
         torch.set_num_threads(1)
         model = self.trained(genome, key).to(the_device())
@@ -338,6 +292,16 @@ class FineTuner:
         return self._keep(("features", ""), make)  # type: ignore[no-any-return]
 
     @property
+    def _pauses(self) -> Pauses:
+        assert self.paused is not None
+        folder = self.paused
+
+        def make() -> Pauses:
+            return Pauses(folder, self.settings, self.express, self.pixels)
+
+        return self._keep(("pauses", ""), make)  # type: ignore[no-any-return]
+
+    @property
     def _start(self) -> Start:
         from evoft.training.start import Start
 
@@ -375,27 +339,6 @@ def checkpoint_path(folder: Path, key: TrialKey) -> Path:
     else:
         name = f"{individual}-final-{turn}"
     return folder / f"{name}.safetensors"
-
-
-def paused_path(folder: Path, individual: int) -> Path:
-    """Return where an individual's training is left to go on with."""
-    return folder / f"{individual}.paused"
-
-
-def _unless_out_of_memory(act: Callable[[], _Answer]) -> _Answer | Outcome:
-    """Return what ``act`` returns; or the outcome of a trial that the memory does not do for."""
-    import torch
-
-    from evoft.training.memory import is_out_of_memory, shortage
-
-    device = the_device()
-    try:
-        return act()
-    except (torch.cuda.OutOfMemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        reason = f"not even one image at a time fits: it needs {shortage(error, device)}"
-    return Outcome(Status.INFEASIBLE, reason=reason, peak_memory=gpu_peak(device))
 
 
 def _alive(trial: Trial) -> Callable[[], None]:

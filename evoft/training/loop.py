@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from evoft.outcome import CurvePoint, Outcome, Status
 from evoft.recipe import Recipe
@@ -19,6 +18,7 @@ from evoft.training.checkpoints import trained_state
 from evoft.training.examples import Examples
 from evoft.training.feed import Feed
 from evoft.training.freezing import freeze, train_mode
+from evoft.training.judging import evaluate
 from evoft.training.memory import is_out_of_memory
 from evoft.training.optimization import (
     Inputs,
@@ -29,9 +29,6 @@ from evoft.training.optimization import (
 )
 from evoft.training.paused import Paused, copied
 from evoft.training.schedule import Schedule
-
-#: Images in a batch of validation, where no gradient is kept.
-_VAL_BATCH = 256
 
 #: Called as ``report(epoch, name=number, ...)``; without numbers it is a mere sign of life.
 Report = Callable[..., None]
@@ -264,34 +261,6 @@ class _Trainer:
             self._optimizer.zero_grad(set_to_none=True)
             if targets.device.type == "cuda":
                 torch.cuda.empty_cache()
-
-
-@torch.inference_mode()
-def predict(model: nn.Module, examples: Examples) -> Tensor:
-    """Return the logits ``(images, classes)`` of a split, in float32, in its own order."""
-    model.eval()
-    network = examples.through(model)
-    places = torch.arange(len(examples), device=examples.pixels.device)
-    batches = (places[i : i + _VAL_BATCH] for i in range(0, len(examples), _VAL_BATCH))
-    return torch.cat([_logits(network, examples, batch) for batch in batches])
-
-
-def _logits(model: nn.Module, examples: Examples, places: Tensor) -> Tensor:
-    """Return the logits of some images, in smaller and smaller parts until they fit."""
-    try:
-        return model(examples.inputs(places)).float()  # type: ignore[no-any-return]
-    except RuntimeError as error:
-        if not is_out_of_memory(error) or len(places) == 1:
-            raise
-    half = len(places) // 2
-    return torch.cat([_logits(model, examples, part) for part in (places[:half], places[half:])])
-
-
-def evaluate(model: nn.Module, examples: Examples) -> tuple[float, float]:
-    """Return the mean loss, and the share of the images that are classified rightly."""
-    logits = predict(model, examples)
-    loss = float(cross_entropy(logits, examples.labels))
-    return loss, float((logits.argmax(dim=1) == examples.labels).sum()) / len(examples)
 
 
 def _layers_random(device: torch.device) -> list[Tensor]:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
+from evoft.outcome import Outcome, Status
 from evoft.peak import own_peak
+from evoft.training.device import gpu_peak, the_device
+
+_Answer = TypeVar("_Answer")
 
 _GIB = 2**30
 #: torch's words on what it was asked for, on a GPU and on the CPU.
@@ -55,3 +61,15 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether torch ran out of memory, on a GPU or on the CPU."""
     words = str(error)
     return "out of memory" in words or "can't allocate memory" in words
+
+
+def unless_out_of_memory(act: Callable[[], _Answer]) -> _Answer | Outcome:
+    """Return what ``act`` returns; or the outcome of a trial that the memory does not do for."""
+    device = the_device()
+    try:
+        return act()
+    except (torch.cuda.OutOfMemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        reason = f"not even one image at a time fits: it needs {shortage(error, device)}"
+    return Outcome(Status.INFEASIBLE, reason=reason, peak_memory=gpu_peak(device))

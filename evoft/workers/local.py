@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import time
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
@@ -20,8 +18,8 @@ from evoft.errors import EvoftError, WorkerError
 from evoft.outcome import Outcome, Status
 from evoft.shared import SharedArray
 from evoft.trial import Trial
-from evoft.workers.forking import Nursery
 from evoft.workers.process import Answer, Job, Progress
+from evoft.workers.slots import Slots
 from evoft.workers.worker import Limits, Worker
 
 #: How often a trial whose worker died under it is started again before it counts as lost.
@@ -56,32 +54,30 @@ class LocalWorkers:
         trial_timeout: float | None = None,
         stall_timeout: float | None = None,
     ) -> None:
-        self.devices = list(devices)
         self._limits = Limits(trial_timeout, stall_timeout)
-        self._workers: dict[int, Worker] = {}
         self._waiting: list[Trial] = []
         self._losses: dict[Trial, int] = {}
         self._jobs = 0
         self._version = 0
         self._blob = b""
         self.retarget(target)
-        self._nursery = Nursery(preload)
+        self._slots = Slots(devices, preload)
 
     @property
     def idle(self) -> int:
         """How many more jobs can be submitted now."""
-        jobs = sum(bool(w.trials) for w in self._workers.values()) + len(self._waiting)
-        return max(0, len(self.devices) - jobs)
+        jobs = len(self._slots.working) + len(self._waiting)
+        return max(0, len(self._slots) - jobs)
 
     @property
     def busy(self) -> int:
         """How many submitted trials have not been collected."""
-        return sum(len(w.trials) for w in self._workers.values()) + len(self._waiting)
+        return sum(len(w.trials) for w in self._slots.working) + len(self._waiting)
 
     @property
     def pids(self) -> list[int]:
         """Process ids of the living workers."""
-        return [worker.pid for worker in self._workers.values()]
+        return [worker.pid for worker in self._slots.workers]
 
     def retarget(self, target: Any, devices: Sequence[str] | None = None) -> None:
         """Have all jobs from now on answered by another target, on other devices if given.
@@ -97,10 +93,8 @@ class LocalWorkers:
                 "the top of a module, or keep open files and locks out of it"
             ) from error
         self._version += 1
-        if devices is not None and list(devices) != self.devices:
-            for worker in list(self._workers.values()):
-                self._kill(worker)
-            self.devices = list(devices)
+        if devices is not None:
+            self._slots.move(devices)
 
     def share(self, shape: tuple[int, ...], dtype: str) -> tuple[SharedArray, NDArray[np.generic]]:
         """Return a new array of zeros that workers started from now on can open, and fill it here.
@@ -108,19 +102,16 @@ class LocalWorkers:
         Raises:
             StorageError: There is not that much room.
         """
-        shared, here = self._nursery.share(shape, dtype)
-        for worker in list(self._workers.values()):  # they were forked before it was there
-            self._kill(worker)
-        return shared, here
+        return self._slots.share(shape, dtype)
 
     def bequeath(self, folder: Path) -> None:
         """Have a `Scratch` folder removed after the last worker, even if this process is killed."""
-        self._nursery.ask({"do": "bequeath", "folder": str(folder)})
+        self._slots.bequeath(folder)
 
     @property
     def at_hand(self) -> set[Hashable]:
         """The kin of trials that idle workers had before."""
-        return {kin for w in self._workers.values() if not w.trials for kin in w.had}
+        return {kin for w in self._slots.workers if not w.trials for kin in w.had}
 
     def submit(self, *trials: Trial, kin: Hashable = None) -> None:
         """Start trials on an idle slot, several together as one job.
@@ -146,12 +137,12 @@ class LocalWorkers:
         deadline = None if timeout is None else time.monotonic() + timeout
         done: list[tuple[Trial, Outcome]] = []
         while not done and self.busy:
-            working = {w.connection: w for w in self._workers.values() if w.trials}
+            working = {w.connection: w for w in self._slots.working}
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             for connection in wait(list(working), self._patience(left)):
                 done += self._hear(working[connection])  # type: ignore[index]
             done += self._overdue()
-            while self._waiting and not done and self._free:
+            while self._waiting and not done and self._is_one_free:
                 self._start((self._waiting.pop(),))
             if deadline is not None and time.monotonic() >= deadline:
                 break
@@ -168,14 +159,14 @@ class LocalWorkers:
         if self.idle < 1:
             raise ValueError("no worker is idle")
         for chance in range(1 + _SECOND_CHANCES):
-            worker = self._worker()
+            worker = self._slots.idle_worker()
             try:
                 worker.connection.send(self._job(worker, Job(None, (), method, args)))
                 while not isinstance(message := worker.connection.recv(), Answer):
                     pass
                 break
             except (EOFError, OSError):
-                death = self._bury(worker)
+                death = self._slots.bury(worker)
                 if chance == _SECOND_CHANCES:
                     raise WorkerError(f"a worker process died again: {death}") from None
         if message.error is not None:
@@ -184,26 +175,12 @@ class LocalWorkers:
 
     def close(self) -> None:
         """Kill all workers, at once, and the nursery."""
-        for worker in list(self._workers.values()):
-            self._strike(worker)
-            worker.connection.close()
-        self._workers.clear()
-        self._nursery.close()
+        self._slots.close()
 
     @property
-    def _free(self) -> bool:
+    def _is_one_free(self) -> bool:
         """Whether a slot has nothing to do, whoever waits for one."""
-        return sum(bool(w.trials) for w in self._workers.values()) < len(self.devices)
-
-    def _worker(self, kin: Hashable = None) -> Worker:
-        """Return an idle worker, a living one if there is one: the last to have had this kin."""
-        idle = [worker for worker in self._workers.values() if not worker.trials]
-        if idle:
-            return max(idle, key=lambda worker: worker.had.get(kin, 0))
-        slot = next(i for i in range(len(self.devices)) if i not in self._workers)
-        worker = Worker(slot, *self._nursery.fork(self.devices[slot]))
-        self._workers[slot] = worker
-        return worker
+        return len(self._slots.working) < len(self._slots)
 
     def _job(self, worker: Worker, job: Job) -> Job:
         if worker.version == self._version:
@@ -212,7 +189,7 @@ class LocalWorkers:
         return replace(job, target=self._blob)
 
     def _start(self, trials: tuple[Trial, ...], kin: Hashable = None) -> None:
-        worker = self._worker(kin)
+        worker = self._slots.idle_worker(kin)
         self._jobs += 1
         if kin is not None:
             worker.had[kin] = self._jobs
@@ -247,7 +224,7 @@ class LocalWorkers:
         return list(zip(trials, outcomes, strict=True))
 
     def _lost(self, worker: Worker) -> list[tuple[Trial, Outcome]]:
-        death = self._bury(worker)
+        death = self._slots.bury(worker)
         trials = worker.trials
         losses = self._losses.pop(trials[0], 0)
         if losses < _SECOND_CHANCES:
@@ -262,24 +239,25 @@ class LocalWorkers:
         self._waiting += reversed(trials)
 
     def _patience(self, left: float | None) -> float | None:
-        working = [w for w in self._workers.values() if w.trials]
-        ends = [end - time.monotonic() for w in working for end, _ in w.ends(self._limits)]
+        ends = [
+            end - time.monotonic() for w in self._slots.working for end, _ in w.ends(self._limits)
+        ]
         waits = [
             *ends,
             *([] if left is None else [left]),
-            *([0.0] if self._waiting and self._free else []),
+            *([0.0] if self._waiting and self._is_one_free else []),
         ]
         return max(0.0, min(waits)) if waits else None
 
     def _overdue(self) -> list[tuple[Trial, Outcome]]:
         done = []
         now = time.monotonic()
-        for worker in [w for w in self._workers.values() if w.trials]:
+        for worker in self._slots.working:
             if any(now >= end for end, _ in worker.ends(self._limits)):
                 done += self._last_words(worker)
             reasons = [reason for end, reason in worker.ends(self._limits) if now >= end]
-            if reasons and worker.trials and self._lives(worker):
-                self._kill(worker)
+            if reasons and worker.trials and self._slots.lives(worker):
+                self._slots.kill(worker)
                 if len(worker.trials) > 1:
                     self._each_alone(worker.trials)
                     continue
@@ -291,29 +269,7 @@ class LocalWorkers:
         """Hear what a worker sent while we did other things, but not for ever."""
         done: list[tuple[Trial, Outcome]] = []
         for _ in range(_BACKLOG):
-            if done or not self._lives(worker) or not worker.connection.poll():
+            if done or not self._slots.lives(worker) or not worker.connection.poll():
                 break
             done += self._hear(worker)
         return done
-
-    def _lives(self, worker: Worker) -> bool:
-        return self._workers.get(worker.slot) is worker
-
-    def _kill(self, worker: Worker) -> None:
-        self._strike(worker)
-        self._bury(worker)
-
-    def _strike(self, worker: Worker) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(worker.pid, signal.SIGKILL)
-
-    def _bury(self, worker: Worker) -> str:
-        """Forget a worker whose connection has ended; return what it died of."""
-        self._workers.pop(worker.slot, None)
-        worker.connection.close()
-        status = self._nursery.ask({"do": "bury", "pid": worker.pid})["status"]
-        if status is None:
-            return "it closed its connection"
-        if status < 0:
-            return f"killed by {signal.Signals(-status).name}"
-        return f"it exited with code {status}"

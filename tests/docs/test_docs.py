@@ -93,6 +93,27 @@ def test_every_file_that_the_documents_point_to_is_there():
             assert (document.parent / target).exists(), f"{document.name} points to {target}"
 
 
+PACKAGE = ROOT / "evoft"
+DESIGN = (ROOT / "docs/design.md").read_text()
+
+
+def test_the_design_names_every_room_and_every_module_beside_them():
+    rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert rooms >= {"search", "training", "cli"}
+    assert {room for room in rooms if f"| `{room}/` |" not in DESIGN} == set()
+    modules = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
+    named = set(re.findall(r"`(\w+)(?:\.py)?`", DESIGN))
+    assert modules - named == set()
+
+
+@pytest.mark.parametrize("name", ["design", "search", "strategies", "population-file"])
+def test_every_module_that_the_documents_name_is_there(name):
+    text = (ROOT / f"docs/{name}.md").read_text()
+    files = {str(path.relative_to(ROOT)) for path in PACKAGE.rglob("*.py")}
+    for module in re.findall(r"`([\w/]+\.py)`", text):
+        assert any(f"/{file}".endswith(f"/{module}") for file in files), module
+
+
 def test_the_default_space_that_ships_is_the_one_that_is_searched():
     space = SearchSpace.from_dict(default_genes(["embedded"]))
     assert (ROOT / "populations/spaces/default.toml").read_text() == space_toml(space)

@@ -7,9 +7,18 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from evoft.search.genes import CONFIDENCES, Choice, Float, Gene, Integer, Ordinal
+from evoft.search.gene import CONFIDENCES, Gene
+from evoft.search.genes import Choice, Float, Integer, Ordinal
 from evoft.search.space import SearchSpace
 
+#: Genes of each kind, one of them under a condition.
+MIXED = SearchSpace(
+    lr=Float(1e-5, 1e-1, log=True),
+    depth=Integer(0, 12),
+    width=Ordinal([16, 32, 64]),
+    act=Choice(["relu", "gelu", "silu"]),
+    momentum=Float(0, 0.99, when={"act": ["relu"]}),
+)
 VALUES = st.one_of(
     st.booleans(),
     st.integers(-(10**6), 10**6),

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import spaces
+from strategies import MIXED, spaces
 
 from evoft.search.brood import Breeding, Brood, Parent, breed, toolbox
 from evoft.search.encoding import Encoding
-from evoft.search.genes import Choice, Float, Integer, Ordinal
 from evoft.search.operators import LONGEST, SHORTEST, cross, mutate, resample, vary
 from evoft.search.space import SearchSpace
 from evoft.search.variation import Fitness
@@ -21,13 +20,6 @@ SEEDS = st.integers(0, 2**32 - 1)
 OPERATORS = {
     "crossover", "crossover+mutation", "differential", "mutation", "resampling", "immigrant"
 }  # fmt: skip
-MIXED = SearchSpace(
-    lr=Float(1e-5, 1e-1, log=True),
-    depth=Integer(0, 12),
-    width=Ordinal([16, 32, 64]),
-    act=Choice(["relu", "gelu", "silu"]),
-    momentum=Float(0, 0.99, when={"act": ["relu"]}),
-)
 
 
 def brood_of(

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sequences import sobol
 from strategies import spaces
 
 from evoft.audit import agreements, is_audited
@@ -21,7 +22,6 @@ from evoft.outcome import Outcome, Status
 from evoft.search.brood import Breeding
 from evoft.search.chronicle import Chronicle
 from evoft.search.evolution import Evolution
-from evoft.search.founders import sobol
 from evoft.search.genes import Choice, Float, Integer, Ordinal
 from evoft.search.search import Search
 from evoft.search.space import SearchSpace

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from strategies import CHOICES, FLOATS, GENES, INTEGERS, ORDINALS, UNITS
 
 from evoft.errors import SpaceError
-from evoft.search.genes import Choice, Float, Gene, Integer, Ordinal, gene_of, same
+from evoft.genome import same
+from evoft.search.gene import Gene
+from evoft.search.genes import Choice, Float, Integer, Ordinal, gene_of
 
 SEEDS = st.integers(0, 2**32)
 SIGMAS = st.floats(1e-6, 2.0)

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sequences import sobol
 from strategies import spaces
 
 from evoft.errors import PopulationMismatchError, SpaceError
 from evoft.genome import Genome
 from evoft.individual import Individual
 from evoft.outcome import Outcome, Status
-from evoft.search.founders import founders, sobol
+from evoft.search.founders import founders
 from evoft.search.genes import Choice, Float, Integer, Ordinal
 from evoft.search.search import Search
 from evoft.search.space import SearchSpace

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from strategies import GENES, spaces
 
 from evoft.outcome import Outcome
-from evoft.search.genes import Choice, Float, Gene, Integer, Ordinal
+from evoft.search.gene import Gene
+from evoft.search.genes import Choice, Float, Integer, Ordinal
 from evoft.search.grid import grid, levels_of, spread
 from evoft.search.search import Search
 from evoft.search.space import SearchSpace

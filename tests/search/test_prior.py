@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sequences import sobol
 
 from evoft.individual import Individual
 from evoft.outcome import Outcome
-from evoft.search.founders import founders, sobol
-from evoft.search.genes import CONFIDENCES, Choice, Float, Gene, Integer, Ordinal
+from evoft.search.founders import founders
+from evoft.search.gene import CONFIDENCES, Gene
+from evoft.search.genes import Choice, Float, Integer, Ordinal
 from evoft.search.prior import Belief, Prior
 from evoft.search.search import Search
 from evoft.search.space import SearchSpace

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sequences import sobol
 from strategies import spaces
 
 from evoft.outcome import Outcome
-from evoft.search.founders import sobol
 from evoft.search.genes import Choice, Float, Integer
 from evoft.search.sampling import Sobol
 from evoft.search.search import Search

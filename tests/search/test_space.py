@@ -14,8 +14,10 @@ from strategies import UNITS, spaces
 
 from evoft.cli.space import space_toml
 from evoft.errors import SpaceError
-from evoft.search.genes import Choice, Float, Gene, Integer, Ordinal, same
-from evoft.search.space import SearchSpace, one_of
+from evoft.genome import same
+from evoft.search.gene import Gene
+from evoft.search.genes import Choice, Float, Integer, Ordinal
+from evoft.search.space import SearchSpace
 from evoft.training.default_space import DEFAULT_GENES, default_genes
 
 CHAIN = SearchSpace(
@@ -133,13 +135,6 @@ def test_a_pinned_space_expresses_what_the_whole_one_does(
     whole = set(phenotype) - {name}
     if name in phenotype:
         assert whole == set(rest.phenotype(part))
-
-
-def test_one_of() -> None:
-    assert one_of(["a"]) is None
-    choice = one_of(["a", "b"])
-    assert isinstance(choice, Choice)
-    assert choice.values == ("a", "b")
 
 
 def nested(first: Any, second: Any) -> SearchSpace:

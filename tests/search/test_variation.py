@@ -8,25 +8,18 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import spaces
+from strategies import MIXED, spaces
 
 from evoft.genome import Genome
 from evoft.individual import Individual
 from evoft.outcome import Outcome
-from evoft.search.genes import Choice, Float, Integer, Ordinal
+from evoft.search.genes import Float
 from evoft.search.space import SearchSpace
 from evoft.search.variation import Chromosome, breed, deap_random, mate, mutate, toolbox
 from evoft.settings import SearchSettings
 
 SEEDS = st.integers(0, 2**32 - 1)
 SETTINGS = SearchSettings(population_size=6)
-MIXED = SearchSpace(
-    lr=Float(1e-5, 1e-1, log=True),
-    depth=Integer(0, 12),
-    width=Ordinal([16, 32, 64]),
-    act=Choice(["relu", "gelu", "silu"]),
-    momentum=Float(0, 0.99, when={"act": ["relu"]}),
-)
 
 
 def genome_of(space: SearchSpace, chromosome: Chromosome) -> Genome:

@@ -7,7 +7,7 @@ from torch import nn
 from evoft.settings import TrainingSettings
 from evoft.training.averaging import Average
 from evoft.training.freezing import freeze
-from evoft.training.loop import evaluate
+from evoft.training.judging import evaluate
 from evoft.trial import Trial
 
 

@@ -21,7 +21,7 @@ from evoft.training.checkpoints import load, save, seed_of, trained_state
 from evoft.training.default_space import DEFAULT_GENES
 from evoft.training.fine_tuner import checkpoint_path
 from evoft.training.freezing import freeze, trained_names
-from evoft.training.loop import predict
+from evoft.training.judging import predict
 from evoft.training.prediction import predict_files
 from evoft.trial import Trial
 

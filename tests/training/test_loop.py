@@ -15,7 +15,8 @@ from evoft.settings import TrainingSettings
 from evoft.training import loop
 from evoft.training.examples import Examples
 from evoft.training.fine_tuner import checkpoint_path
-from evoft.training.loop import evaluate, fine_tune
+from evoft.training.judging import evaluate
+from evoft.training.loop import fine_tune
 from evoft.trial import Trial
 
 
@@ -226,12 +227,6 @@ class TestOddSizes:
         _, trained = train(tuner, data, batch_size=2, **loud)
         assert trained.outcome.status is Status.OK
         assert trained.outcome.fitness in (0.0, 1.0)
-
-    def test_validation_in_several_batches(self, tuner, examples, monkeypatch):
-        model = tuner.start(recipe(), 1)
-        whole = evaluate(model, examples[1])
-        monkeypatch.setattr(loop, "_VAL_BATCH", 7)
-        assert evaluate(model, examples[1]) == pytest.approx(whole)
 
 
 def test_freezing_saves_the_statistics_too(tuner, space):
