@@ -5,12 +5,17 @@
     python benchmarks/search.py --seeds 0-1 --hours 2  # what can be had in two hours
     python benchmarks/search.py --report               # tables and plot of what is there
 
-The problems are tables of real trainings (``search_problems.py``) and made-up ones, so that a run
-of a hundred full trainings takes a minute and everybody's regret is known.  Methods run on a
-simulated clock of one or four workers on which every epoch lasts as long; an individual that is
-continued pays for its further epochs alone, whoever continues it.  Regret is normalised: 0 is the
-best there is, 1 the median of random genomes; it is that of the true score of whoever had the
-highest observed score at any epoch.
+    python benchmarks/search.py --problem digits --problem sign_digits --full 10 \
+        --out search_fine_tuning                       # real fine-tuning; resumable, many hours
+
+Unless others are named the problems are tables of real trainings (``search_problems.py``) and
+made-up ones, so that a run of a hundred full trainings takes a minute and everybody's regret is
+known.  Methods run on a simulated clock of one or four workers on which every epoch lasts as long;
+an individual that is continued pays for its further epochs alone, whoever continues it.  Regret is
+normalised: 0 is the best there is, 1 the median of random genomes; it is that of the true score of
+whoever had the highest observed score at any epoch.  Where each answer is a real training
+(``search_trainings.py``) the best is what any run has found, so that regret is known only to the
+report.
 
 Jobs are ordered so that whenever the run is stopped the table is balanced: seed by seed, and within
 one problem by problem, all methods on it together, families taking turns.  Finished runs are
@@ -35,11 +40,23 @@ from pathlib import Path
 
 import click
 import numpy as np
-from search_problems import FAMILIES, family_of, missing_data, problem
-from search_tables import POINTS, Run, ahead, groups, markdown, plot, read, summary
+from search_problems import FAMILIES, TABLES, TRAININGS, family_of, missing_data, problem
+from search_tables import (
+    POINTS,
+    Run,
+    ahead,
+    groups,
+    markdown,
+    normalised,
+    plot,
+    read,
+    summary,
+)
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
+#: Typical scores of real fine-tuning, and how many images they were counted on.
+TYPICAL = RESULTS / "search_fine_tuning_typical.json"
 #: What is compared unless one says otherwise.
 METHODS = (
     "evolution",
@@ -104,16 +121,20 @@ def run(job: Job, until: float) -> Run | None:
     """Make a run; None: it is too late to begin one."""
     if time.time() > until:
         return None
-    from search_clock import regret_at, simulate
+    from search_clock import regret_at, scores_at, simulate
     from search_methods import searcher
 
     where = problem(job.problem)
     made = searcher(job.method, where, job.seed, workers=job.workers, full=job.full)
     trace = simulate(made, where, job.full, workers=job.workers, seed=job.seed)
     points = POINTS[: np.searchsorted(POINTS, job.full + 1e-9)]
-    regret = tuple(round(float(r), 6) for r in regret_at(trace, where, points))
+    regret, scores = (), ()
+    if job.problem in TRAININGS:
+        scores = tuple(scores_at(trace, points))
+    else:
+        regret = tuple(round(float(r), 6) for r in regret_at(trace, where, points))
     return Run(job.method, job.problem, job.seed, job.workers, job.full, regret, trace.decisions,
-               round(trace.seconds, 3), trace.error)  # fmt: skip
+               round(trace.seconds, 3), trace.error, scores)  # fmt: skip
 
 
 def missing(
@@ -134,7 +155,7 @@ def run_all(
 ) -> None:
     """Make the runs, append each to the file when it is finished."""
     # Every process would look for the same extremes.
-    for name in dict.fromkeys(job.problem for job in todo):
+    for name in dict.fromkeys(job.problem for job in todo if job.problem not in TRAININGS):
         problem(name)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context) as pool, path.open("a") as file:
@@ -165,13 +186,15 @@ def available(methods: list[str]) -> list[str]:
 
 def report(path: Path, methods: list[str] | None) -> None:
     """Write the tables and the plot beside the runs."""
-    runs = read(path)
+    runs = normalised(read(path), TYPICAL)
     made = groups(runs, methods)
     if not made:
         click.echo("no problem has been run by all methods yet")
         return
     where = f"{platform.machine()}, {os.cpu_count()} cores, {_versions()}"
-    head = (HERE / "search_head.md").read_text().format(where=where)
+    real = all(group.family in TRAININGS for group in made)
+    head = "search_fine_tuning_head.md" if real else "search_head.md"
+    head = (HERE / head).read_text().format(where=where)
     chosen = [r for r in runs if methods is None or r.method in methods]
     tables = markdown(made, chosen)
     path.with_suffix(".md").write_text(head + tables)
@@ -232,15 +255,19 @@ def main(  # noqa: PLR0913, PLR0917
     only: bool,
 ) -> None:
     """Run what is not yet run, then report."""
-    if reason := missing_data():
+    names = [p for name in problems or TABLES for p in FAMILIES.get(name, (name,))]
+    if reason := missing_data(names):
         raise SystemExit(reason)
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{out}.jsonl"
     if not only:
-        names = [p for name in problems or FAMILIES for p in FAMILIES.get(name, (name,))]
         found = available(list(methods or METHODS))
         todo = missing(path, found, names, seeds, workers, full)
         run_all(todo, path, processes, time.time() + 3600 * hours)
+        for name in TRAININGS.keys() & set(names):
+            from search_trainings import find_typical  # which imports torch
+
+            find_typical(name, TYPICAL)
     report(path, list(methods) or None)
 
 

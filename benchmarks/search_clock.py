@@ -45,6 +45,8 @@ class Trace:
     costs: Array
     #: True score of the one that had the highest observed score at that time, ``(n,)``.
     scores: Array
+    #: That observed score, ``(n,)`` ascending.
+    observed: Array
     decisions: int
     #: Processor time of the search itself.
     seconds: float
@@ -84,12 +86,10 @@ def simulate(
                     task = searcher.ask()
                 if task is None:
                     break
-                scores = _trained(problem, task, derive(seed, "noise", task.run))
-                truth = problem.truth(task.genome)[task.start : task.stop]
-                seen += [(now + i + 1, s, float(truth[i])) for i, s in enumerate(scores)]
-                # The epoch in which a run diverges is paid for as well.
-                lasts = min(len(scores) + 1, task.stop - task.start)
-                heapq.heappush(running, (now + lasts, decisions, task, scores))
+                noise = derive(seed, "noise", task.run)
+                answer = problem.answer(task.genome, noise, task.start, task.stop)
+                seen += [(now + after, *scores) for after, *scores in answer.judged]
+                heapq.heappush(running, (now + answer.lasts, decisions, task, answer.scores))
                 decisions += 1
             if not running:
                 break
@@ -98,27 +98,31 @@ def simulate(
                 searcher.tell(task, scores)
     except Exception as failure:  # a peer that breaks keeps what it has found
         error = f"{type(failure).__name__}: {failure}"
-    costs, tops = _best_so_far(seen, end)
-    return Trace(costs * workers / problem.epochs, tops, decisions, meter.seconds, error)
+    costs, observed, true = _best_so_far(seen, end)
+    costs = costs * workers / problem.epochs
+    return Trace(costs, true, observed, decisions, meter.seconds, error)
 
 
-def _trained(problem: Problem, task: Task, seed: int) -> list[float]:
-    scores = problem.curve(task.genome, seed)[task.start : task.stop]
-    bad = np.flatnonzero(~np.isfinite(scores))
-    return [float(s) for s in scores[: bad[0] if len(bad) else None]]
-
-
-def _best_so_far(seen: list[tuple[float, float, float]], end: float) -> tuple[Array, Array]:
-    best, costs, scores = -math.inf, [], []
+def _best_so_far(seen: list[tuple[float, float, float]], end: float) -> tuple[Array, Array, Array]:
+    found: list[tuple[float, float, float]] = []
     for when, observed, true in sorted(seen):
-        if when <= end + 1e-9 and observed > best:
-            best = observed
-            costs.append(when)
-            scores.append(true)
-    return np.array(costs), np.array(scores)
+        if when <= end + 1e-9 and observed > (found[-1][1] if found else -math.inf):
+            found.append((when, observed, true))
+    costs, tops, scores = np.array(found).reshape(-1, 3).T
+    return costs, tops, scores
 
 
 def regret_at(trace: Trace, problem: Problem, points: NDArray[np.float64]) -> Array:
     """Return the normalised regret at costs, ``(k,)``; 1.5 before anything is known."""
-    places = np.searchsorted(trace.costs, points + 1e-9, side="right") - 1
-    return np.array([problem.regret(float(trace.scores[i])) if i >= 0 else 1.5 for i in places])
+    return np.array([problem.regret(float(trace.scores[i])) if i >= 0 else 1.5
+                     for i in _places(trace, points)])  # fmt: skip
+
+
+def scores_at(trace: Trace, points: NDArray[np.float64]) -> list[tuple[float, float] | None]:
+    """Return the true and the observed score of the best at costs; None before there is one."""
+    return [(float(trace.scores[i]), float(trace.observed[i])) if i >= 0 else None
+            for i in _places(trace, points)]  # fmt: skip
+
+
+def _places(trace: Trace, points: NDArray[np.float64]) -> NDArray[np.int64]:
+    return np.searchsorted(trace.costs, points + 1e-9, side="right") - 1

@@ -23,7 +23,8 @@ class Evoft:
 
     Options are settings of the search, or constants of the evolution (``evoft/search/tuning.py``),
     those of its broods after ``brood_``; or ``cooldown``, the share of a rung's epochs that is one,
-    which costs what it costs in a training and on a table is of no use.
+    which costs what it costs in a training and on a table is of no use.  ``advised`` tells it what
+    ``evoft evolve`` is told: the default recipe and the linear probe.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Evoft:
         *,
         workers: int,
         cooldown: float = 0.0,
+        advised: bool = False,
         **options: Any,
     ) -> None:
         known = {field.name for field in fields(SearchSettings)}
@@ -43,8 +45,11 @@ class Evoft:
             strategy=strategy, generations=None, **{"lookahead": workers - 1, **given}
         )
         self._ladder = ladder = settings.ladder(problem.epochs, cooldown)
+        space, named = problem.space, {}
+        if advised and problem.advised is not None:
+            space, named = problem.advised, {"linear probe": {"freeze_depth": 1.0}}
         self.search = Search(
-            problem.space, settings, seed, ladder=ladder, express=problem.express,
+            space, settings, seed, ladder=ladder, named=named, express=problem.express,
             strategy=_evolution(constants) if constants else None,
         )  # fmt: skip
 
@@ -85,6 +90,9 @@ def _optuna(sampler: str, *, prune: bool, **options: Any) -> Callable[..., Searc
 #: Peers by name.
 PEERS: dict[str, Callable[..., Searcher]] = {
     "optuna-tpe-hyperband": _optuna("TPESampler", prune=True, multivariate=True),
+    "optuna-tpe-hyperband-advised": _optuna(
+        "TPESampler", prune=True, multivariate=True, advised=True
+    ),
     "optuna-tpe-hyperband-univariate": _optuna("TPESampler", prune=True),
     "optuna-tpe": _optuna("TPESampler", prune=False, multivariate=True),
     "optuna-gp": _optuna("GPSampler", prune=False, needs="torch"),

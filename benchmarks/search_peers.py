@@ -30,7 +30,8 @@ class OptunaSearch:
     """
 
     def __init__(self, problem: Problem, seed: int, sampler: str, *, prune: bool,
-                 needs: str = "optuna", **options: Any) -> None:  # fmt: skip
+                 needs: str = "optuna", advised: bool = False,
+                 **options: Any) -> None:  # fmt: skip
         import optuna
 
         importlib.import_module(needs)
@@ -51,6 +52,11 @@ class OptunaSearch:
             sampler=made,
             pruner=pruner or optuna.pruners.NopPruner(),
         )
+        if advised and problem.advised is not None:
+            default = problem.advised.default()
+            self._study.enqueue_trial(
+                {name: _enqueued(gene, default[name]) for name, gene in problem.space.items()}
+            )
         self._going: dict[int, Any] = {}
         self._waiting: list[Task] = []
 
@@ -95,6 +101,11 @@ def _suggested(trial: Any, name: str, gene: Any) -> Value:
     if isinstance(gene, Ordinal):
         return gene.values[trial.suggest_int(name, 0, len(gene.values) - 1)]
     return trial.suggest_categorical(name, list(gene.values))  # type: ignore[no-any-return]
+
+
+def _enqueued(gene: Any, value: Value) -> Value:
+    """Return a gene's value as ``_suggested`` asks for it."""
+    return int(gene.index(value)) if isinstance(gene, Ordinal) else value
 
 
 class Continued:

@@ -2,6 +2,8 @@
 
 A problem gives a whole learning curve for a genome; the simulated clock shows a search only what it
 has paid for.  Scores are to be maximised.  NaN from some epoch on is a run that diverged there.
+Where there is no table an answer is a real training, made when it is asked for
+(``search_trainings.py``).
 The tables lie in the folder that ``EVOFT_DATA`` names (default ``../shared/data``); where each
 comes from, and under which licence, stands in its folder there.
 """
@@ -9,7 +11,7 @@ comes from, and under which licence, stands in its folder there.
 import functools
 import json
 import os
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,19 @@ TYPICAL = 1000
 Array = NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What a stint of training shows."""
+
+    #: Observed after each of its epochs; fewer than these: it diverged.  Where it is judged at its
+    #: end alone, that score stands for all.
+    scores: list[float]
+    #: Epochs of the stint, observed and true score then, wherever it is judged.
+    judged: list[tuple[float, float, float]]
+    #: Epochs that it takes.
+    lasts: float
+
+
 @dataclass(frozen=True, eq=False)
 class Problem:
     """A space of genomes and the learning curve of each."""
@@ -49,6 +64,23 @@ class Problem:
     typical: float
     #: What a genome means, equal meanings being one training; None: the genes that count.
     express: Callable[[Genome], Hashable] | None = None
+    #: Genome, seed, first and last epoch -> what training between them shows, where it is real:
+    #: then there are neither curves nor a best that is known.  None: what the curves say.
+    train: Callable[[Genome, int, int, int], Answer] | None = None
+    #: The same space with the default recipe that its maker advises, for methods that are told it.
+    advised: SearchSpace | None = None
+
+    def answer(self, genome: Genome, seed: int, start: int, stop: int) -> Answer:
+        """Return what training from one epoch to another shows."""
+        if self.train is not None:
+            return self.train(genome, seed, start, stop)
+        observed = self.curve(genome, seed)[start:stop]
+        bad = np.flatnonzero(~np.isfinite(observed))
+        scores = [float(s) for s in observed[: bad[0] if len(bad) else None]]
+        truth = self.truth(genome)[start:stop]
+        judged = [(i + 1.0, s, float(truth[i])) for i, s in enumerate(scores)]
+        # The epoch in which a run diverges is paid for as well.
+        return Answer(scores, judged, min(len(scores) + 1, stop - start))
 
     def regret(self, score: float) -> float:
         """Return the normalised regret: 0 is the best there is, 1 what a random genome gives."""
@@ -68,14 +100,16 @@ _FCNETS = {"naval": "naval_propulsion", "protein": "protein_structure"}
 #: Standard deviation of the noise of noisy problems, of scores between 0 and 1.
 _NOISE = 0.05
 
-#: The problems of each family.
-FAMILIES = {
+#: The problems of each family: tables and what is made up, and real trainings.
+TABLES = {
     "LCBench": tuple(f"lcbench-{task}" for task in LCBENCH),
     "TaskSet": tuple(f"taskset-{task}" for task in _TASKSETS),
     "FCNet": tuple(f"fcnet-{task}" for task in _FCNETS),
     "synthetic": tuple(f"synthetic-{i}" for i in range(200, 210)),
     "noisy": ("noisy-300",),
 }
+TRAININGS = {"digits": ("digits",), "sign_digits": ("sign_digits",)}
+FAMILIES = {**TABLES, **TRAININGS}
 
 
 def family_of(name: str) -> str:
@@ -86,6 +120,10 @@ def family_of(name: str) -> str:
 @functools.cache
 def problem(name: str) -> Problem:
     """Return a problem by its name, such as ``lcbench-3945``."""
+    if name in TRAININGS:
+        from search_trainings import fine_tuning  # which imports torch
+
+        return fine_tuning(name)
     kind, _, which = name.partition("-")
     if kind == "lcbench":
         return _lcbench(name, which)
@@ -96,11 +134,12 @@ def problem(name: str) -> Problem:
     return _synthetic(name, int(which), _NOISE if kind == "noisy" else None)
 
 
-def missing_data() -> str:
-    """Return what keeps the tables from being read; empty: nothing."""
-    if DATA.is_dir():
-        return ""
-    return f"{DATA} is not there: name the data folder in EVOFT_DATA"
+def missing_data(names: Iterable[str]) -> str:
+    """Return what keeps problems from being made; empty: nothing."""
+    wanted = {"digits": None, "sign_digits": DATA.parent / "images/sign_digits"}
+    folders = [folder for name in names if (folder := wanted.get(name, DATA)) is not None]
+    missing = [folder for folder in folders if not folder.is_dir()]
+    return f"{missing[0]} is not there: name the data folder in EVOFT_DATA" if missing else ""
 
 
 # --- LCBench: surrogates of 2000 real trainings on each task (YAHPO Gym) ------------------------

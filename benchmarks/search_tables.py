@@ -4,7 +4,7 @@ import itertools
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,9 @@ class Run:
     seconds: float
     #: What ended it early; empty: nothing did.
     error: str = ""
+    #: Where the best is known only from all runs: true and observed score of its best in place of
+    #: the regret; None before it had any.
+    scores: tuple[tuple[float, float] | None, ...] = ()
 
     @property
     def key(self) -> tuple[str, str, int, int]:
@@ -57,8 +60,33 @@ def read(path: Path) -> list[Run]:
     if not path.exists():
         return []
     lines = (json.loads(line) for line in path.read_text().splitlines() if line.endswith("}"))
-    runs = [Run(**{**r, "regret": tuple(r["regret"])}) for r in lines]
+    runs = [replace(Run(**r), regret=tuple(r["regret"]), scores=tuple(r.get("scores", ())))
+            for r in lines]  # fmt: skip
     return sorted({(*run.key, run.full): run for run in runs}.values(), key=lambda r: r.full)
+
+
+def normalised(runs: list[Run], typical: Path) -> list[Run]:
+    """Return the runs with their regrets where only their scores were known.
+
+    0 is the best true score that anybody's best had at any cost in any of these runs, 1 the median
+    of random genomes; what is less than half an image from the best is taken for half an image,
+    and where there is nothing yet the score is 0, below whatever a short training has.  Runs on
+    problems of which nobody knows what is typical are left out.
+    """
+    tasks = json.loads(typical.read_text()) if typical.exists() else {}
+    tops: dict[str, float] = {}
+    for run in runs:
+        seen = [true for true, _ in filter(None, run.scores)]
+        tops[run.problem] = max([tops.get(run.problem, -np.inf), *seen])
+
+    def regret(run: Run) -> tuple[float, ...]:
+        middle, least = tasks[run.problem]["typical"], 0.5 / tasks[run.problem]["images"]
+        best = tops[run.problem]
+        true = (s[0] if s else 0.0 for s in run.scores)
+        return tuple(max(best - score, least) / (best - middle) for score in true)
+
+    return [replace(run, regret=regret(run)) if run.scores else run for run in runs
+            if not run.scores or run.problem in tasks]  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +105,9 @@ class Group:
     ranks: Array
     #: Seconds of each method a decision and a run, and decisions a run, ``(methods, 3)``.
     seconds: Array
+    #: True and observed scores where the best is known only from all runs, NaN before there is
+    #: one, ``(methods, tasks, points, 2)``; None elsewhere.
+    scores: Array | None = None
 
     @property
     def mean(self) -> Array:
@@ -129,7 +160,11 @@ def _group(family: str, workers: int, full: float, runs: list[Run]) -> Group:
     mine = [[of[m][t] for t in tasks] for m in of]
     seconds = [_seconds(those) for those in mine]
     ranks = _ranks(np.round(regret, 6)).mean(1) if tasks else np.empty((len(of), 0))
-    return Group(family, workers, full, list(of), tasks, regret, ranks, np.array(seconds))
+    scores = None
+    if tasks and mine[0][0].scores:
+        scores = np.array([[[s or (np.nan, np.nan) for s in run.scores[:count]] for run in those]
+                           for those in mine])  # fmt: skip
+    return Group(family, workers, full, list(of), tasks, regret, ranks, np.array(seconds), scores)
 
 
 def _seconds(runs: list[Run]) -> tuple[float, float, float]:
@@ -169,17 +204,25 @@ def _table(group: Group) -> list[str]:
     anytime = group.ranks[:, points >= 1].mean(1)
     title = f"### {group.family}, {group.workers} worker{plural}, {group.full:g} full trainings"
     lines = [title, "", f"{names} problems, {len(group.tasks)} runs a method.", ""]
-    lines.append("| method | " + " | ".join(f"regret at {c}" for c in shown)
-                 + " | " + " | ".join(f"rank at {c}" for c in shown)
-                 + " | anytime rank | decisions | ms a decision | s a run |")  # fmt: skip
-    lines.append("|---" * (2 * len(shown) + 5) + "|")
+    titles = ["method", *(f"regret at {c}" for c in shown), *(f"rank at {c}" for c in shown),
+              "anytime rank", "decisions"]  # fmt: skip
+    if group.scores is None:
+        titles += ["ms a decision", "s a run"]
+    else:
+        titles += [*(f"test at {c}, %" for c in shown), f"validation at {shown[-1]}, %"]
+    lines += [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
     for i in np.argsort(anytime, kind="stable"):
         means, errors = group.mean[i], group.error[i]
         cells = [group.methods[i]]
         cells += [f"{means[p]:.2f} ± {errors[p]:.2f}".replace(" ± nan", "") for p in places]
         cells += [f"{group.ranks[i, p]:.2f}" for p in places]
         each, whole, decisions = group.seconds[i]
-        cells += [f"{anytime[i]:.2f}", f"{decisions:.0f}", f"{1e3 * each:.1f}", f"{whole:.1f}"]
+        cells += [f"{anytime[i]:.2f}", f"{decisions:.0f}"]
+        if group.scores is None:
+            cells += [f"{1e3 * each:.1f}", f"{whole:.1f}"]
+        else:
+            cells += [_percent(group.scores[i, :, p, 0]) for p in places]
+            cells.append(_percent(group.scores[i, :, places[-1], 1]))
         lines.append("| " + " | ".join(cells) + " |")
     return [*lines, ""]
 
@@ -239,6 +282,15 @@ def ahead_tables(runs: list[Run], *, early: float = 10.0, late: float = 40.0) ->
     return lines
 
 
+def _percent(scores: Array) -> str:
+    """Return the mean of accuracies over runs and its standard error; a dash if a run has none."""
+    if np.isnan(scores).any():
+        return "-"
+    mean = f"{100 * scores.mean():.1f}"
+    error = scores.std(ddof=1) / np.sqrt(len(scores)) if len(scores) > 1 else np.nan
+    return f"{mean} ± {100 * error:.1f}".replace(" ± nan", "")
+
+
 def summary(made: list[Group]) -> list[dict[str, Any]]:
     """Return the same as plain data, with the whole curves."""
     found = []
@@ -247,6 +299,9 @@ def summary(made: list[Group]) -> list[dict[str, Any]]:
         error = group.error
         for i, method in enumerate(group.methods):
             each, whole, decisions = group.seconds[i].tolist()
+            true, observed = ([], []) if group.scores is None else (
+                group.scores[i, ..., side].T.tolist() for side in (0, 1)
+            )  # fmt: skip
             found.append({
                 "family": group.family, "workers": group.workers, "full": group.full,
                 "method": method,
@@ -257,8 +312,14 @@ def summary(made: list[Group]) -> list[dict[str, Any]]:
                 "standard_error": np.round(error[i], 4).tolist(),
                 "rank": np.round(group.ranks[i], 3).tolist(),
                 "decisions": decisions, "seconds_a_decision": each, "seconds_a_run": whole,
+                # Of each run, at each cost; null before there is one.
+                "true": _without_nan(true), "observed": _without_nan(observed),
             })  # fmt: skip
     return found
+
+
+def _without_nan(rows: list[list[float]]) -> list[list[float | None]]:
+    return [[round(v, 5) if np.isfinite(v) else None for v in row] for row in rows]
 
 
 def plot(made: list[Group], path: Path) -> None:
