@@ -1,7 +1,22 @@
 """What all tests stand on."""
 
+import os
 import signal
+
+import pytest
 
 # A shell that runs the tests in the background has them ignore Ctrl-C, and so would every process
 # that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+#: More processes at a time would take memory (torch is in each), and hardly less time.
+MOST = 4
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """``-n auto``: as many processes as there are cores for them, hyper-threads included."""
+    mine = (
+        os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    )
+    return min(len(mine), MOST)

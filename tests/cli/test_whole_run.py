@@ -288,10 +288,10 @@ class TestReading:
         done.refused(5, "no individual 99", "ids go from 0 to 7")
         assert list(tmp_path.iterdir()) == []
 
-    def test_a_reader_that_stops_reading(self, finished, cli):
+    def test_a_reader_that_stops_reading(self, finished, installed):
         shell = f"'{sys.executable.replace('python', 'evoft')}' space | head -n 1"
         done = subprocess.run(shell, shell=True, capture_output=True, text=True,
-                              env=cli.environment)  # fmt: skip
+                              env=installed.environment)  # fmt: skip
         assert "Traceback" not in done.stderr
 
 

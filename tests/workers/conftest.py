@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -78,6 +79,23 @@ def pool() -> Pool:
     return make
 
 
+def held_by_others() -> set[str]:
+    """Return what of the shared memory with a name is in use outside of our own processes."""
+    ours, found = {os.getpid(), *descendants()}, set()
+    for process in psutil.process_iter():
+        if process.pid not in ours:
+            with suppress(psutil.Error, OSError):
+                found |= {Path(mapped.path).name for mapped in process.memory_maps()}
+                found |= {Path(file.path).name for file in process.open_files()}
+    return found
+
+
+def shared_since(before: set[str]) -> set[str]:
+    """Return the names of shared memory that are new, those of other programs left aside."""
+    new = set(os.listdir("/dev/shm")) - before
+    return new and new - held_by_others()
+
+
 @pytest.fixture(autouse=True)
 def nothing_left() -> Iterator[None]:
     """Every test here: no process, no shared memory and no open file is left at its end."""
@@ -85,7 +103,7 @@ def nothing_left() -> Iterator[None]:
     before = set(descendants())
     yield
     assert wait_until(lambda: not set(descendants()) - before), "a process is left"
-    assert set(os.listdir("/dev/shm")) <= shared
+    assert wait_until(lambda: not shared_since(shared)), "shared memory is left"
     assert open_files() <= files
 
 
