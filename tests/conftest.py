@@ -4,10 +4,15 @@ import os
 import signal
 
 import pytest
+from hypothesis import settings
 
 # A shell that runs the tests in the background has them ignore Ctrl-C, and so would every process
 # that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Nothing timed is asserted, and others may be at work on the same cores.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 #: More processes at a time would take memory (torch is in each), and hardly less time.
 MOST = 4

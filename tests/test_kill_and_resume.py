@@ -89,7 +89,7 @@ folder, workers, kills = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 longest = float(sys.argv[4])
 chance = random.Random(workers)
 seed = killed = 0
-while killed < kills:
+while killed < kills or seed < 2:
     finish(f"{folder}/straight-{seed}.h5", workers, seed)
     path, done = f"{folder}/killed-{seed}.h5", False
     while not done:

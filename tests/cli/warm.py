@@ -166,4 +166,5 @@ if __name__ == "__main__":
     os.setsid()
     sys.path.pop(0)  # the folder of this file, which no command has
     prepare()
-    serve(socket.socket(fileno=int(sys.argv[1])))
+    with socket.socket(fileno=int(sys.argv[1])) as listened:
+        serve(listened)
