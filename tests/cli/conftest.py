@@ -97,11 +97,7 @@ class Installed:
 class Warm:
     """Runs commands that are forked from a process with their imports made (``warm.py``)."""
 
-    #: These import torch themselves, which they would have to do a second time.
-    TORCH = ("predict",)
-
     def __init__(self, installed: Installed) -> None:
-        self._installed = installed
         self._tell = installed._tell
         self._environment = installed.environment
         #: Where temporary files go.
@@ -118,8 +114,6 @@ class Warm:
 
     def __call__(self, *arguments: Any, cwd: Path) -> Done:
         """Run a command to its end, in a process group of its own."""
-        if arguments[0] in self.TORCH:
-            return self._installed(*arguments, cwd=cwd)
         self._tell.unlink(missing_ok=True)
         request = {
             "arguments": [EVOFT, *map(str, arguments)], "cwd": str(cwd),

@@ -152,7 +152,7 @@ print(json.dumps(said))
 """
 
 
-def test_plain_timm_predict_and_the_verdict_agree(finished, cli, pets):
+def test_plain_timm_predict_and_the_verdict_agree(finished, installed, pets):
     folder = finished.file.with_suffix(".best")
     alone = subprocess.run(
         [sys.executable, "-c", ALONE, str(folder), str(pets / "test")],
@@ -160,7 +160,7 @@ def test_plain_timm_predict_and_the_verdict_agree(finished, cli, pets):
     )  # fmt: skip
     said = json.loads(alone.stdout)
     assert len(said) == 24
-    done = cli("predict", folder, *said, "--format", "json", cwd=finished.folder)
+    done = installed("predict", folder, *said, "--format", "json", cwd=finished.folder)
     assert done.code == 0, done.err
     assert done.err == ""
     rows = json.loads(done.out)

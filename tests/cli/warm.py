@@ -23,6 +23,8 @@ from typing import Any, NoReturn
 
 #: What a command imports by and by, none of which imports torch.
 LIGHT = ("evoft.cli.main", "evoft.workers.nursery", "scipy.stats.qmc", "sklearn")
+#: Commands that import torch themselves, and so have it.
+HEAVY_COMMANDS = ("predict",)
 HEAVY = ("torch", "torchvision", "timm", "functorch", "torchgen")
 
 
@@ -115,6 +117,8 @@ def become_command(request: dict[str, Any], fds: list[int]) -> NoReturn:
         names = {name: getattr(subprocess, name) for name in ("DEVNULL", "TimeoutExpired")}
         forking.subprocess = SimpleNamespace(Popen=ForkedNursery, **names)  # type: ignore[attr-defined]
         sys.argv = request["arguments"]
+        if sys.argv[1] in HEAVY_COMMANDS:
+            sys.modules.update(ForkedNursery.modules)
         try:
             main()
         except SystemExit as end:
