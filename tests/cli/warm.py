@@ -22,7 +22,15 @@ from types import ModuleType, SimpleNamespace
 from typing import Any, NoReturn
 
 #: What a command imports by and by, none of which imports torch.
-LIGHT = ("evoft.cli.main", "evoft.workers.nursery", "scipy.stats.qmc", "sklearn")
+LIGHT = (
+    "evoft.cli.main",
+    "evoft.library",
+    "evoft.fine_tuning.session",
+    "evoft.fine_tuning.exporting",
+    "evoft.workers.nursery",
+    "scipy.stats.qmc",
+    "sklearn",
+)
 #: Commands that import torch themselves, and so have it.
 HEAVY_COMMANDS = ("predict",)
 HEAVY = ("torch", "torchvision", "timm", "functorch", "torchgen")
