@@ -10,6 +10,10 @@ from hypothesis import settings
 # that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Threads of linear algebra that share busy cores wait for each other. To be set before numpy comes.
+for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+
 # Nothing timed is asserted, and others may be at work on the same cores.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")

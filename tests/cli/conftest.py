@@ -23,6 +23,8 @@ import evoft
 from evoft.errors import PopulationFileError
 
 EVOFT = str(Path(sys.executable).with_name("evoft"))
+#: How many threads linear algebra has: what the tests have is not what a user's command has.
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 #: Tells at the command's end which of the heavy modules it has imported.
 TELL = """
 import atexit, os, sys
@@ -69,8 +71,9 @@ class Installed:
         (folder / "sitecustomize.py").write_text(TELL)
         # What is tested is the evoft that was imported here, wherever that is.
         path = os.pathsep.join([str(folder), str(Path(evoft.__file__).parents[1])])
+        outside = {name: value for name, value in os.environ.items() if name not in THREADS}
         self.environment = {
-            **os.environ, "PYTHONPATH": path, "TELL_MODULES": str(self._tell),
+            **outside, "PYTHONPATH": path, "TELL_MODULES": str(self._tell),
             "TMPDIR": str(self.temporary), "HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "hub"),
             "PYTHONWARNINGS": "default",
         }  # fmt: skip
@@ -104,11 +107,10 @@ class Warm:
         self.temporary = installed.temporary
         self._control, theirs = socket.socketpair()
         command = [sys.executable, str(Path(__file__).with_name("warm.py")), str(theirs.fileno())]
-        threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
         with theirs:
             subprocess.run(
                 command, check=True, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
-                env={**self._environment, **threads},
+                env={**self._environment, **dict.fromkeys(THREADS, "1")},
             )  # fmt: skip
         self._answers = self._control.makefile("rb")
 
