@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -79,21 +80,22 @@ def pool() -> Pool:
     return make
 
 
-def held_by_others() -> set[str]:
-    """Return what of the shared memory with a name is in use outside of our own processes."""
-    ours, found = {os.getpid(), *descendants()}, set()
-    for process in psutil.process_iter():
-        if process.pid not in ours:
-            with suppress(psutil.Error, OSError):
-                found |= {Path(mapped.path).name for mapped in process.memory_maps()}
-                found |= {Path(file.path).name for file in process.open_files()}
+def of_others(names: set[str]) -> set[str]:
+    """Return what of the shared memory is in use, or named by its maker, outside our processes."""
+    others = set(psutil.pids()) - {os.getpid(), *descendants()}
+    found = {name for name in names if others & set(map(int, re.findall(r"\d+", name)))}
+    for pid in others:
+        with suppress(psutil.Error, OSError):
+            process = psutil.Process(pid)
+            found |= {Path(mapped.path).name for mapped in process.memory_maps()}
+            found |= {Path(file.path).name for file in process.open_files()}
     return found
 
 
 def shared_since(before: set[str]) -> set[str]:
     """Return the names of shared memory that are new, those of other programs left aside."""
     new = set(os.listdir("/dev/shm")) - before
-    return new and new - held_by_others()
+    return new and new - of_others(new)
 
 
 @pytest.fixture(autouse=True)
