@@ -69,15 +69,16 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_happened(
 
 
 def test_features_of_a_run_whose_processes_are_all_killed_go_with_the_next(
-    cli, finished, pets, lineage_of, tmp_path
+    installed, cli, finished, pets, lineage_of, tmp_path
 ):
-    process = cli.start("evolve", pets, *SHORT, "--workers", 2, cwd=tmp_path)
+    process = installed.start("evolve", pets, *SHORT, "--workers", 2, cwd=tmp_path)
     while not list(cli.temporary.glob("evoft-*/*.features")):
         assert process.poll() is None
+        time.sleep(0.01)
     family = psutil.Process(process.pid).children(recursive=True)
     for one in [*family, process]:  # the nursery first, so that it removes nothing
         one.kill()
-    cli.end(process)
+    installed.end(process)
     assert gone(family)
     (left,) = cli.temporary.glob("evoft-*")
     file = tmp_path / "populations" / "pets.h5"
@@ -96,12 +97,13 @@ def test_three_workers_give_what_one_gives(cli, finished, pets, lineage_of, tmp_
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stopped_before_the_first_trial_leaves_nothing(cli, pets, tmp_path, number):
-    process = cli.start("evolve", pets, *SHORT, cwd=tmp_path)
+def test_stopped_before_the_first_trial_leaves_nothing(installed, pets, tmp_path, number):
+    process = installed.start("evolve", pets, *SHORT, cwd=tmp_path)
     while not (children := nursery(process.pid)):
         assert process.poll() is None
+        time.sleep(0.01)
     process.send_signal(number)
-    done = cli.end(process)
+    done = installed.end(process)
     assert done.code == (130 if number == signal.SIGINT else 143)
     assert "Traceback" not in done.err
     assert gone(children)

@@ -124,9 +124,14 @@ def test_each_slot_sees_its_own_device(pool: Any, trial: Any, monkeypatch: Any) 
     assert seen == {"cuda:0", "cuda:1", "cuda:", "cuda:7"}
 
 
-def test_a_worker_has_one_thread_for_sums(pool: Any, trial: Any, outcomes: Any) -> None:
+def test_a_worker_has_one_thread_for_sums(
+    pool: Any, trial: Any, outcomes: Any, monkeypatch: Any
+) -> None:
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    for name in names:
+        monkeypatch.setenv(name, "2")
+
     def fitness(genome: Any, trial: Any) -> float:
-        names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
         return float(sum(int(os.environ[name]) for name in names))
 
     with pool(fitness) as workers:
