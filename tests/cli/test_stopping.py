@@ -212,25 +212,25 @@ def test_a_killed_evolution_goes_on_from_rung_to_rung(stop, cli, pets, lineage_o
     assert list(cli.temporary.glob("evoft-*")) == []
 
 
-def test_heads_whose_workers_are_killed_leave_nothing_behind(cli, pets, recorded, tmp_path):
+def test_heads_whose_workers_are_killed_leave_nothing_behind(installed, pets, recorded, tmp_path):
     rungs = [v if v != "ga" else "evolution" for v in SHORT]
     rungs[rungs.index("--epochs") + 1] = "3"
     arguments = ("evolve", pets, *rungs, "--freeze-depth", 1.0, "--workers", 2)
     file = tmp_path / "populations" / "pets.h5"
     shared = shared_memory()
-    process = cli.start(*arguments, cwd=tmp_path)
+    process = installed.start(*arguments, cwd=tmp_path)
     for after in (2, 5):
         while recorded(file) < after and process.poll() is None:
             time.sleep(0.01)
         for one in nursery(process.pid):
             for worker in one.children():
                 worker.kill()
-    done = cli.end(process)
+    done = installed.end(process)
     assert done.code == 0, done.err
     statuses = [individual.status for individual in evoft.Population.open(file)]
     assert set(statuses) <= {Status.OK, Status.LOST}
     assert statuses.count(Status.LOST) <= 2  # who was killed both times
-    assert list(cli.temporary.glob("evoft-*")) == []
+    assert list(installed.temporary.glob("evoft-*")) == []
     assert wait_until(lambda: shared_memory() <= shared)  # that of others comes and goes
     kept = file.with_suffix(".checkpoints")
     assert [path.name for path in kept.iterdir() if path.name.startswith(".")] == []
