@@ -39,7 +39,9 @@ from evoft.training.features import Features
 from evoft.training.feed import Feed
 from evoft.training.fine_tuner import FineTuner
 from evoft.training.head_inputs import Dropout
-from evoft.training.heads import Head, Judges, train_heads
+from evoft.training.head_judging import Judges
+from evoft.training.heads import train_heads
+from evoft.training.learner import Head
 from evoft.training.loop import fine_tune
 from evoft.trial import Trial
 

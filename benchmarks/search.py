@@ -20,8 +20,12 @@ report.
 Jobs are ordered so that whenever the run is stopped the table is balanced: seed by seed, and within
 one problem by problem, all methods on it together, families taking turns.  Finished runs are
 appended to ``results/search.jsonl`` and never run again; a report takes only problems and seeds
-that all methods have run.  The tables lie in the folder that ``EVOFT_DATA`` names (default
-``../shared/data``).
+that all methods have run.  Runs of 10 and of 40 trainings (``--full``) may lie in one file: each
+length has tables of its own, and the last ones set the evolution at 10 against its peers at 40.
+The tables of trainings lie in the folder that ``EVOFT_DATA`` names (default ``../shared/data``).
+
+BOHB is hpbandster, of 2018, which runs with today's packages once ConfigSpace has got names back
+that it has dropped (``search_bohb.py``).
 """
 
 import json
@@ -29,7 +33,7 @@ import multiprocessing
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -37,7 +41,17 @@ from pathlib import Path
 import click
 import numpy as np
 from search_problems import FAMILIES, TABLES, TRAININGS, family_of, missing_data, problem
-from search_tables import POINTS, Run, groups, markdown, normalised, plot, read, summary
+from search_tables import (
+    POINTS,
+    Run,
+    ahead,
+    groups,
+    markdown,
+    normalised,
+    plot,
+    read,
+    summary,
+)
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
@@ -55,6 +69,7 @@ METHODS = (
     "optuna-gp",
     "optuna-nsga2-hyperband",
     "optuna-cmaes-hyperband",
+    "bohb",
     "dehb",
     "smac-hyperband",
 )
@@ -122,14 +137,29 @@ def run(job: Job, until: float) -> Run | None:
                round(trace.seconds, 3), trace.error, scores)  # fmt: skip
 
 
-def run_all(todo: list[Job], path: Path, processes: int, until: float) -> None:
+def missing(
+    path: Path, methods: list[str], problems: list[str], seeds: str, workers: str, full: float
+) -> list[Job]:
+    """Return the jobs whose runs are not in a file, in the order in which they are run."""
+    done = {run.key for run in read(path) if run.full >= full}
+    wanted = jobs(methods, problems, _numbers(seeds), _numbers(workers), full)
+    return [job for job in wanted if job.key not in done]
+
+
+def run_all(
+    todo: list[Job],
+    path: Path,
+    processes: int,
+    until: float,
+    how: Callable[[Job, float], Run | None] = run,
+) -> None:
     """Make the runs, append each to the file when it is finished."""
     # Every process would look for the same extremes.
     for name in dict.fromkeys(job.problem for job in todo if job.problem not in TRAININGS):
         problem(name)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context) as pool, path.open("a") as file:
-        pending = [pool.submit(run, job, until) for job in todo]
+        pending = [pool.submit(how, job, until) for job in todo]
         for number, future in enumerate(as_completed(pending), 1):
             if (done := future.result()) is None:
                 click.echo("the time is up; the same command goes on from here")
@@ -165,9 +195,15 @@ def report(path: Path, methods: list[str] | None) -> None:
     real = all(group.family in TRAININGS for group in made)
     head = "search_fine_tuning_head.md" if real else "search_head.md"
     head = (HERE / head).read_text().format(where=where)
-    tables = markdown(made, [r for r in runs if methods is None or r.method in methods])
+    chosen = [r for r in runs if methods is None or r.method in methods]
+    tables = markdown(made, chosen)
     path.with_suffix(".md").write_text(head + tables)
-    data = {"where": where, "groups": summary(made)}
+    leads = [
+        {"method": mine, "at": 10, "peer": peer, "peer_at": 40, "workers": workers,
+         "behind": {family: asdict(pair) for family, pair in found.items()}}
+        for mine, workers, peer, found in ahead(chosen)
+    ]  # fmt: skip
+    data = {"where": where, "groups": summary(made), "ahead": leads}
     path.with_suffix(".json").write_text(json.dumps(data, indent=1) + "\n")
     try:
         plot(made, path.with_suffix(".svg"))
@@ -180,7 +216,7 @@ def _versions() -> str:
     from importlib.metadata import PackageNotFoundError, version
 
     found = []
-    for name in ("evoft", "numpy", "scipy", "optuna", "dehb", "smac", "torch"):
+    for name in ("evoft", "numpy", "scipy", "optuna", "hpbandster", "dehb", "smac", "torch"):
         try:
             found.append(f"{name} {version(name)}")
         except PackageNotFoundError:
@@ -225,11 +261,8 @@ def main(  # noqa: PLR0913, PLR0917
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{out}.jsonl"
     if not only:
-        wanted = jobs(
-            available(list(methods or METHODS)), names, _numbers(seeds), _numbers(workers), full
-        )
-        done = {run.key for run in read(path) if run.full >= full}
-        todo = [job for job in wanted if job.key not in done]
+        found = available(list(methods or METHODS))
+        todo = missing(path, found, names, seeds, workers, full)
         run_all(todo, path, processes, time.time() + 3600 * hours)
         for name in TRAININGS.keys() & set(names):
             from search_trainings import find_typical  # which imports torch

@@ -6,6 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 from search_asha import Asha, Random
+from search_bohb import Bohb
 from search_clock import Searcher, Task
 from search_peers import Dehb, OptunaSearch, Smac
 from search_problems import Problem
@@ -21,8 +22,9 @@ class Evoft:
     """One of evoft's strategies, with as many stints in flight as there are workers.
 
     Options are settings of the search, or constants of the evolution (``evoft/search/tuning.py``),
-    those of its broods after ``brood_``.  ``advised`` tells it what ``evoft evolve`` is told: the
-    default recipe and the linear probe.
+    those of its broods after ``brood_``; or ``cooldown``, the share of a rung's epochs that is one,
+    which costs what it costs in a training and on a table is of no use.  ``advised`` tells it what
+    ``evoft evolve`` is told: the default recipe and the linear probe.
     """
 
     def __init__(
@@ -32,6 +34,7 @@ class Evoft:
         strategy: str,
         *,
         workers: int,
+        cooldown: float = 0.0,
         advised: bool = False,
         **options: Any,
     ) -> None:
@@ -41,8 +44,7 @@ class Evoft:
         settings = SearchSettings(
             strategy=strategy, generations=None, **{"lookahead": workers - 1, **given}
         )
-        ladder = settings.ladder(problem.epochs)
-        self._rungs = [0, *map(int, ladder.rungs)]
+        self._ladder = ladder = settings.ladder(problem.epochs, cooldown)
         space, named = problem.space, {}
         if advised and problem.advised is not None:
             space, named = problem.advised, {"linear probe": {"freeze_depth": 1.0}}
@@ -56,7 +58,7 @@ class Evoft:
         if stint is None:
             return None
         genome = self.search.born[stint.individual].genome
-        start, stop = self._rungs[stint.rung : stint.rung + 2]
+        start, stop = int(self._ladder.begins(stint.rung)), int(self._ladder.rungs[stint.rung])
         return Task(stint.individual, genome, start, stop, stint.number)
 
     def tell(self, task: Task, scores: list[float]) -> None:
@@ -104,6 +106,7 @@ PEERS: dict[str, Callable[..., Searcher]] = {
     "random search": lambda problem, seed, full: Random(problem, seed),
     "plain asha": lambda problem, seed, full: Asha(problem, seed),
     "asha with breeding": lambda problem, seed, full: Asha(problem, seed, evolve=True),
+    "bohb": lambda problem, seed, full: Bohb(problem, seed),
     "dehb": lambda problem, seed, full: Dehb(problem, seed),
     "smac-hyperband": Smac,
 }

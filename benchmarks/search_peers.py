@@ -108,7 +108,7 @@ def _enqueued(gene: Any, value: Value) -> Value:
     return int(gene.index(value)) if isinstance(gene, Ordinal) else value
 
 
-class _Continued:
+class Continued:
     """Which run a genome is, and how far it was trained."""
 
     def __init__(self) -> None:
@@ -136,19 +136,19 @@ class Dehb:
         # It needs two budgets; where there is but one, both cost the same.
         top = max(problem.epochs, ETA)
         self._dehb = DEHB(
-            cs=_config_space(problem.space, seed), f=None, min_fidelity=1, max_fidelity=top,
+            cs=config_space(problem.space, seed), f=None, min_fidelity=1, max_fidelity=top,
             eta=ETA, n_workers=1, seed=seed % 2**31, log_level="ERROR", save_freq=None,
             output_path=self._folder.name,
         )  # fmt: skip
         self._jobs: dict[int, Any] = {}
         self._asked = 0
-        self._continued = _Continued()
+        self._continued = Continued()
 
     def ask(self) -> Task | None:
         job = self._dehb.ask()
         self._asked += 1
         self._jobs[self._asked] = job
-        genome = _genome(self._problem.space, dict(job["config"]))
+        genome = genome_of(self._problem.space, dict(job["config"]))
         stop = min(max(1, round(job["fidelity"])), self._problem.epochs)
         return self._continued.task(genome, stop, self._asked)
 
@@ -173,7 +173,7 @@ class Smac:
         many = problem.epochs > 1
         budgets = {"min_budget": 1, "max_budget": problem.epochs} if many else {}
         scenario = Scenario(
-            _config_space(problem.space, seed), deterministic=True, seed=seed % 2**31,
+            config_space(problem.space, seed), deterministic=True, seed=seed % 2**31,
             n_trials=int(full * 20) + 1000, output_directory=self._folder.name, **budgets,
         )  # fmt: skip
         facade = MultiFidelityFacade if many else HyperparameterOptimizationFacade
@@ -181,13 +181,13 @@ class Smac:
         self._smac = facade(scenario, _never_called, logging_level=False, overwrite=True, **options)
         self._jobs: dict[int, Any] = {}
         self._asked = 0
-        self._continued = _Continued()
+        self._continued = Continued()
 
     def ask(self) -> Task | None:
         info = self._smac.ask()
         self._asked += 1
         self._jobs[self._asked] = info
-        genome = _genome(self._problem.space, dict(info.config))
+        genome = genome_of(self._problem.space, dict(info.config))
         stop = max(1, round(info.budget)) if info.budget else self._problem.epochs
         return self._continued.task(genome, min(stop, self._problem.epochs), self._asked)
 
@@ -199,7 +199,8 @@ class Smac:
             value = TrialValue(cost=-scores[-1])
         else:
             value = TrialValue(cost=_BAD, status=StatusType.CRASHED)
-        self._smac.tell(self._jobs.pop(task.token), value)
+        # Saving all that it knows after every answer is no part of the search.
+        self._smac.tell(self._jobs.pop(task.token), value, save=False)
 
 
 def _never_called(config: Any, seed: int = 0, budget: float = 0.0) -> float:
@@ -207,7 +208,8 @@ def _never_called(config: Any, seed: int = 0, budget: float = 0.0) -> float:
     raise AssertionError
 
 
-def _config_space(space: SearchSpace, seed: int) -> Any:
+def config_space(space: SearchSpace, seed: int) -> Any:
+    """Return a space as ConfigSpace has it."""
     import ConfigSpace
 
     made = ConfigSpace.ConfigurationSpace(seed=seed % 2**31)
@@ -227,7 +229,8 @@ def _config_space(space: SearchSpace, seed: int) -> Any:
     return made
 
 
-def _genome(space: SearchSpace, config: dict[str, Any]) -> Genome:
+def genome_of(space: SearchSpace, config: dict[str, Any]) -> Genome:
+    """Return the genome that a configuration of ``config_space`` means."""
     values: dict[str, Value] = {}
     for name, gene in space.items():
         value = config[name]

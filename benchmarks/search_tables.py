@@ -1,14 +1,16 @@
 """What finished runs come to: regret and rank by family at costs, as tables and as a plot."""
 
+import itertools
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from search_paired import Paired, paired
 from search_problems import FAMILIES, family_of
 
 Array = NDArray[np.float64]
@@ -44,18 +46,23 @@ class Run:
 
     @property
     def key(self) -> tuple[str, str, int, int]:
-        """What tells it from every other run."""
+        """What tells it from every other run of its length."""
         return (self.method, self.problem, self.seed, self.workers)
+
+    def at(self, cost: float) -> float:
+        """Return log10 of the regret at one of ``POINTS`` that it reached."""
+        place = int(np.searchsorted(POINTS, cost - 1e-9))
+        return float(np.log10(max(self.regret[place], LEAST)))
 
 
 def read(path: Path) -> list[Run]:
-    """Return the finished runs in a file, one a line, the longest of those with one key."""
+    """Return the finished runs in a file, one a line, the shorter first."""
     if not path.exists():
         return []
     lines = (json.loads(line) for line in path.read_text().splitlines() if line.endswith("}"))
-    runs = (replace(Run(**r), regret=tuple(r["regret"]), scores=tuple(r.get("scores", ())))
-            for r in lines)  # fmt: skip
-    return list({run.key: run for run in sorted(runs, key=lambda run: run.full)}.values())
+    runs = [replace(Run(**r), regret=tuple(r["regret"]), scores=tuple(r.get("scores", ())))
+            for r in lines]  # fmt: skip
+    return sorted({(*run.key, run.full): run for run in runs}.values(), key=lambda r: r.full)
 
 
 def normalised(runs: list[Run], typical: Path) -> list[Run]:
@@ -124,7 +131,8 @@ def groups(runs: Iterable[Run], methods: list[str] | None = None) -> list[Group]
     """Return the runs by family and number of workers.
 
     Only problems and seeds enter that every method of the group has run.  Where some runs are
-    longer than others there is a group for each length; the longer are in the shorter ones' too.
+    longer than others there is a group for each length; the longer are in the shorter ones' too,
+    where there is none of that length.
 
     Args:
         runs: Finished ones.
@@ -142,7 +150,7 @@ def groups(runs: Iterable[Run], methods: list[str] | None = None) -> list[Group]
 
 def _group(family: str, workers: int, full: float, runs: list[Run]) -> Group:
     of: dict[str, dict[tuple[str, int], Run]] = defaultdict(dict)
-    for run in runs:
+    for run in sorted(runs, key=lambda run: -run.full):  # the shortest stays
         if family_of(run.problem) == family and run.workers == workers:
             of[run.method][run.problem, run.seed] = run
     tasks = sorted(set.intersection(*(set(mine) for mine in of.values()))) if of else []
@@ -183,6 +191,7 @@ def markdown(made: list[Group], runs: list[Run]) -> str:
         lines += [f"{len(broken)} runs were ended early by an error of the method; they keep what "
                   "they had found:", ""]  # fmt: skip
         lines += [f"- {r.method} on {r.problem}, seed {r.seed}: {r.error}" for r in broken[:20]]
+    lines += ahead_tables(runs)
     return "\n".join(lines) + "\n"
 
 
@@ -216,6 +225,61 @@ def _table(group: Group) -> list[str]:
             cells.append(_percent(group.scores[i, :, places[-1], 1]))
         lines.append("| " + " | ".join(cells) + " |")
     return [*lines, ""]
+
+
+def ahead(
+    runs: list[Run], *, early: float = 10.0, late: float = 40.0
+) -> Iterator[tuple[str, int, str, dict[str, Paired]]]:
+    """Yield what each evolution is ahead of each peer that spends more, paired, below 0 if it is.
+
+    Args:
+        runs: Finished ones.
+        early: Full trainings that the evolution has.
+        late: Full trainings that the peers have.
+
+    Yields:
+        The evolution's name, the workers, the peer's name, and by family, for all of them first,
+        the evolution's log10 regret minus the peer's.
+    """
+    cheap = {run.key: run.at(early) for run in runs if run.full >= early}
+    dear = {run.key: run.at(late) for run in runs if run.full >= late}
+    ours, peers = (
+        list(dict.fromkeys(m for m, *_ in them if m.startswith("evolution") is mine))
+        for them, mine in ((cheap, True), (dear, False))
+    )
+    for workers in sorted({run.workers for run in runs}):
+        for mine, peer in itertools.product(ours, peers):
+            gaps = {(p, s): cheap[mine, p, s, w] - late_regret
+                    for (m, p, s, w), late_regret in dear.items()
+                    if m == peer and w == workers and (mine, p, s, w) in cheap}  # fmt: skip
+            parts = {"all": gaps} | {
+                family: {task: gap for task, gap in gaps.items() if family_of(task[0]) == family}
+                for family in FAMILIES
+            }
+            found = {family: paired(part) for family, part in parts.items() if part}
+            if found:
+                yield mine, workers, peer, found
+
+
+def ahead_tables(runs: list[Run], *, early: float = 10.0, late: float = 40.0) -> list[str]:
+    """Return the same as Markdown; nothing where no peer has spent so much."""
+    lines: list[str] = []
+    before = ("", 0)
+    for mine, workers, peer, found in ahead(runs, early=early, late=late):
+        if before != (before := (mine, workers)):
+            plural = "s" if workers > 1 else ""
+            if lines:
+                lines.append("")
+            lines += [f"### {mine} at {early:g} against peers at {late:g}, "
+                      f"{workers} worker{plural}", "",
+                      "Log10 regret of the one minus that of the other, below 0 where it is ahead "
+                      "with less; in brackets the runs in which it is ahead : behind.", "",
+                      "| peer | " + " | ".join(("all", *FAMILIES)) + " |",
+                      "|---" * (len(FAMILIES) + 2) + "|"]  # fmt: skip
+        cells = (found.get(family) for family in ("all", *FAMILIES))
+        lines.append(f"| {peer} | " + " | ".join(f"{c.cell} ({c.below} : {c.above})" if c else "-"
+                                                 for c in cells) + " |")  # fmt: skip
+    return lines
 
 
 def _percent(scores: Array) -> str:

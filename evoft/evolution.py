@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from evoft.errors import EvoftError, PopulationMismatchError
@@ -11,14 +11,19 @@ from evoft.genome import Genome
 from evoft.individual import Generation, Individual, best_of
 from evoft.ledger import Ledger
 from evoft.lineage import Generations, Population, Record
+from evoft.lineage.finals import price_of
 from evoft.objectives import objectives_of, reporting
 from evoft.outcome import Outcome
 from evoft.search.search import Search
 from evoft.search.stint import Stint
-from evoft.trial import Stage, Trial
+from evoft.trial import Stage, Trial, TrialKey
 
 #: A genome's recipe as plain data, for the population file.
 Describe = Callable[[Genome], Mapping[str, Any]]
+
+#: With more records than this, a generation's end writes the population file only if that has taken
+#: no more than this share of the running time lately; the journal beside it has everything.
+_FEW, _SHARE = 1_000, 0.1
 
 
 class Evolution:
@@ -40,6 +45,7 @@ class Evolution:
         self._trained = self._seconds = 0.0  # full trainings that were told, and what they took
         self._before = ledger.elapsed
         self._since = time.monotonic()
+        self._folded_at = self._fold_took = 0.0  # running time when the file was last written
         self._restore()
         self._restored = len(search.stints)
 
@@ -68,6 +74,11 @@ class Evolution:
     def mean_seconds(self) -> float:
         """Mean seconds of a full training so far; 0 before the first trial has ended."""
         return self._seconds / self._trained if self._trained else 0.0
+
+    def price(self, id: int) -> tuple[float, int]:
+        """Return what the model of an individual costs (``evoft/lineage/finals.py``)."""
+        record = self.ledger.records.get((Stage.SEARCH, id, 0))
+        return price_of(record.recipe if record else None, self.ledger.header)
 
     def cost(self, trial: Trial) -> float:
         """Return the cost of a trial's training in full ones."""
@@ -106,27 +117,49 @@ class Evolution:
             StorageError: The disk did not take it; the search has not been told then.
             ValueError: The trial was never asked for, or its outcome has been told already.
         """
+        self.tell_all([(trial, outcome)])
+
+    def tell_all(self, ended: Iterable[tuple[Trial, Outcome | float]]) -> None:
+        """Record the outcomes of several trials, for which the disk is waited for only once.
+
+        Raises:
+            StorageError: The disk took none of them; the search has not been told then.
+            ValueError: A trial was never asked for, or its outcome has been told already; none of
+                them is recorded then.
+        """
+        records: dict[TrialKey, Record] = {}
+        for trial, outcome in ended:
+            if trial.key in records or not self._is_wanted(trial):
+                raise ValueError(
+                    f"no outcome of {trial.key} is wanted: it was told, or never asked"
+                )
+            records[trial.key] = self._record(trial, outcome)
+        self.ledger.append(*records.values())
+        for record in records.values():
+            self._count(record)
+            if record.birth:
+                self.search.tell(record.trial.number, record.outcome)
+
+    def _record(self, trial: Trial, outcome: Outcome | float) -> Record:
         if not isinstance(outcome, Outcome):
             outcome = Outcome.of_fitness(float(outcome))
         outcome = reporting(self._objectives, outcome)
-        if not self._is_wanted(trial):
-            raise ValueError(f"no outcome of {trial.key} is wanted: it was told, or never asked")
         of_search = trial.stage is Stage.SEARCH
         birth = self.search.born[trial.individual].unjudged if of_search else None
         recipe = self._describe(trial.genome) if self._describe and birth else None
-        record = Record(trial, outcome, birth, recipe, self.elapsed)
-        self.ledger.append(record)
-        self._count(record)
-        if birth:
-            self.search.tell(trial.number, outcome)
+        return Record(trial, outcome, birth, recipe, self.elapsed)
 
     def complete(self) -> Iterator[Generation]:
-        """Yield the generations that became complete since the last call, the file up to date."""
+        """Yield the generations that became complete since the last call.
+
+        The population file is up to date then, unless so many individuals are judged in so short a
+        time that writing it would take a good part of that.  Its journal always is.
+        """
         while (last := self._last_of_next()) is not None:
             if self.search.open < last:
                 return
             generation = self._show(last)
-            self.ledger.fold()
+            self._fold()
             yield generation
 
     @property
@@ -154,6 +187,14 @@ class Evolution:
     def close(self) -> None:
         """Bring the population file up to date and let others write it."""
         self.ledger.close()
+
+    def _fold(self) -> None:
+        begun = self.elapsed
+        if len(self.ledger.records) > _FEW and self._fold_took > _SHARE * (begun - self._folded_at):
+            return
+        self.ledger.fold()
+        self._folded_at = self.elapsed
+        self._fold_took = self._folded_at - begun
 
     def _trial(self, stint: Stint) -> Trial:
         individual = self.search.born[stint.individual]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import ItemsView, Iterator, Mapping, ValuesView
 
 #: What a gene's value may be.
 Value = float | int | str | bool
@@ -35,6 +35,14 @@ class Genome(Mapping[str, Value]):
 
     def __len__(self) -> int:
         return len(self._values)
+
+    def values(self) -> ValuesView[Value]:
+        """Return the values, in the order of the genes."""
+        return self._values.values()
+
+    def items(self) -> ItemsView[str, Value]:
+        """Return the genes' names with their values, in their order."""
+        return self._values.items()
 
     def __hash__(self) -> int:
         return self._hash

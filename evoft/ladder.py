@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 #: Full trainings that two sums of costs may differ by and be equal.
 EQUAL = 1e-9
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ladder:
     """The rungs: epochs trained in all when an individual is judged, ascending.
 
@@ -65,6 +66,11 @@ class Ladder:
         """Return what it costs to train to a rung from the one below, in full trainings."""
         return (self.rungs[rung] - self.begins(rung)) / self.epochs
 
+    @cached_property
+    def cheapest(self) -> float:
+        """Cost of the cheapest step from rung to rung, in full trainings."""
+        return min(self.cost(rung) for rung in range(len(self)))
+
 
 def generation_at(spent: float, size: int) -> int:
     """Return the generation to which the next training belongs.
@@ -76,6 +82,18 @@ def generation_at(spent: float, size: int) -> int:
     return int((spent + EQUAL) // size)
 
 
+def left_in_generation(spent: float, size: int, ladder: Ladder) -> float:
+    """Return the full trainings left in a generation, or in the next where they pay for no stint.
+
+    Args:
+        spent: Full trainings so far.
+        size: Full trainings in a generation.
+        ladder: What stints cost.
+    """
+    end = (generation_at(spent, size) + 1) * size
+    return end - spent + (0 if pays_for_more(spent, end, ladder) else size)
+
+
 def pays_for_more(spent: float, births: float | None, ladder: Ladder) -> bool:
     """Tell whether what is left to spend pays for the cheapest stint of all.
 
@@ -84,5 +102,4 @@ def pays_for_more(spent: float, births: float | None, ladder: Ladder) -> bool:
         births: Full trainings over the life of the population; None: as many as one likes.
         ladder: What stints cost.
     """
-    cheapest = min(ladder.cost(rung) for rung in range(len(ladder)))
-    return births is None or spent + cheapest <= births + EQUAL
+    return births is None or spent + ladder.cheapest <= births + EQUAL

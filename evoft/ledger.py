@@ -30,8 +30,8 @@ class Ledger(Protocol):
     def elapsed(self) -> float:
         """Seconds of running over the life of the population."""
 
-    def append(self, record: Record) -> None:
-        """Keep a finished trial; it is safe when this returns."""
+    def append(self, *records: Record) -> None:
+        """Keep finished trials; they are safe when this returns, all of them or none."""
 
     def fold(self) -> None:
         """Bring the population file up to date."""
@@ -53,9 +53,9 @@ class Memory:
         """Seconds of running so far."""
         return max((record.elapsed for record in self.records.values()), default=0.0)
 
-    def append(self, record: Record) -> None:
-        """Keep a finished trial."""
-        self.records[record.trial.key] = record
+    def append(self, *records: Record) -> None:
+        """Keep finished trials."""
+        self.records.update((record.trial.key, record) for record in records)
 
     def fold(self) -> None:
         """Do nothing: there is no file."""

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import inspect
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -23,7 +25,7 @@ from evoft.lineage import Population, Store
 from evoft.outcome import Outcome
 from evoft.quantities import seconds
 from evoft.run import drive, final_trials, run_all
-from evoft.search.checks import check_epochs
+from evoft.search.checks import check_epochs, unheeded
 from evoft.search.chronicle import Founders
 from evoft.search.search import Search
 from evoft.search.space import SearchSpace
@@ -33,6 +35,11 @@ from evoft.workers.evaluation import FitnessTarget
 from evoft.workers.inline import InlineWorkers
 from evoft.workers.local import LocalWorkers
 from evoft.workforce import Workers
+
+_logger = logging.getLogger(__name__)
+
+#: Seconds of short evaluations in the caller's process that a kill may cost.
+_TOGETHER = 0.05
 
 #: What is to be maximised.  It gets a genome and its trial, whose ``seed`` makes it repeatable and
 #: whose ``report(epoch, name=number)`` records a learning curve and tells the watchdog it lives.
@@ -114,7 +121,9 @@ def resume(
 ) -> Iterator[Generation]:
     """Go on with a population; yield the generations that are still to come.
 
-    Space, seed and search settings come from the file.
+    Space, seed and search settings come from the file.  A generation of which every trial was on
+    disk when the run was stopped is not yielded again, whether or not the caller had seen it: all
+    of them are in ``Population.open(file).generations``.
 
     Args:
         fitness: The function that the population was made with.
@@ -218,6 +227,15 @@ def _search_settings(
 def _check_fitness(fitness: FitnessFunction) -> None:
     if not callable(fitness):
         raise SettingsError(f"`fitness` must be a function, but is {fitness!r:.80}")
+    try:
+        inspect.signature(fitness).bind(None, None)
+    except ValueError:  # some that are written in C do not say what they take
+        return
+    except TypeError as error:
+        raise SettingsError(
+            f"`fitness` must take a genome and its trial, but is {fitness!r:.80} ({error}): give "
+            "it two arguments, fitness(genome, trial)"
+        ) from None
 
 
 def _check_space(space: SearchSpace, settings: Settings) -> None:
@@ -227,6 +245,8 @@ def _check_space(space: SearchSpace, settings: Settings) -> None:
     settings.ladder(fine_tuning=False)
     for part in settings.founders.values():
         space.complete(part)
+    if said := unheeded(space, settings.search):
+        _logger.warning("%s", said)
 
 
 def _check_file(file: str | os.PathLike[str] | None) -> None:
@@ -257,7 +277,7 @@ def _search(space: SearchSpace, settings: Settings) -> Search:
 def _workers(fitness: FitnessFunction, settings: Settings) -> Workers:
     target = FitnessTarget(fitness)
     if settings.run.workers is None:
-        return InlineWorkers(target)
+        return InlineWorkers(target, _TOGETHER)
     return LocalWorkers(
         target,
         devices=["any"] * settings.run.workers,

@@ -49,7 +49,9 @@ def moment(text: str) -> float:
         SettingsError: Not a length of time, or not above zero.
     """
     parts = re.fullmatch(r"\s*(\d{1,18}(?:\.\d{1,18})?)\s*(us|ms|s|)\s*", text.lower())
-    length = float(parts[1]) * {"us": 1e-6, "ms": 1e-3}.get(parts[2], 1.0) if parts else 0.0
+    # By whole numbers, so that 4.1ms is the number 0.0041 and not the one next to it.
+    parted = {"us": 10**6, "ms": 10**3}.get(parts[2], 1) if parts else 1
+    length = float(Fraction(parts[1]) / parted) if parts else 0.0
     if not length > 0:
         raise SettingsError(f"a short time is written as 5ms, 800us or 0.1s, not {text!r}")
     return length
@@ -74,3 +76,17 @@ def size_text(count: int) -> str:
     """Return a number of bytes for people, as `size` reads it: ``4G``, ``1.5M``, ``512``."""
     power = max((p for p in range(5) if count >= 1024**p), default=0)
     return f"{count / 1024**power:.4g}{' KMGT'[power].strip()}"
+
+
+def count_text(number: float) -> str:
+    """Return a number of things for people, as `count` reads it: ``372.9k``, ``25.56M``."""
+    power = max((p for p in range(5) if number >= 1000**p), default=0)
+    return f"{number / 1000**power:.4g}{' kMGT'[power].strip()}"
+
+
+def moment_text(seconds: float) -> str:
+    """Return a short time for people, as `moment` reads it: ``4.1ms``, ``800us``, ``1.2s``."""
+    for unit, length in (("s", 1.0), ("ms", 1e-3)):
+        if seconds >= length:
+            return f"{seconds / length:.3g}{unit}"
+    return f"{seconds / 1e-6:.3g}us"

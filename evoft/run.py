@@ -52,10 +52,14 @@ def drive(
         yield from evolution.complete()
         if not workers.busy:
             break
-        for trial, outcome in workers.collect():
-            evolution.tell(trial, outcome)
-            observe(trial, outcome)
+        _tell(evolution, workers.collect(), observe)
     yield from evolution.withdraw()
+
+
+def _tell(evolution: Evolution, ended: list[tuple[Trial, Outcome]], observe: Observe) -> None:
+    evolution.tell_all(ended)
+    for trial, outcome in ended:
+        observe(trial, outcome)
 
 
 def finalists(evolution: Evolution, count: int) -> list[Individual]:
@@ -64,11 +68,12 @@ def finalists(evolution: Evolution, count: int) -> list[Individual]:
     Each stands with its fitness on the highest rung that it was judged on, whichever that is.  What
     less training gave is rarely more than a training in full would give, and a final run is one in
     full: so a lower rung is no reason to pass over the better score, and if it was luck, the fresh
-    seeds tell.  Of equals the one on the higher rung comes first, for that score is the surer one,
-    then the elder.
+    seeds tell.  Of equals, which are many where few validation images are left to get wrong, the
+    one on the higher rung comes first, for that score is the surer one, then the cheaper model, as
+    among those that final runs do not tell apart, then the elder.
     """
     good = [i for i in evolution.search.born if i.score > -math.inf]
-    chosen = sorted(good, key=lambda i: (-i.score, -i.rung, i.id))[:count]
+    chosen = sorted(good, key=lambda i: (-i.score, -i.rung, *evolution.price(i.id), i.id))[:count]
     default = next((i for i in good if i.operator == "default"), None)
     return chosen if default is None or default in chosen else [*chosen, default]
 
@@ -103,6 +108,4 @@ def run_all(
     desk.waiting += trials
     while desk.waiting or workers.busy:
         desk.hand_out(last=True)
-        for trial, outcome in workers.collect():
-            evolution.tell(trial, outcome)
-            observe(trial, outcome)
+        _tell(evolution, workers.collect(), observe)

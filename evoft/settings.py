@@ -25,8 +25,10 @@ CLIMBING = frozenset({"evolution", "hyperband", "asha"})
 RUNGS_ONLY = frozenset({"hyperband", "asha"})
 #: Those that let some climb whatever their score, to hear how the rungs agree (``evoft.audit``).
 AUDITING = frozenset({"evolution"})
+#: Those that wait for no outcome, so that as many workers are busy as there are.
+BLIND = frozenset({"random", "grid"})
 #: Those that can serve several objectives.
-SEVERAL = frozenset({"evolution", "ga"})
+SEVERAL = frozenset({"evolution", "ga", "hyperband", "asha"})
 
 #: Whom the strategy ``bayes`` asks: a tree-structured Parzen estimator or a Gaussian process.
 SAMPLERS = ("tpe", "gp")
@@ -128,8 +130,8 @@ class SearchSettings:
             )
         if len(objectives) > 1 and self.strategy not in SEVERAL:
             raise SettingsError(
-                f"`strategy` must be {' or '.join(sorted(SEVERAL))} for several objectives, but is "
-                f"{self.strategy!r}"
+                f"`strategy` must be one of {', '.join(sorted(SEVERAL))} for several objectives, "
+                f"but is {self.strategy!r}"
             )
 
     @property

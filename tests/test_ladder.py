@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evoft.errors import SettingsError
-from evoft.ladder import Ladder
+from evoft.ladder import Ladder, left_in_generation
 from evoft.settings import CLIMBING, STRATEGIES, SearchSettings, Settings, TrainingSettings
 
 
@@ -111,3 +111,12 @@ def test_who_is_nothing_without_rungs_needs_epochs(
 def test_bad_rungs_are_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         SearchSettings(**changes)  # type: ignore[arg-type]
+
+
+def test_what_pays_for_no_stint_is_left_to_the_next_generation() -> None:
+    ladder = Ladder((1.0, 3.0, 9.0))
+    assert left_in_generation(0.0, 4, ladder) == 4.0
+    assert left_in_generation(3.5, 4, ladder) == 0.5
+    assert left_in_generation(8 - 1 / 9, 4, ladder) == pytest.approx(1 / 9)
+    assert left_in_generation(8 - 1 / 10, 4, ladder) == pytest.approx(4 + 1 / 10)
+    assert left_in_generation(8 - 1e-12, 4, ladder) == pytest.approx(4.0)

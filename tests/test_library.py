@@ -400,6 +400,23 @@ def test_ask_and_tell_in_memory_is_the_same_lineage(straight: Path) -> None:
         assert evolution.best.id == mine.best.id
 
 
+@pytest.mark.parametrize("file", [None, "mine.h5"])
+def test_outcomes_told_together_are_recorded_all_or_none(tmp_path: Path, file: str | None) -> None:
+    path = tmp_path / file if file else None
+    with evoft.new(SPACE, population_size=4, generations=2, file=path, strategy="ga") as evolution:
+        trials = [trial for _ in range(4) if (trial := evolution.ask())]
+        ended = [(trial, float(trial.individual)) for trial in trials]
+        for wrong in ((trials[0], 1.0), (evoft.Trial(9, trials[0].genome, 0), 1.0)):
+            with pytest.raises(ValueError, match="it was told, or never asked"):
+                evolution.tell_all([*ended, wrong])
+            assert not evolution.ledger.records
+        evolution.tell_all(reversed(ended))
+        assert [i.fitness for i in evolution.search.born] == [0.0, 1.0, 2.0, 3.0]
+        assert len(list(evolution.complete())) == 1
+    if path:
+        assert [i.fitness for i in evoft.Population.open(path)] == [0.0, 1.0, 2.0, 3.0]
+
+
 ASKING = """
 import os, signal, sys
 import evoft
@@ -505,6 +522,11 @@ LOCK = threading.Lock()
     ("options", "error", "message"),
     [
         ({"fitness": 5}, SettingsError, "`fitness` must be a function, but is 5"),
+        (
+            {"fitness": lambda genome: 1.0},
+            SettingsError,
+            "give it two arguments, fitness(genome, trial)",
+        ),
         (
             {"space": {"a": 1}},
             SettingsError,

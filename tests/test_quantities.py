@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from evoft.errors import SettingsError
-from evoft.quantities import count, moment
+from evoft.quantities import count, count_text, moment, moment_text
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,12 @@ def test_what_is_neither_is_refused(text: str) -> None:
     if text != "5m":
         with pytest.raises(SettingsError, match="a number is written as 10M"):
             count(text)
+
+
+def test_what_is_told_is_what_is_read() -> None:
+    for text, seconds in (("4.1ms", 0.0041), ("150us", 1.5e-4), ("1.2s", 1.2)):
+        assert moment(text) == seconds
+        assert moment_text(seconds) == text
+    for text, number in (("372.9k", 372_900), ("25.56M", 25_560_000), ("512", 512)):
+        assert count(text) == number
+        assert count_text(number) == text

@@ -12,7 +12,9 @@ from running import content, lineage
 
 import evoft
 from evoft.evolution import Evolution
+from evoft.ledger import Memory
 from evoft.run import drive, final_trials, run_all
+from evoft.search.search import Search
 from evoft.trial import Trial
 from evoft.workers.inline import InlineWorkers
 from evoft.workers.local import LocalWorkers
@@ -206,6 +208,39 @@ def test_a_budget_that_ends_everything_needs_not_end_in_order_of_birth(tmp_path:
     with evolution(tmp_path / "b.h5") as straight:
         list(drive(straight, Recorded()))
     assert lineage(evoft.Population.open(path)) == lineage(evoft.Population.open(tmp_path / "b.h5"))
+
+
+class Folded(Memory):
+    """Counts how often the population file would be written, and takes its time."""
+
+    def __init__(self, clock: list[float], took: float) -> None:
+        super().__init__(evolution(None).ledger.header)
+        self.sizes: list[int] = []
+        self._clock, self._took = clock, took
+
+    def fold(self) -> None:
+        self.sizes.append(len(self.records))
+        self._clock[0] += self._took
+
+
+@pytest.mark.parametrize(("took", "folds"), [(0.0, 12), (4.0, 12), (60.0, 7)])
+def test_writing_the_file_takes_no_more_than_a_share_of_the_time_of_a_large_population(
+    monkeypatch: pytest.MonkeyPatch, took: float, folds: int
+) -> None:
+    """Each generation of 200 takes 200 s; up to 1,000 individuals every one is written."""
+    clock = [0.0]
+    monkeypatch.setattr("evoft.evolution.time.monotonic", lambda: clock[0])
+    how = evoft.SearchSettings(strategy="ga", population_size=200, generations=12)
+    ledger = Folded(clock, took)
+    mine = Evolution(Search(SPACE, how, 0), ledger)
+    shown = 0
+    while (trial := mine.ask()) is not None:
+        clock[0] += 1.0
+        mine.tell(trial, float(trial.genome["x"]))
+        shown += len(list(mine.complete()))
+    assert shown == 12
+    assert ledger.sizes[:5] == [200, 400, 600, 800, 1000]
+    assert len(ledger.sizes) == folds
 
 
 def test_the_first_trial_runs_whatever_the_budget() -> None:

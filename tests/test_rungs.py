@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from running import content, lineage
 
 import evoft
 from evoft.errors import PopulationMismatchError, SettingsError
+from evoft.ledger import Memory
 from evoft.lineage import Record, Store
 from evoft.run import drive, final_trials, finalists
 from evoft.trial import Stage, Trial
@@ -245,6 +247,27 @@ def test_finalists_stand_with_their_highest_rung_and_ties_go_to_the_higher_one()
             (6, 0, 9), (6, 1, 9), (1, 0, 9), (1, 1, 9),
         ]  # fmt: skip
         assert {(t.stage, t.rung, t.number) for t in trials} == {(Stage.FINAL, 0, 0)}
+
+
+def test_of_equals_on_a_rung_the_cheaper_model_is_a_finalist() -> None:
+    recipes: list[dict[str, object]] = [
+        {"model": "large", "freeze_depth": 4},
+        {"model": "small", "freeze_depth": 0},
+        {"model": "small", "freeze_depth": 2},
+        {"model": "small", "freeze_depth": 2},
+    ]
+    with evolution() as mine:
+        backbones = ({"model": "small", "parameters": 10}, {"model": "large", "parameters": 50})
+        ledger = Memory(replace(mine.ledger.header, backbones=backbones))
+        mine.ledger = ledger
+        for id, recipe in enumerate(recipes):
+            one = judged(id, "sample", 0.7)
+            assert one.outcome
+            trial = Trial(id, one.genome, id)
+            ledger.append(Record(trial, one.outcome, one.unjudged, recipe, 1.0))
+            mine.search.born.append(one)
+        mine.search.born.append(judged(4, "sample", 0.71))  # the better one, whatever it costs
+        assert [i.id for i in finalists(mine, 5)] == [4, 2, 3, 1, 0]
 
 
 def test_without_a_default_recipe_there_is_none_to_compare_with() -> None:

@@ -81,30 +81,38 @@ def pick(population: Population, limits: Mapping[str, float]) -> Individual:
     if not good:
         raise NoResultError(f"no trial in {population.path} has ended well: nothing to pick")
     for name in limits:
-        if not any(math.isfinite(_measured(i, name)) for i in good):
+        if not any(math.isfinite(_measured(population, i, name)) for i in good):
             raise SettingsError(
                 f"no trial in {population.path} has measured its {name}: it can be limited in a "
                 f"population that was evolved with `--objective {name}`"
             )
-    within = [i for i in good if all(_measured(i, n) <= most for n, most in limits.items())]
+    known = {i.id: {name: _measured(population, i, name) for name in limits} for i in good}
+    within = [i for i in good if all(known[i.id][n] <= most for n, most in limits.items())]
     if not within:
-        raise NoResultError(_nobody(good, limits))
+        raise NoResultError(_nobody(known, limits))
     return max(within, key=lambda i: (i.score, -i.id))
 
 
-def _measured(individual: Individual, name: str) -> float:
+def _measured(population: Population, individual: Individual, name: str) -> float:
+    """Return what an individual has of what is limited; NaN where that is not known."""
     assert individual.outcome is not None
-    return _BOUNDED[name].value(individual.outcome)
+    value = _BOUNDED[name].value(individual.outcome)
+    if name != PARAMETERS.name or math.isfinite(value):
+        return value
+    # Whatever a population was bred for, its file says how large its backbones are.
+    model = (population.recipe(individual.id) or {}).get("model")
+    sizes = {facts["model"]: facts["parameters"] for facts in population.header.backbones}
+    return float(sizes.get(model, math.nan))
 
 
-def _nobody(good: Sequence[Individual], limits: Mapping[str, float]) -> str:
+def _nobody(known: Mapping[int, Mapping[str, float]], limits: Mapping[str, float]) -> str:
     """Return what is wrong with limits that nobody keeps to."""
     for name, most in limits.items():
-        least = min(good, key=lambda i: (_or_infinite(_measured(i, name)), i.id))
-        if _or_infinite(_measured(least, name)) > most:
+        least = min(known, key=lambda id: (_or_infinite(known[id][name]), id))
+        if _or_infinite(known[least][name]) > most:
             return (
-                f"nobody has {name} <= {most:g}: the least is {_measured(least, name):g}, of "
-                f"individual {least.id}"
+                f"nobody has {name} <= {most:g}: the least is {known[least][name]:g}, of "
+                f"individual {least}"
             )
     told = " and ".join(f"{name} <= {most:g}" for name, most in limits.items())
     return f"nobody has {told} at once: raise one of them"

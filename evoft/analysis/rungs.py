@@ -11,6 +11,9 @@ from evoft.lineage import Population
 from evoft.lineage.generations import settings_of
 from evoft.settings import AUDITING
 
+#: On fewer audited individuals a rank correlation is as good as a guess, and is not given.
+_SOME = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
@@ -47,11 +50,13 @@ def agreement_words(pair: Neighbours) -> str:
     count, correlation = pair.agreement.count, pair.agreement.correlation
     audited = f"{count} {'individual' if count == 1 else 'individuals'} drawn at random"
     rungs = f"{pair.low:g} and {pair.high:g} epochs"
-    if count < FEWEST:
+    if count < _SOME:
         return f"{rungs}: too few to tell how alike they rank ({audited})"
     if math.isnan(correlation):
         return f"{rungs}: nothing to rank, for the scores are all equal ({audited})"
     words = f"{rungs}: rank correlation {correlation:.2f} on {audited}"
+    if count < FEWEST:
+        return f"{words}, too few to be sure of it"
     if not pair.given_up:
         return words
     unit = "epoch" if pair.low == 1 else "epochs"

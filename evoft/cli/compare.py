@@ -17,7 +17,7 @@ from evoft.errors import SettingsError
 from evoft.lineage import Population
 
 
-@click.command("compare")
+@click.command("compare", short_help="Set populations side by side at equal cost.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--label",

@@ -17,8 +17,11 @@ from evoft.cli.flags import (
     RUN_FLAGS,
     configuration,
     overlaid,
+    parameter,
+    unreadable,
     with_flags,
 )
+from evoft.cli.help import Sectioned
 from evoft.cli.progress import decoding_bar, require_output, run_to_the_end
 from evoft.errors import SettingsError
 from evoft.search.space import SearchSpace
@@ -28,7 +31,43 @@ from evoft.search.space import SearchSpace
 EXAMPLE = {"training": {"data": "digits", "epochs": 2}}
 
 
-@click.command("evolve")
+#: The help's sections: what most runs need first, then who decides, then the fine print.
+SECTIONS = {
+    "Where": ("file", "output", "config", "space", "elders"),
+    "The backbone": (
+        "training__models", "training__pretrained", "training__checkpoint", "training__img_size",
+        "training__mean", "training__std", "model_kwargs",
+    ),
+    "How long": (
+        "run__budget", "search__generations", "search__population_size", "training__epochs",
+    ),
+    "The search": (
+        "objectives", "search__strategy", "search__finalists", "search__repeats", "top__seed",
+    ),
+    "The machine": (
+        "run__workers", "run__workers_per_device", "run__devices", "run__trial_timeout",
+        "run__stall_timeout", "run__max_disk", "training__cache_size", "training__amp",
+    ),
+    "The data": ("training__val_share", "training__test_share", "training__max_train_images"),
+    "The genes: each flag fixes one of them to a value and takes it out of the search": (
+        *map(parameter, RECIPE_FLAGS),
+    ),
+    "All trials' training": (
+        "warmup_epochs", "training__patience", "training__cooldown", "training__views",
+    ),
+    "Strategies' own": (
+        "search__first_rung", "search__rung_factor", "search__lookahead", "search__common_seed",
+        "search__points", "search__sampler",
+    ),
+    "Of the strategy ga": (
+        "search__cxpb", "search__mutpb", "search__indpb", "search__sigma", "search__tournsize",
+        "search__elite",
+    ),
+}  # fmt: skip
+
+
+@click.command("evolve", cls=Sectioned, sections=SECTIONS,
+               short_help="Search for the best recipe for DATA, export its model.")  # fmt: skip
 @click.argument("data", required=False)
 @click.option("--file", type=PATH, help="Population file; populations/NAME.h5 unless given.")
 @click.option("--output", type=PATH, help=OUTPUT_HELP)
@@ -50,16 +89,17 @@ EXAMPLE = {"training": {"data": "digits", "epochs": 2}}
 @click.option(
     "--warmup-epochs",
     type=float,
-    help="Fix the gene warmup, given in epochs as timm has it.",
+    help="--warmup in epochs, as timm has it.",
 )
 @click.option(
     "--objective",
     "objectives",
     multiple=True,
     metavar="NAME",
-    help="accuracy, latency or parameters; may be given again: then the best are a Pareto front.",
+    help="accuracy, latency or parameters; may be given again: then the best are a Pareto front.  "
+    "[default: accuracy]",
 )
-@with_flags(EVOLVE_FLAGS, RUN_FLAGS, RECIPE_FLAGS)
+@with_flags(EVOLVE_FLAGS, RUN_FLAGS, RECIPE_FLAGS, defaults=True)
 def evolve_command(  # noqa: PLR0913, PLR0917  # each is a flag of its own
     data: str | None,
     file: Path | None,
@@ -77,6 +117,16 @@ def evolve_command(  # noqa: PLR0913, PLR0917  # each is a flag of its own
     DATA is a folder of {train,val,test}/CLASS/IMAGE or of CLASS/IMAGE, a CSV of
     filepath,label[,split], an npz of images and labels, or `digits`. Without DATA and -c it runs
     an example of a few minutes: digits, two epochs a trial.
+
+    \b
+    Examples:
+      evoft evolve photos --model resnet50.a1_in1k --budget 2h
+      evoft evolve labels.csv --model resnet18,mobilenetv3_small_100 --epochs 9
+      evoft evolve photos --opt sgd -b 64 --lr 0.01 --generations 8
+      evoft evolve photos --objective accuracy --objective latency
+
+    With --budget and without --generations there are as many of them as the time allows. Whatever
+    was finished is on disk: stop it when you like, and go on by `evoft resume FILE`.
     """
     from evoft.fine_tuning import start
 
@@ -115,7 +165,7 @@ def _space(base: dict[str, Any], path: Path | None) -> SearchSpace | None:
         try:
             return SearchSpace.from_toml(path.read_text())
         except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"the search space {path} cannot be read ({error})") from error
+            raise unreadable(f"the search space {path}", error) from error
     return None if table is None else SearchSpace.from_dict(table)
 
 

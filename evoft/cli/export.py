@@ -14,7 +14,7 @@ from evoft.lineage import Population
 from evoft.trial import TrialKey
 
 
-@click.command("export")
+@click.command("export", short_help="Write any individual's model as a folder for timm.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("rest", nargs=-1, required=True, metavar="[ID] DIR")
 @click.option("--data", help="Where the same images are now, if the model must be trained again.")

@@ -9,15 +9,22 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import click
 
 from evoft.errors import SettingsError
-from evoft.quantities import seconds, size
-from evoft.settings import SAMPLERS, STRATEGIES, Settings
+from evoft.quantities import seconds, size, size_text
+from evoft.settings import (
+    SAMPLERS,
+    STRATEGIES,
+    RunSettings,
+    SearchSettings,
+    Settings,
+    TrainingSettings,
+)
 from evoft.training.default_space import MEANINGS
 
 
@@ -97,13 +104,16 @@ EVOLVE_FLAGS = (
     Flag(("--checkpoint",), "training", "checkpoint", str,
          "File of weights to start from instead of the model's own."),
     Flag(("--pretrained/--no-pretrained",), "training", "pretrained", bool,
-         "Start from pretrained or from random weights."),
-    Flag(("--amp/--no-amp",), "training", "amp", bool, "Mixed precision on a GPU."),
+         "Start from pretrained weights, as by default, or from random ones."),
+    Flag(("--amp/--no-amp",), "training", "amp", bool,
+         "Mixed precision on a GPU, on by default."),
     Flag(("--cache-size",), "training", "cache_size", size,
          "Most room for what frozen layers make of images: 512M, 4G; 0 keeps none."),
-    Flag(("--mean",), "training", "mean", float, "Mean of the channels.", 3),
-    Flag(("--std",), "training", "std", float, "Standard deviation of the channels.", 3),
-    Flag(("--img-size",), "training", "img_size", int, "Side of the image in pixels."),
+    Flag(("--mean",), "training", "mean", float,
+         "Mean of the channels, for pixels from 0 to 1; the backbone's own unless given.", 3),
+    Flag(("--std",), "training", "std", float, "Their standard deviation; likewise.", 3),
+    Flag(("--img-size",), "training", "img_size", int,
+         "Side of the image in pixels; the backbone's own unless given."),
     Flag(("--epochs",), "training", "epochs", int, "Most epochs of a trial."),
     Flag(("--patience",), "training", "patience", int,
          "Epochs without a better validation accuracy before a trial ends early; 0: never."),
@@ -128,19 +138,22 @@ EVOLVE_FLAGS = (
     Flag(("--population-size",), "search", "population_size", int,
          "Full trainings in a generation; where there is one rung, births in it."),
     Flag(("--points",), "search", "points", int,
-         "Values of each gene on a grid, for the strategy grid."),
+         "Values of each gene on the grid of the strategy grid; 3, then finer, unless given."),
     Flag(("--sampler",), "search", "sampler", click.Choice(SAMPLERS),
-         "Optuna's sampler for the strategy bayes: tpe or gp."),
+         "Optuna's sampler, for the strategy bayes."),
     Flag(("--cxpb",), "search", "cxpb", float, "Probability that a child has two parents."),
     Flag(("--mutpb",), "search", "mutpb", float, "Probability that a child is mutated."),
     Flag(("--indpb",), "search", "indpb", float, "Probability that each gene mutates then."),
     Flag(("--sigma",), "search", "sigma", float, "Mutation's step, a share of the gene's range."),
     Flag(("--tournsize",), "search", "tournsize", int, "Individuals in a tournament."),
-    Flag(("--elite",), "search", "elite", int, "How many of the best ever stay alive."),
+    Flag(("--elite",), "search", "elite", int,
+         "How many of the best ever stay alive; half of the population's size unless given."),
     Flag(("--lookahead",), "search", "lookahead", int,
-         "Trials in the open at a decision: more keep more workers busy."),
+         "Trials in the open at a decision: more keep more workers busy; half of the "
+         "population's size unless given."),
     Flag(("--common-seed/--no-common-seed",), "search", "common_seed", bool,
-         "Evaluate all individuals of the search with one seed."),
+         "Evaluate all individuals of the search with one seed, or, as by default, each with its "
+         "own."),
     Flag(("--finalists",), "search", "finalists", int,
          "How many of the best are run again before one is named."),
     Flag(("--repeats",), "search", "repeats", int, "How often each finalist is run again."),
@@ -164,7 +177,7 @@ RECIPE_FLAGS = tuple(
         "fixed",
         name,
         kind,
-        f"Fix the gene: {MEANINGS[name]}.",
+        f"{MEANINGS[name][0].upper()}{MEANINGS[name][1:]}.",
     )
     for name, kind in _RECIPE_TYPES.items()
 )
@@ -200,20 +213,48 @@ _NAMES = {
 }
 
 
-def with_flags(*groups: tuple[Flag, ...], hidden: bool = False) -> Callable[[Any], Any]:
-    """Return a decorator that gives a command these options; in its help unless hidden."""
+def default_text(flag: Flag) -> str:
+    """Return what holds where a flag is not given, as one would write it; empty: nothing."""
+    records = {"search": SearchSettings, "training": TrainingSettings, "run": RunSettings}
+    if flag.table not in records:
+        return "0" if flag.field == "seed" else ""
+    value: Any = next(f.default for f in fields(records[flag.table]) if f.name == flag.field)
+    if value is None or flag.type is bool:
+        return ""
+    if flag.type is size:
+        return size_text(value)
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return f"{value:g}" if isinstance(value, float) else f"{value}"
+
+
+def parameter(flag: Flag) -> str:
+    """Return the name under which a command's function gets a flag's value."""
+    return f"{flag.table or 'top'}__{flag.field}"
+
+
+def with_flags(
+    *groups: tuple[Flag, ...], hidden: bool = False, defaults: bool = False
+) -> Callable[[Any], Any]:
+    """Return a decorator that gives a command these options.
+
+    Args:
+        groups: The flags.
+        hidden: Whether its help passes over them.
+        defaults: Whether its help says what holds where they are not given.
+    """
 
     def decorate(function: Any) -> Any:
         for flag in reversed([flag for group in groups for flag in group]):
             kind = _Parsed(flag.type, _NAMES[flag.type]) if flag.type in _NAMES else flag.type
-            name = f"{flag.table or 'top'}__{flag.field}"
+            standard = default_text(flag) if defaults else ""
             option = click.option(
                 *flag.names,
-                name,
+                parameter(flag),
                 type=kind,
                 nargs=flag.nargs,
                 default=None,
-                help=flag.help,
+                help=f"{flag.help}  [default: {standard}]" if standard else flag.help,
                 hidden=hidden,
             )
             function = option(function)
@@ -240,6 +281,12 @@ def overlaid(base: Mapping[str, Any], flags: Mapping[str, Any]) -> Settings:
     return Settings.from_dict(data)
 
 
+def unreadable(what: str, error: OSError | UnicodeDecodeError) -> SettingsError:
+    """Return the error that a text file on the command line cannot be read, and why."""
+    why = error.strerror if isinstance(error, OSError) else "it is not a text in UTF-8"
+    return SettingsError(f"{what} cannot be read ({why}): give the path of a TOML file")
+
+
 def configuration(path: Path | None) -> dict[str, Any]:
     """Return the tables of a configuration file; none without a file.
 
@@ -251,7 +298,7 @@ def configuration(path: Path | None) -> dict[str, Any]:
     try:
         tables = tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"the configuration {path} cannot be read ({error})") from error
+        raise unreadable(f"the configuration {path}", error) from error
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"the configuration {path} is not valid TOML: {error}") from error
     for name in ("search", "training", "run", "fixed", "founders", "space"):

@@ -12,7 +12,7 @@ from evoft.errors import NoResultError
 from evoft.lineage import Population, Step, ancestors
 
 
-@click.command("lineage")
+@click.command("lineage", short_help="Show how the winner came about, step by step.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("id", type=int, required=False)
 @format_option

@@ -13,6 +13,7 @@ from evoft.cli.compare import compare_command
 from evoft.cli.evolve import evolve_command
 from evoft.cli.export import export_command
 from evoft.cli.fsck import fsck_command
+from evoft.cli.help import InOrder
 from evoft.cli.lineage import lineage_command
 from evoft.cli.pick import pick_command
 from evoft.cli.predict import predict_command
@@ -26,10 +27,17 @@ from evoft.errors import EvoftError
 INTERRUPTED, TERMINATED = 130, 143
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=InOrder, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(evoft_version(), prog_name="evoft")
 def group() -> None:
     """Evolve fine-tuning recipes: a folder of images in, the best fine-tuned model out.
+
+    \b
+    Start with:
+      evoft evolve                           an example of a few minutes
+      evoft evolve FOLDER --model NAME --budget 2h
+      evoft resume populations/FOLDER.h5     after a stop, or for more
+      evoft show populations/FOLDER.h5       what was found
 
     \b
     Exit codes: 0 done, 2 a setting is wrong, 3 data, 4 backbone, 5 population file, 6 disk,

@@ -73,6 +73,11 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
+def counted(count: int, word: str) -> str:
+    """Return a number of things, as in ``1 generation`` and ``4 generations``."""
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
+
+
 def duration(seconds: float) -> str:
     """Return a length of time for people, as in ``2 min 10 s``."""
     whole = max(1, round(seconds))

@@ -9,14 +9,14 @@ import click
 
 from evoft.analysis.pareto import pick
 from evoft.cli.flags import parsed
-from evoft.cli.output import emit, format_option, short, table
-from evoft.cli.show import individual_row
+from evoft.cli.output import emit, format_option
+from evoft.cli.show import facts_of, individual_row
 from evoft.individual import Individual
 from evoft.lineage import Population
 from evoft.quantities import count, moment
 
 
-@click.command("pick")
+@click.command("pick", short_help="Name the best within limits of latency or size.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--max-latency", type=parsed(moment, "time"), help="Most time for one image: 5ms, 800us, 0.1s."
@@ -36,8 +36,7 @@ def pick_command(
     if form != "table":
         emit([row | {f"gene.{k}": v for k, v in chosen.genome.items()}], form)
         return
-    facts = row | dict(population.recipe(chosen.id) or chosen.genome)
-    click.echo(table(("", ""), [(name, short(value)) for name, value in facts.items()]).lstrip())
+    click.echo(facts_of(row, population.recipe(chosen.id) or chosen.genome))
     if population.header.data:
         click.echo(f"\nIts model: evoft export {file} {chosen.id} DIR")
 

@@ -10,7 +10,7 @@ import click
 from evoft.cli.output import emit, format_option
 
 
-@click.command("predict")
+@click.command("predict", short_help="Say what an exported model sees in images.")
 @click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
 @format_option

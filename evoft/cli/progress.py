@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import Any
 
 import click
 from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from evoft.analysis.card import model_card, model_metrics
 from evoft.analysis.report import (
@@ -21,12 +23,13 @@ from evoft.analysis.report import (
     tie_sentence,
 )
 from evoft.analysis.rungs import agreement_lines
-from evoft.cli.output import duration, table
+from evoft.cli.output import counted, duration, table
 from evoft.fine_tuning import FineTuning, Plan
 from evoft.fine_tuning.exporting import is_export, require_free
 from evoft.fine_tuning.preparation import Progress
 from evoft.individual import Generation
 from evoft.outcome import Outcome, Status
+from evoft.settings import BLIND, EMBEDDED, SearchSettings, TrainingSettings
 from evoft.trial import Stage, Trial
 from evoft.verdict import Verdict
 
@@ -113,15 +116,18 @@ def plan_text(plan: Plan, left: float | None) -> str:
         ),
         *(("", note) for note in images.notes),
         *(("backbone", _backbone(plan, i)) for i in range(len(plan.backbones))),
+        ("", _small(plan.settings.training)),
         ("genes", f"{len(plan.space)}: {', '.join(plan.space)}"),
         ("fixed", ", ".join(f"{k} = {v}" for k, v in plan.settings.fixed.items())),
         ("strategy", search.strategy),
+        ("objectives", ", ".join(search.objectives) if len(search.objectives) > 1 else ""),
         ("individuals", _individuals(plan)),
         ("generation", _generation(plan)),
         ("already done", _done(plan)),
         ("finals", _finals(plan)),
         ("workers", f"{len(plan.devices)} on {where}"),
         ("", plan.limit),
+        ("", _idle(plan.settings.search, len(plan.devices))),
         ("estimate", estimate),
         ("population", str(plan.file)),
     ]
@@ -138,18 +144,25 @@ def _backbone(plan: Plan, index: int) -> str:
     )
 
 
+def _small(training: TrainingSettings) -> str:
+    """Return what whoever named no backbone should know of the one that is taken then."""
+    if training.models != (EMBEDDED,) or training.data == "digits":
+        return ""
+    return "it is small, and there to work offline: for photos name one of timm's with --model"
+
+
 def _individuals(plan: Plan) -> str:
     search, ladder = plan.settings.search, plan.ladder
     if ladder.top:
         judged = f"judged after {_listed([f'{epochs:g}' for epochs in ladder.rungs])} epochs"
-        if search.births is None:
+        if search.generations is None:
             return f"as many as the budget allows, {judged}"
-        trainings = f"{search.births} full trainings in {search.generations} generations"
-        return f"as many as {trainings} pay for, {judged}"
+        generations = counted(search.generations, "generation")
+        return f"as many as {search.births} full trainings in {generations} pay for, {judged}"
     births = "as many as the budget allows"
-    if search.births is not None:
-        births = f"{search.births} in {search.generations} generations"
-    return f"{births}, each for at most {plan.settings.training.epochs} epochs"
+    if search.generations is not None:
+        births = f"{search.births} in {counted(search.generations, 'generation')}"
+    return f"{births}, each for at most {counted(plan.settings.training.epochs, 'epoch')}"
 
 
 def _generation(plan: Plan) -> str:
@@ -164,19 +177,42 @@ def _listed(words: list[str]) -> str:
 
 def _done(plan: Plan) -> str:
     judged = "trials of the search" if plan.ladder.top else "individuals"
-    return f"{plan.judged} {judged}, {plan.finals} final runs" if plan.judged else ""
+    if not plan.judged:
+        return ""
+    return f"{plan.judged} {judged}, {counted(plan.finals, 'final run')}"
 
 
 def _finals(plan: Plan) -> str:
     search = plan.settings.search
+    best = "best" if search.finalists == 1 else f"{search.finalists} best"
+    again = counted(search.repeats, "fresh seed")
     return (
-        f"the {search.finalists} best and the default recipe again with {search.repeats} fresh "
-        "seeds each, then the test split, once for each winner"
+        f"the {best} and the default recipe again with {again} each, then the test split, once "
+        "for each winner"
+    )
+
+
+def _idle(search: SearchSettings, workers: int) -> str:
+    """Return how many of the workers the search can keep busy; empty where that is all."""
+    ahead = search.births_ahead
+    if search.strategy in BLIND or workers <= ahead + 1:
+        return ""
+    return (
+        f"of which the search keeps at most {ahead + 1} busy, for {counted(ahead, 'trial')} may be "
+        "open at a decision: more with --lookahead in a new population"
     )
 
 
 def _device_name(plan: Plan, device: str) -> str:
     return "the CPU" if device == "cpu" else f"GPU {device} ({plan.gpus[int(device)]})"
+
+
+@contextmanager
+def trials_bar(total: float | None, done: float, unit: str, *, scale: bool) -> Iterator[tqdm[Any]]:
+    """Yield the bar of a run; what is warned of meanwhile stands in lines of its own above it."""
+    bar = tqdm(total=total, initial=done, unit=unit, unit_scale=scale, desc="trials")
+    with bar, logging_redirect_tqdm([logging.getLogger("evoft")]):
+        yield bar
 
 
 def _search(run: FineTuning) -> None:
@@ -185,9 +221,7 @@ def _search(run: FineTuning) -> None:
     total = None if births is None else births + run.plan.final_runs
     done = sum(_size(run, record.trial) for record in evolution.ledger.records.values())
     unit = "full training" if run.plan.ladder.top else "trial"
-    with tqdm(
-        total=total, initial=done, unit=unit, unit_scale=run.plan.ladder.top > 0, desc="trials"
-    ) as bar:
+    with trials_bar(total, done, unit, scale=run.plan.ladder.top > 0) as bar:
 
         def observe(trial: Trial, outcome: Outcome) -> None:
             best = evolution.best

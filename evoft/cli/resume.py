@@ -17,20 +17,56 @@ from evoft.cli.flags import (
     with_flags,
 )
 from evoft.cli.progress import decoding_bar, require_output, run_to_the_end
+from evoft.errors import SettingsError
 from evoft.settings import Settings
 
 
-@click.command("resume")
+@click.command("resume", short_help="Go on after a stop, or with a larger budget.")
 @click.argument("file", type=PATH)
 @click.option("--data", help="Where the same images are now, if they have moved.")
 @click.option("--output", type=PATH, help=OUTPUT_HELP)
 @with_flags(RUN_FLAGS)
 # What these set cannot change; whoever gives them all the same is told so.
+@click.option("--space", type=PATH, hidden=True)
+@click.option("-c", "--config", type=PATH, hidden=True)
+@click.option("--founders", type=PATH, hidden=True)
 @with_flags(EVOLVE_FLAGS, RECIPE_FLAGS, hidden=True)
-def resume_command(file: Path, data: str | None, output: Path | None, **flags: Any) -> None:
-    """Go on with the population in FILE: after a stop, or with a larger budget."""
+def resume_command(
+    file: Path,
+    data: str | None,
+    output: Path | None,
+    space: Path | None,
+    config: Path | None,
+    founders: Path | None,
+    **flags: Any,
+) -> None:
+    """Go on with the population in FILE: after a stop, or with a larger budget.
+
+    A run that was stopped goes on as if nothing had happened. Budgets are totals over the life of
+    the population: what was made with --generations 4 goes on with --generations 8.
+
+    \b
+    Examples:
+      evoft resume populations/photos.h5
+      evoft resume populations/photos.h5 --generations 8 --workers 2
+      evoft resume populations/photos.h5 --budget 4h
+
+    The space, the strategy and the genes that are fixed stay as they are in FILE; a new population
+    with others can begin with its best: `evoft evolve --founders FILE`.
+    """
     from evoft.fine_tuning import resume
 
+    for name, given in (("space", space), ("config", config), ("founders", founders)):
+        if given is not None:
+            raise SettingsError(
+                f"--{name} cannot be given on resume, for the search space and the settings of "
+                f"{file} stay: start a new population with `evoft evolve --{name} {given}`"
+                + (
+                    ""
+                    if name == "founders"
+                    else f", which --founders {file} lets begin with its best"
+                )
+            )
     require_output(file, output)
     if data is not None:
         flags["training__data"] = data

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,14 @@ from evoft.analysis.report import (
     tie_sentence,
 )
 from evoft.analysis.rungs import agreement_lines, agreement_rows, neighbours_of
-from evoft.cli.output import duration, emit, emit_json, format_option, short, table
+from evoft.cli.output import counted, duration, emit, emit_json, format_option, short, table
 from evoft.errors import SettingsError
 from evoft.individual import Individual
 from evoft.lineage import Population, Record, changes_between, expressed
+from evoft.quantities import count_text, moment_text, size_text
 
 
-@click.command("show")
+@click.command("show", short_help="Show all individuals, or one with its learning curve.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("id", type=int, required=False)
 @click.option("--top", type=click.IntRange(min=1), help="Only the best so many, best first.")
@@ -69,8 +71,8 @@ def _summary(population: Population) -> str:
     header, best = population.header, population.best
     done = max((record.elapsed for record in population.records.values()), default=0.0)
     lines = [
-        f"{len(population)} individuals{_count_of_trials(population)}, "
-        f"{len(population.generations)} complete generations, "
+        f"{counted(len(population), 'individual')}{_count_of_trials(population)}, "
+        f"{counted(len(population.generations), 'complete generation')}, "
         f"{duration(done)} of running, made {header.created} with seed {header.seed}"
     ]
     if header.data:
@@ -112,6 +114,22 @@ def individual_row(population: Population, individual: Individual) -> dict[str, 
     }
 
 
+def facts_of(row: Mapping[str, Any], more: Mapping[str, Any]) -> str:
+    """Return an individual's row, and what else is known of it, below each other for people."""
+    facts = {name: _told(name, value) for name, value in row.items()} | dict(more)
+    return table(("", ""), [(name, short(value)) for name, value in facts.items()]).lstrip()
+
+
+def _told(name: str, value: Any) -> Any:
+    """Return what was measured in the unit in which people speak of it."""
+    units: dict[str, Callable[[Any], str]] = {
+        "peak_memory": size_text, "parameters": count_text, "latency": moment_text,
+    }  # fmt: skip
+    if name not in units:
+        return value
+    return units[name](value) if value and math.isfinite(value) else None
+
+
 def _rung(population: Population, record: Record) -> dict[str, Any]:
     """Return a trial's rung and its epochs in all; nothing where everybody is trained in full."""
     if not population.on_rungs:
@@ -144,10 +162,12 @@ def _front(population: Population, front: Front, form: str) -> list[dict[str, An
     rows = []
     for individual in front.individuals:
         row: dict[str, Any] = {"id": individual.id, "generation": individual.generation}
-        row |= front.values(individual)
+        measured = front.values(individual)
         if form == "table":
+            row |= {name: _told(name, value) for name, value in measured.items()}
             row["differs_from_0"] = _differences(population, individual)
         else:
+            row |= measured
             row |= {f"gene.{name}": value for name, value in individual.genome.items()}
         rows.append(row)
     return rows
@@ -206,9 +226,8 @@ def _show_individual(population: Population, id: int, form: str) -> None:
             }
         )
         return
-    facts = individual_row(population, individual) | {"reason": reason or None}
-    facts |= recipe or dict(individual.genome)
-    click.echo(table(("", ""), [(name, short(value)) for name, value in facts.items()]).lstrip())
+    row = individual_row(population, individual) | {"reason": reason or None}
+    click.echo(facts_of(row, recipe or dict(individual.genome)))
     for title, rows in (
         ("\nIts trials, one a rung:", climbed),
         ("", curve),

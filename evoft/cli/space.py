@@ -13,7 +13,7 @@ from evoft.search.space import SearchSpace
 from evoft.training.default_space import MEANINGS, default_genes
 
 
-@click.command("space")
+@click.command("space", short_help="Print the default search space, to change it.")
 @click.option("--model", default="embedded", help="Models, as for `evoft evolve`.")
 @click.option(
     "--format",

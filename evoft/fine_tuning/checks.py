@@ -11,14 +11,17 @@ from evoft.fine_tuning.plan import Plan
 from evoft.genome import Value
 from evoft.header import Header
 from evoft.objectives import MEASURED, objectives_of
+from evoft.quantities import size_text
 from evoft.recipe import Recipe
 from evoft.search.checks import check_settled
 from evoft.search.gene import Gene
 from evoft.search.genes import Choice, Ordinal
 from evoft.search.space import SearchSpace
 from evoft.settings import Settings
+from evoft.training.data import Preprocessing
 from evoft.training.default_space import default_genes
 from evoft.training.expression import Expression
+from evoft.training.facts import BackboneFacts
 
 
 def searched_space(space: SearchSpace | None, settings: Settings) -> SearchSpace:
@@ -52,6 +55,16 @@ def check_search(settings: Settings) -> None:
             f"`objectives` of fine-tuning are {', '.join(map(str, MEASURED))}, but there is "
             f"{unmeasured[0]}, which no trial reports"
         )
+
+
+def unseen(model: str) -> BackboneFacts:
+    """Return what a backbone is taken for until it is looked at: whatever a recipe sets, it has.
+
+    With these facts ``check_recipes`` finds, before a worker is needed, each value that no backbone
+    would take.
+    """
+    images = Preprocessing((1, 1), (0.0,) * 3, (1.0,) * 3, "nearest", 1.0, "center")
+    return BackboneFacts(model, 1, 0, images, drop=True, drop_path=True, weights="")
 
 
 def check_recipes(
@@ -118,9 +131,13 @@ def check_lineage(before: Settings, after: Settings) -> None:
         if was != now:
             raise SettingsError(
                 f"`{name}` settles the lineage and cannot change over the life of a population, "
-                f"but was {was!r} and is to be {now!r}: go on without it, or start a new "
-                "population"
+                f"but was {_told(name, was)} and is to be {_told(name, now)}: go on without it, or "
+                "start a new population"
             )
+
+
+def _told(name: str, value: Any) -> str:
+    return size_text(value) if name == "cache_size" else repr(value)
 
 
 def _settling(settings: Settings) -> list[tuple[str, Any]]:

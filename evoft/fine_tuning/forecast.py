@@ -68,13 +68,17 @@ class Forecast:
             recipe = self._express(trial.genome)
             self._costs.learn(recipe, outcome.seconds, *self._span(trial))
 
+    def saw(self, trial: Trial, outcome: Outcome) -> None:
+        """Take in how much of a GPU's memory a trial of this run took."""
+        if outcome.status in _TELLING:
+            self._costs.saw(self._express(trial.genome), outcome.peak_memory)
+
     def _span(self, trial: Trial) -> tuple[float, float | None]:
         """Return from how many epochs a trial goes on, and after how many it ends.
 
-        What trains in company begins anew on each rung, and so do some optimizers.
+        Some recipes begin anew on each rung.
         """
-        alone = trial.stage is Stage.SEARCH and self.company(trial) is None
-        goes_on = alone and can_pause(self._express(trial.genome))
+        goes_on = trial.stage is Stage.SEARCH and can_pause(self._express(trial.genome))
         return self._ladder.begins(trial.rung) if goes_on else 0.0, trial.epochs
 
     def left(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -30,6 +31,8 @@ class Plan:
     devices: tuple[str, ...]
     #: What predicts trials before they run.
     forecast: Forecast
+    #: Returns ``devices`` and ``limit`` as they would be by what is known of trials now.
+    place: Callable[[], tuple[tuple[str, ...], str]]
     #: Why there are no more workers, when it is not for want of cores.
     limit: str = ""
     #: Individuals that are judged, and final runs that are made, already.

@@ -13,7 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoft.elders import with_elders
-from evoft.errors import PopulationExistsError, PopulationMismatchError, SettingsError
+from evoft.errors import (
+    BackboneError,
+    PopulationExistsError,
+    PopulationMismatchError,
+    SettingsError,
+)
 from evoft.evolution import Evolution
 from evoft.fine_tuning.checks import (
     check_lineage,
@@ -23,6 +28,7 @@ from evoft.fine_tuning.checks import (
     check_search,
     largest_batch,
     searched_space,
+    unseen,
 )
 from evoft.fine_tuning.depths import freeze_depths
 from evoft.fine_tuning.devices import place_workers
@@ -33,9 +39,10 @@ from evoft.genome import Value
 from evoft.lineage import Population, Store
 from evoft.objectives import objectives_of
 from evoft.scratch import Scratch
+from evoft.search.checks import unheeded
 from evoft.search.search import Search
 from evoft.search.space import SearchSpace
-from evoft.settings import Settings
+from evoft.settings import Settings, TrainingSettings
 from evoft.training.costs import Costs
 from evoft.training.data import decode, limit, read_images
 from evoft.training.expression import Expression
@@ -93,8 +100,13 @@ def start(
     searched = searched_space(space, settings)
     check_search(settings)
     check_rungs(settings, searched)
+    if said := unheeded(searched, settings.search):
+        _logger.warning("%s", said)
     settings = replace(settings, founders={**_linear_probe(searched), **settings.founders})
     settings = with_elders(settings, searched, elders)
+    assumed = expression_of(settings, tuple(map(unseen, settings.training.models)), searched)
+    check_recipes(assumed, searched, settings.founders)
+    _check_weights(settings.training)
     with Preparation(settings) as preparation:
         plan = preparation.plan(file, searched)
         expression = expression_of(settings, plan.backbones, searched)
@@ -194,11 +206,15 @@ class Preparation:
         known = {f.model: (f, p) for f, p in zip(survey.backbones, survey.probes, strict=True)}
         costs = Costs(known, counts["train"], counts["val"])
         context = max(probes.context for probes in survey.probes)
-        devices, why = place_workers(settings.run, survey, costs.memory(largest), context)
+
+        def place() -> tuple[tuple[str, ...], str]:
+            return place_workers(settings.run, survey, costs.memory(largest), context)
+
+        devices, why = place()
         express = expression_of(settings, survey.backbones, space)
         forecast = Forecast(costs, express, ladder=express.ladder)
         backbones, gpus = survey.backbones, survey.gpus
-        return Plan(file, settings, space, images, backbones, gpus, devices, forecast, why)
+        return Plan(file, settings, space, images, backbones, gpus, devices, forecast, place, why)
 
     def decode(self, plan: Plan, progress: Progress | None) -> Pixels:
         """Decode the images once for each way in which the backbones want them."""
@@ -235,6 +251,7 @@ class Preparation:
             {f.model: freeze_depths(plan.space, settings.fixed, f) for f in plan.backbones},
             paused=checkpoints_of(plan.file),
             measures=tuple(one.name for one in objectives_of(settings.search.objectives)),
+            workers=len(plan.devices),
         )
         self.workers.retarget(tuner, plan.devices)
         search = Search(
@@ -285,6 +302,17 @@ def expression_of(
     facts = {f.model: f for f in backbones}
     fixed, ladder = dict(settings.fixed), settings.ladder(fine_tuning=True)
     return Expression(settings.training, facts, fixed, space.phenotype, ladder)
+
+
+def _check_weights(training: TrainingSettings) -> None:
+    """Refuse weights that are not there, before a worker is needed to read them."""
+    if not training.pretrained or training.checkpoint is None:
+        return
+    if not os.path.isfile(training.checkpoint):
+        raise BackboneError(
+            f"there is no file of weights {training.checkpoint}: give the file's path with "
+            "--checkpoint"
+        )
 
 
 def _absolute(settings: Settings) -> Settings:

@@ -53,6 +53,8 @@ class FineTuning:
             stack.callback(self.evolution.close)
             if self._scratch is not None:
                 stack.callback(self._scratch.close)
+            # A worker that was killed may have left half a file.
+            stack.callback(remove_unfinished, self.checkpoints)
             self._workers.close()
 
     @property
@@ -79,7 +81,7 @@ class FineTuning:
         search, budget = self.plan.settings.search, self.plan.settings.run.budget
         done = sum(stage is Stage.FINAL for stage, _, _ in self.evolution.ledger.records)
         left = self.plan.forecast.left(
-            self.evolution.search, search, len(self.plan.devices), finals_done=done
+            self.evolution.search, search, self._workers.most, finals_done=done
         )
         if budget is None:
             return left
@@ -91,11 +93,22 @@ class FineTuning:
 
         def both(trial: Trial, outcome: Outcome) -> None:
             self.plan.forecast.learn(trial, outcome)
+            self._make_room(trial, outcome)
             if self.evolution.search.ladder.top:  # else a generation leaves few files
                 self._prune()
             observe(trial, outcome)
 
         return both
+
+    def _make_room(self, trial: Trial, outcome: Outcome) -> None:
+        """Go on with fewer workers where trials take more of a GPU than was predicted."""
+        if "cpu" in self.plan.devices:  # a process's peak has pages in it that all of them share
+            return
+        self.plan.forecast.saw(trial, outcome)
+        devices, limit = self.plan.place()
+        if len(devices) < self._workers.most:
+            _logger.warning("%d workers go on from here: %s", len(devices), limit)
+            self._workers.shrink(len(devices))
 
     def final_runs(self) -> int:
         """Return how many final runs are still to be made."""

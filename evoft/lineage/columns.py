@@ -48,7 +48,8 @@ def write_numbers(group: Any, name: str, values: NDArray[Any]) -> None:
 
 def write_text(group: Any, name: str, texts: Sequence[str]) -> None:
     """Write a column of text, as wide in bytes as its longest."""
-    coded = [storable(text).encode() for text in texts]
+    codes = {text: storable(text).encode() for text in set(texts)}  # many are the same
+    coded = [codes[text] for text in texts]
     dtype = h5py.string_dtype("utf-8", max(1, max(map(len, coded), default=1)))
     column = _create(group, name, len(coded), dtype)
     # By chunks, so that one long text among thousands does not cost its length times thousands.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from evoft.header import Header
 from evoft.lineage.record import Record
@@ -36,14 +37,24 @@ def finalists_of(records: Iterable[Record], header: Header) -> list[Finalist]:
     for record in records:
         if record.trial.stage is Stage.FINAL and record.outcome.score > -math.inf:
             runs.setdefault(record.trial.individual, []).append(record)
-    sizes = {facts.get("model"): facts.get("parameters", math.inf) for facts in header.backbones}
     found = []
     for id in sorted(runs):
-        recipe = runs[id][0].recipe or {}
         scores = tuple(sorted(record.outcome.score for record in runs[id]))
-        size = float(sizes.get(recipe.get("model"), math.inf))
-        found.append(Finalist(id, scores, size, int(recipe.get("freeze_depth", 0))))
+        parameters, trained = price_of(runs[id][0].recipe, header)
+        found.append(Finalist(id, scores, parameters, -trained))
     return found
+
+
+def price_of(recipe: Mapping[str, Any] | None, header: Header) -> tuple[float, int]:
+    """Return what a recipe's model costs, the lower the cheaper.
+
+    That is the parameters of its backbone with the classifier, infinite where the file does not
+    say, and the layer groups that it freezes, negative.
+    """
+    known = recipe or {}
+    sizes = {facts.get("model"): facts.get("parameters", math.inf) for facts in header.backbones}
+    size = float(sizes.get(known.get("model"), math.inf))
+    return size, -int(known.get("freeze_depth", 0))
 
 
 def leader_of(finalists: Sequence[Finalist]) -> Finalist | None:

@@ -15,6 +15,9 @@ from evoft.lineage.generations import MISSING, individuals_of
 
 Severity = Literal["ok", "warning", "error"]
 
+#: The way out of what nothing is left to mend from.
+_COPY = "bring a copy back, if it ever was a population"
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -71,7 +74,9 @@ def _of_file(paths: Paths, examination: Examination) -> Iterator[Finding]:
     elif isinstance(file.fault, PopulationSchemaError):
         yield Finding("error", where, str(file.fault))
     elif file.fault is not None:
-        yield Finding("error", where, str(file.fault), repair_command(paths))
+        what = str(file.fault).partition("; see ")[0]  # which sends here
+        mend = repair_command(paths) if examination.journal.data else _COPY
+        yield Finding("error", where, what, mend)
     elif examination.journal.header is not None:
         what = "there is no population file, but its journal has all that it would hold"
         yield Finding("warning", where, what, repair_command(paths))
@@ -81,6 +86,9 @@ def _of_file(paths: Paths, examination: Examination) -> Iterator[Finding]:
 
 def _of_journal(paths: Paths, examination: Examination) -> Iterator[Finding]:
     where, journal, mend = str(paths.journal), examination.journal, repair_command(paths)
+    if not journal.data and examination.file.contents is None:
+        yield Finding("error", where, "there is no journal to make the population from", _COPY)
+        return
     if not journal.data:
         what = "there is no journal: the population file is the only copy"
         yield Finding("warning", where, what, f"{mend}, which makes it again, as resuming does")

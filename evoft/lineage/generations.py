@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 
 from evoft.errors import SettingsError
 from evoft.header import Header
@@ -107,10 +106,11 @@ class Generations:
 
 def _individual(by_rung: dict[int, Record]) -> Individual:
     lowest, highest = min(by_rung), max(by_rung)
-    outcomes = [by_rung[r].outcome if r in by_rung else MISSING for r in range(highest + 1)]
-    birth = by_rung[lowest].birth
-    assert birth is not None
-    return replace(birth, outcome=outcomes[highest], earlier=tuple(outcomes[:highest]))
+    individual = by_rung[lowest].birth
+    assert individual is not None
+    for rung in range(highest + 1):
+        individual = individual.judged(by_rung[rung].outcome if rung in by_rung else MISSING)
+    return individual
 
 
 def _unbroken(records: Iterable[Record]) -> Iterator[Record]:

@@ -21,6 +21,8 @@ from evoft.verdict import Verdict
 
 #: The newest layout of journal and population file that this evoft reads, and the one it writes.
 SCHEMA = 2
+#: Made once, for every trial is written by it.
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
 def to_text(plain: Any) -> str:
@@ -30,7 +32,7 @@ def to_text(plain: Any) -> str:
         ValueError: It is not plain JSON data.
     """
     try:
-        return json.dumps(plain, separators=(",", ":"))
+        return _ENCODER.encode(plain)
     except TypeError as error:
         raise ValueError(f"only plain JSON data can be kept: {error}") from None
 

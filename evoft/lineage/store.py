@@ -135,29 +135,36 @@ class Store:
         """Seconds of running over the life of the population; 0.0 before the first trial."""
         return self._elapsed
 
-    def append(self, record: Record) -> None:
-        """Keep a finished trial: when this returns it outlives any crash.
+    def append(self, *records: Record) -> None:
+        """Keep finished trials: when this returns they outlive any crash.
 
-        ``records`` then has it as it will be read back: plain floats for numpy's, lists for
-        tuples in its recipe, the trial's ``report`` gone.
+        The disk is waited for once, however many they are.  ``records`` then has each as it will be
+        read back: plain floats for numpy's, lists for tuples in its recipe, the trial's ``report``
+        gone.
 
         Raises:
-            ValueError: The trial is kept already, or the record cannot be read back as it is, or
-                its birth is another than on another rung.
-            StorageError: The disk refused; the record is not kept, all before it are.
+            ValueError: A trial is kept already, or a record cannot be read back as it is, or its
+                birth is another than on another rung; none of them is kept.
+            StorageError: The disk refused; none of them is kept, all before them are.
         """
-        check_record(record)
-        if record.key in self._records:
-            raise ValueError(f"the trial {record.key} is in {self._paths.name} already")
-        line = to_line(plain_record(record))
-        kept = record_of(read_line(line))
-        if kept.birth is not None and (other := self._births.get(kept.trial.individual)):
-            check_sibling(kept, other)
-        self._append(line)
-        self._records[record.key] = kept
-        if kept.birth is not None:
-            self._births[kept.trial.individual] = kept
-        self._elapsed = max(self._elapsed, record.elapsed)
+        fresh: dict[TrialKey, Record] = {}
+        births: dict[int, Record] = {}
+        lines: list[bytes] = []
+        for record in records:
+            check_record(record)
+            if record.key in self._records or record.key in fresh:
+                raise ValueError(f"the trial {record.key} is in {self._paths.name} already")
+            lines.append(to_line(plain_record(record)))
+            kept = fresh[record.key] = record_of(read_line(lines[-1]))
+            if kept.birth is not None:
+                id = kept.trial.individual
+                if other := births.get(id) or self._births.get(id):
+                    check_sibling(kept, other)
+                births[id] = kept
+        self._append(b"".join(lines))
+        self._records |= fresh
+        self._births |= births
+        self._elapsed = max([self._elapsed, *(record.elapsed for record in records)])
 
     def append_verdict(self, verdict: Verdict) -> None:
         """Keep a verdict: when this returns it outlives any crash.
@@ -232,12 +239,12 @@ class Store:
         if self._folded is None:
             self.fold()
 
-    def _append(self, line: bytes) -> None:
-        """Append a line of a trial or a verdict."""
+    def _append(self, lines: bytes) -> None:
+        """Append lines of trials or a verdict."""
         if self._schema < SCHEMA:
             self._append_header(self._header)
         with self._writing():
-            self._write(line)
+            self._write(lines)
 
     def _append_header(self, header: Header) -> None:
         line = to_line(plain_header(header))
@@ -253,19 +260,19 @@ class Store:
         with storing(self._paths):
             yield
 
-    def _write(self, line: bytes) -> None:
-        """Append a line and wait until the disk has it; on any failure take it back."""
+    def _write(self, lines: bytes) -> None:
+        """Append lines and wait until the disk has them; on any failure take them back."""
         try:
             if os.fstat(self._lock.descriptor).st_size != self._size:
                 self._cut()
-            write_all(self._lock.descriptor, line)
+            write_all(self._lock.descriptor, lines)
             os.fsync(self._lock.descriptor)
         except BaseException:
             # If this fails too, a torn line stays, which the next append or writer cuts off.
             with contextlib.suppress(OSError):
                 self._cut()
             raise
-        self._size += len(line)
+        self._size += len(lines)
 
     def _cut(self) -> None:
         os.ftruncate(self._lock.descriptor, self._size)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from evoft.errors import SettingsError
+from evoft.search.prior import Prior
+from evoft.search.space import SearchSpace
 from evoft.settings import CLIMBING, SearchSettings
 
 
@@ -42,3 +44,20 @@ def check_epochs(names: Collection[str], settings: SearchSettings) -> None:
     if settings.strategy in CLIMBING:
         way_out = "take it out of the space, or take the strategy 'ga'"
         check_settled(names, "epochs", settings, way_out)
+
+
+def unheeded(space: SearchSpace, settings: SearchSettings) -> str | None:
+    """Return a sentence on what the strategy makes nothing of; None: there is no such thing.
+
+    Args:
+        space: The genes.
+        settings: The search's.
+    """
+    prior = Prior.of(space)
+    if prior is None or settings.strategy != "grid":
+        return None
+    genes = f"{'gene' if len(prior.beliefs) == 1 else 'genes'} {', '.join(prior.beliefs)}"
+    return (
+        f"the strategy 'grid' makes nothing of the confidence of the {genes}: the defaults are "
+        "born first, and then a grid over the whole space"
+    )

@@ -39,5 +39,9 @@ class Clock:
     def ended(self) -> Iterator[int]:
         """Yield the numbers of the stints that end before the next one can begin."""
         while len(self._running) >= self._places:
-            self._now, number = heapq.heappop(self._running)
-            yield number
+            yield self.wait()
+
+    def wait(self) -> int:
+        """Let the next stint in flight end, though places are free; return its number."""
+        self._now, number = heapq.heappop(self._running)
+        return number

@@ -6,31 +6,30 @@ a brood from the best, and either lets one child of it be born or continues one 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
-from evoft.audit import is_audited
-from evoft.genome import Genome, Value
+from evoft.ladder import EQUAL, left_in_generation
 from evoft.objectives import objectives_of
 from evoft.outcome import Outcome
 from evoft.search.brood import Brood, Parent, breed, toolbox
 from evoft.search.chronicle import Chronicle
 from evoft.search.compromise import compromise, undominated
 from evoft.search.decide import Plans, Terms, plan
-from evoft.search.duties import audited, gives_up, schooled, ways
+from evoft.search.duties import Audit, audited, gives_up, schooled, ways
 from evoft.search.encoding import Array, Encoding, Indices
 from evoft.search.founders import founders
 from evoft.search.judge import Judge, expecting
 from evoft.search.knowledge import Knowledge
 from evoft.search.novelty import make_new
 from evoft.search.one_thread import one_thread
+from evoft.search.promotion import undominated_paused
 from evoft.search.referee import Referee
 from evoft.search.stint import Decision, Offspring, Promotion, Stint
+from evoft.search.trust import Belief, Faith
 from evoft.search.tuning import Tuning
 from evoft.search.variation import Fitness
 from evoft.seeds import generator
@@ -38,25 +37,6 @@ from evoft.seeds import generator
 #: Founders that are a sample of the space at least, however many are named: who was named may all
 #: be alike.
 _SAMPLES = 2
-#: Full trainings that a sum of costs may be wrong by.
-_ROUNDING = 1e-9
-
-
-class Belief(Protocol):
-    """What the user believes of good genomes; it fades as stints are decided.
-
-    As in Hvarfner and others (2022, section 4), it is raised to the power ``weight / stints``.
-    """
-
-    @property
-    def weight(self) -> float:
-        """How many stints it weighs as much as."""
-
-    def sample(self, rng: Generator) -> Genome:
-        """Return a genome drawn from it."""
-
-    def log_density(self, genomes: Iterable[Mapping[str, Value]]) -> NDArray[np.float64]:
-        """Return the log density of genomes, ``(genomes,)``, up to a constant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +63,7 @@ class Evolution:
     ) -> None:
         self._chronicle = chronicle
         self._tuning = tuning or Tuning()
-        self._prior: Belief | None = prior or getattr(chronicle, "prior", None)
+        self._faith = Faith(prior or getattr(chronicle, "prior", None))
         self._encoding = Encoding.of(chronicle.space)
         genes = self._encoding.genes
         self._knowledge = Knowledge(
@@ -98,7 +78,7 @@ class Evolution:
         self._costs = np.array(ways(chronicle.ladder))
         self._count = max(self._tuning.founders, 1 + len(chronicle.named) + _SAMPLES)
         self._founders: list[Offspring] | None = None
-        self._sample: list[int] = []  # ids of the audited
+        self._audit = Audit(chronicle.seed)
         self._next: tuple[int, Offspring | None] = (-1, None)  # the founder of a number
 
     @property
@@ -111,10 +91,11 @@ class Evolution:
     def take(self, stint: Stint) -> None:
         """Note who is in flight, and the genome of who is born."""
         if stint.rung == 0:
-            units = self._encoding.units(self._chronicle.born[stint.individual].genome)
+            genome = self._chronicle.born[stint.individual].genome
+            units = self._encoding.units(genome)
             self._knowledge.bear(units, self._encoding.rows(units[None, :])[0])
-            if is_audited(self._chronicle.seed, stint.individual):
-                self._sample.append(stint.individual)
+            self._faith.bear(genome)
+        self._audit.take(stint)
         self._knowledge.take(stint)
 
     def learn(self, stint: Stint, outcome: Outcome) -> None:
@@ -130,7 +111,7 @@ class Evolution:
 
     def _chosen(self) -> Decision | None:
         """Return who is to climb or to be born when there is something to judge by."""
-        given_up = gives_up(self._knowledge, self._sample)
+        given_up = gives_up(self._knowledge, self._audit.sample)
         id = self._obliged(given_up)
         if id is not None and self._price(id) <= self._purse:
             return Promotion(id)
@@ -144,7 +125,7 @@ class Evolution:
         else:
             field = self._field(alive, scores[self._knowledge.latest_of(alive)], rng)
             order = rng.permutation(len(field.brood) + len(field.paused)).tolist()
-        return self._carried_out(order, field) or self._stranger(rng)
+        return self._carried_out(order, field) or self._stranger(rng) or self._left_over()
 
     # --- who needs no referee
 
@@ -177,16 +158,31 @@ class Evolution:
             return latest.individual
         count = min(self._count, len(chronicle.born))
         id = schooled(known, count, self._costs, self._tuning.schooling)
-        return audited(known, self._sample, chronicle.ladder, chronicle.spent) if id is None else id
+        if id is not None:
+            return id
+        audit, ladder = self._audit, chronicle.ladder
+        return audited(known, audit.sample, ladder, chronicle.spent, audit)
+
+    def _left_over(self) -> Promotion | None:
+        """Return anybody who can be continued: for when nobody can be born."""
+        waiting = (id for id in self._knowledge.curves if self._knowledge.is_waiting(id))
+        return next((Promotion(id) for id in waiting if self._price(id) <= self._purse), None)
 
     def _price(self, id: int) -> float:
         return self._chronicle.ladder.cost(self._knowledge.rung(id) + 1)
 
     @property
     def _purse(self) -> float:
-        """What is left to spend, in full trainings."""
-        most = self._chronicle.settings.births
-        return np.inf if most is None else most - self._chronicle.spent + _ROUNDING
+        """What plans may cost, in full trainings: what is left in the generation.
+
+        Where the last generation ends, the search does.  Were it what is left in all, a search
+        would not begin like one of more generations.
+        """
+        chronicle = self._chronicle
+        if chronicle.settings.births is None:
+            return np.inf
+        size = chronicle.settings.population_size
+        return left_in_generation(chronicle.spent, size, chronicle.ladder) + EQUAL
 
     # --- the referee's choice
 
@@ -221,6 +217,7 @@ class Evolution:
     def _field(self, alive: Indices, scores: Array, rng: Generator) -> _Field:
         """Return a brood of the living, by their scores, ``(k,)``, and the best of the paused."""
         known, tuning, born = self._knowledge, self._tuning, self._chronicle.born
+        self._faith.weigh(alive, scores, len(self._chronicle.stints))
         order = np.argsort(-scores, kind="stable")
         ranked = alive[order].tolist()
         parents = [
@@ -229,7 +226,10 @@ class Evolution:
         ]
         step = self._chronicle.settings.sigma
         brood = breed(self._box, tuning.breeding, parents[: tuning.breeding.parents], step, rng)
-        paused = [id for id in ranked if known.is_waiting(id)][: tuning.paused]
+        paused = [id for id in ranked if known.is_waiting(id)]
+        if known.several and tuning.referee:
+            paused = undominated_paused(known, self._judge, paused)
+        paused = paused[: tuning.paused]
         rungs = [known.rung(id) for id in paused]
         return _Field(brood, np.array(paused, dtype=np.intp), np.array(rungs, dtype=np.intp))
 
@@ -256,13 +256,13 @@ class Evolution:
         unborn = referee.unborn(self._encoding.rows(brood.units))
         unjudged = np.full(len(brood), -1, dtype=np.intp)
         children = (self._encoding.genome(units) for units in brood.units)
-        plans = plan(unborn, unjudged, best, terms, self._bonus(children))
+        plans = plan(unborn, unjudged, best, terms, self._faith.bonus(children))
         if not len(field.paused):
             return plans
         elders = (self._chronicle.born[id].genome for id in field.paused)
         latest = self._knowledge.latest
         loyal = tuning.loyalty * (field.paused == (latest.individual if latest else -1))
-        bonus = loyal + self._bonus(elders)
+        bonus = loyal + self._faith.bonus(elders)
         born = referee.born(field.paused)
         return plans.then(plan(born, field.rungs, best, terms, bonus))
 
@@ -280,20 +280,9 @@ class Evolution:
                 )
         return None
 
-    # --- what the user believes
-
-    @property
-    def _faith(self) -> float:
-        """The power to which the prior is raised."""
-        return self._prior.weight / (1 + len(self._chronicle.stints)) if self._prior else 0.0
-
-    def _bonus(self, genomes: Iterable[Genome]) -> Array | float:
-        return self._faith * self._prior.log_density(genomes) if self._prior else 0.0
-
     def _strangers(self, count: int, rng: Generator) -> Array:
         """Return units of immigrants, ``(count, genes)``; those from the prior fade with it."""
         units = self._encoding.snap(rng.random((count, len(self._chronicle.space))))
-        if self._prior:
-            for place in range(round(count * min(self._faith, 1.0))):
-                units[place] = self._encoding.units(self._prior.sample(rng))
+        for place, genome in enumerate(self._faith.sample(count, rng)):
+            units[place] = self._encoding.units(genome)
         return units

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -44,6 +44,10 @@ def _check_range(low: float, high: float, log: bool, kinds: tuple[type, ...]) ->
         )
 
 
+def _ends(low: float, high: float, log: bool) -> tuple[float, float]:
+    return (math.log(low), math.log(high)) if log else (low, high)
+
+
 def is_finite(number: float) -> bool:
     """Tell whether a number is finite and not too large for a float."""
     try:
@@ -59,6 +63,9 @@ class _Ranged(Gene):
     low: float
     high: float
     log: bool = False
+    #: Where the unit interval begins and ends: the bounds, for whole numbers half a step beyond
+    #: them so that every one has its share, or the logarithms of that.
+    _ends: tuple[float, float] = field(init=False, repr=False, compare=False)
 
     def _bounds(self) -> dict[str, Any]:
         return {"low": self.low, "high": self.high, "log": self.log}
@@ -76,6 +83,7 @@ class Float(_Ranged):
             value = getattr(self, name)
             if isinstance(value, int | float) and not isinstance(value, bool):
                 object.__setattr__(self, name, float(value))  # numpy's floats too
+        object.__setattr__(self, "_ends", _ends(self.low, self.high, self.log))
         self._check_default()
 
     @property
@@ -83,20 +91,14 @@ class Float(_Ranged):
         return math.inf
 
     def at(self, unit: float) -> float:
-        if self.log:
-            low, high = math.log(self.low), math.log(self.high)
-            value = math.exp(low + unit * (high - low))
-        else:
-            value = self.low + unit * (self.high - self.low)
-        return min(max(value, self.low), self.high)
+        low, high = self._ends
+        place = low + unit * (high - low)
+        return min(max(math.exp(place) if self.log else place, self.low), self.high)
 
     def unit(self, value: Value) -> float:
+        low, high = self._ends
         number = float(value)
-        if self.log:
-            span = math.log(self.high) - math.log(self.low)
-            position = (math.log(number) - math.log(self.low)) / span
-        else:
-            position = (number - self.low) / (self.high - self.low)
+        position = ((math.log(number) if self.log else number) - low) / (high - low)
         return min(max(position, 0.0), 1.0)
 
     def holds(self, value: object) -> bool:
@@ -130,25 +132,21 @@ class Integer(_Ranged):
                 f"`-2**40 <= low < high <= 2**40` must hold for whole numbers, but got "
                 f"(low={self.low!r}, high={self.high!r}): use a Float"
             )
+        object.__setattr__(self, "_ends", _ends(self.low - 0.5, self.high + 0.5, self.log))
         self._check_default()
 
     @property
     def size(self) -> float:
         return self.high - self.low + 1
 
-    def _edges(self) -> tuple[float, float]:
-        # Half a step beyond either bound gives every integer its share of the interval.
-        low, high = self.low - 0.5, self.high + 0.5
-        return (math.log(low), math.log(high)) if self.log else (low, high)
-
     def at(self, unit: float) -> int:
-        low, high = self._edges()
+        low, high = self._ends
         place = low + unit * (high - low)
         value = round(math.exp(place) if self.log else place)
         return min(max(value, self.low), self.high)
 
     def unit(self, value: Value) -> float:
-        low, high = self._edges()
+        low, high = self._ends
         number = float(value)
         return ((math.log(number) if self.log else number) - low) / (high - low)
 

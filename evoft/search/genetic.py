@@ -79,7 +79,7 @@ class Genetic:
         return self._founders[number]
 
     def _mutant(self, child: Offspring, rng: Generator) -> Offspring:
-        (values,) = self._box.mutate(Chromosome(child.genome.values()), rng)
+        (values,) = self._box.mutate(list(child.genome.values()), rng)
         crossed = child.operator.startswith("crossover")
         operator = "crossover+mutation" if crossed else "mutation"
         return Offspring(

@@ -8,6 +8,8 @@ of ``eta``, the quotients of the ladder's rungs stand here: they are the same wh
 Whoever is promoted is continued, not trained anew.  A bracket whose first rung is not the ladder's
 lowest takes its members there over the rungs below, where no score matters; only who fails falls.
 
+With several objectives the best of a rung are those whom nobody dominates (``placing.py``).
+
 A rung's outcomes may still be on their way when the next stint is decided (see ``clock.py``): then
 the next bracket begins meanwhile, and the elder bracket goes on as soon as its rung is complete.
 """
@@ -19,9 +21,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from evoft.ladder import Ladder
+from evoft.objectives import objectives_of
 from evoft.outcome import Outcome
 from evoft.search.chronicle import Chronicle
 from evoft.search.climbers import Climbers
+from evoft.search.placing import placed
 from evoft.search.sampling import newcomer
 from evoft.search.stint import Decision, Promotion, Stint
 
@@ -90,8 +94,8 @@ class _Bracket:
 
 def _best(climbers: Climbers, ids: list[int], rung: int, count: int) -> list[int]:
     """Return the best on a rung, the best first; whoever failed is not among them."""
-    good = [id for id in ids if climbers.score(id, rung) > -math.inf]
-    return sorted(good, key=lambda id: (-climbers.score(id, rung), id))[:count]
+    scores = {id: climbers.scores(id, rung) for id in ids}
+    return placed({id: s for id, s in scores.items() if s[0] > -math.inf})[:count]
 
 
 class Hyperband:
@@ -100,7 +104,8 @@ class Hyperband:
     def __init__(self, chronicle: Chronicle) -> None:
         self._chronicle = chronicle
         self._plans = plans(chronicle.ladder)
-        self._climbers = Climbers(chronicle.ladder.top)
+        objectives = objectives_of(chronicle.settings.objectives)
+        self._climbers = Climbers(chronicle.ladder.top, objectives)
         self._begun = 0
         #: Those that are not done, the eldest first; only the last may have room.
         self._brackets: list[_Bracket] = []

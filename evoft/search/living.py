@@ -22,12 +22,12 @@ class Living(Sequence[Chromosome]):
     def __init__(self, size: int, elite: int) -> None:
         self._size = size
         self._places = elite
-        self._elite: list[tuple[float, int]] = []  # (-score, id)
-        self._others: list[int] = []  # ids ascending; the youngest of them live
-        self._chromosomes: dict[int, Chromosome] = {}
+        self._elite: list[tuple[float, int, Chromosome]] = []  # (-score, id, who)
+        self._others: list[tuple[int, Chromosome]] = []  # by id; the youngest of them live
+        self._count = 0
 
     def __len__(self) -> int:
-        return min(self._size, len(self._elite) + len(self._others))
+        return self._count
 
     @overload
     def __getitem__(self, place: int) -> Chromosome: ...
@@ -41,17 +41,14 @@ class Living(Sequence[Chromosome]):
         if not 0 <= place < self._size:
             raise IndexError(f"place {place} of {self._size}")
         best = len(self._elite)
-        id = self._elite[place][1] if place < best else self._others[best - place - 1]
-        return self._chromosomes[id]
+        return self._elite[place][2] if place < best else self._others[best - place - 1][1]
 
     def add(self, chromosome: Chromosome) -> None:
         """Take in someone who is younger than all before, and has a finite score."""
-        self._chromosomes[chromosome.id] = chromosome
-        bisect.insort(self._elite, (-chromosome.score, chromosome.id))
+        bisect.insort(self._elite, (-chromosome.score, chromosome.id, chromosome))
         if len(self._elite) > self._places:
-            bisect.insort(self._others, self._elite.pop()[1])
+            bisect.insort(self._others, self._elite.pop()[1:])
         # Nobody comes back from the others to the elite, so the eldest of many never live again.
         if len(self._others) > 2 * self._size:
-            for id in self._others[: -self._size]:
-                del self._chromosomes[id]
             del self._others[: -self._size]
+        self._count = min(self._size, self._count + 1)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from evoft.genome import Genome, Value, same
 from evoft.search.gene import Gene
 from evoft.search.space import SearchSpace
+from evoft.seeds import generator
 
 #: By confidence: the standard deviation around the default, as a share of the gene's range.
 _DEVIATIONS = {"low": 0.4, "medium": 0.2, "high": 0.1}
@@ -26,6 +27,8 @@ _DEVIATIONS = {"low": 0.4, "medium": 0.2, "high": 0.1}
 _PREFERENCES = {"low": 0.25, "medium": 0.5, "high": 0.75}
 #: The share of an ordered gene's belief that is spread evenly, so that nothing is ruled out.
 _EVEN = 0.15
+#: The share of a sample that a belief founds at most, for it may be wrong.
+_FOUNDING = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,15 @@ class Prior:
             if gene.confidence is not None
         }
         return Prior(space, beliefs) if beliefs else None
+
+    def guides(self, seed: int, number: int) -> bool:
+        """Tell whether the sample of this number is drawn from it, where nothing else heeds it.
+
+        Half of the first are, and it fades as in judgements: of many, the share that is goes down
+        as ``weight / (1 + number)``.
+        """
+        share = min(_FOUNDING, self.weight / (1 + number))
+        return bool(generator(seed, "prior", number).random() < share)
 
     def at(self, units: Sequence[float] | NDArray[np.float64]) -> Genome:
         """Return the genome at a point of the unit cube, ``(genes,)`` in ``[0, 1]``.

@@ -50,16 +50,23 @@ class Sobol:
         self._points: NDArray[np.float64] = np.empty((0, len(space)))
 
     def __getitem__(self, number: int) -> Genome:
+        return self._space.at(self.point(number))
+
+    def point(self, number: int) -> NDArray[np.float64]:
+        """Return element ``number`` on the unit cube, ``(genes,)``."""
         block, place = divmod(number, _BLOCK)
         if block != self._block:
             first, genes = block * _BLOCK, len(self._space)
             self._points = sobol_points(genes, self._seed, first=first, count=_BLOCK)
             self._block = block
-        return self._space.at(self._points[place])
+        return np.asarray(self._points[place])
 
 
 class Sample:
-    """The founders, then a scrambled Sobol sequence, no phenotype twice."""
+    """The founders, then a scrambled Sobol sequence, no phenotype twice.
+
+    Where genes have a confidence, some of its elements are spread as is believed, fewer and fewer.
+    """
 
     def __init__(self, chronicle: Chronicle) -> None:
         self._chronicle = chronicle
@@ -73,11 +80,17 @@ class Sample:
             return founder
         # How far to look must follow from who was born, not from where an earlier look ended.
         for number in range(self._first, 2 * len(chronicle.born) + _STALE):
-            genome = self._sequence[number]
-            if chronicle.is_new(genome):
-                return Offspring(genome, (), "sample")
+            element = self._element(number)
+            if chronicle.is_new(element.genome):
+                return element
             self._first = number + 1
         return stranger(chronicle)
+
+    def _element(self, number: int) -> Offspring:
+        prior = self._chronicle.prior
+        if prior and prior.guides(self._chronicle.seed, number):
+            return Offspring(prior.at(self._sequence.point(number)), (), "prior")
+        return Offspring(self._sequence[number], (), "sample")
 
 
 def next_founder(chronicle: Chronicle) -> Offspring | None:
@@ -94,7 +107,7 @@ def next_founder(chronicle: Chronicle) -> Offspring | None:
 
 
 def newcomer(chronicle: Chronicle) -> Offspring | None:
-    """Return a founder or, after them, a genome drawn evenly and independently of all others.
+    """Return a founder or, after them, a genome drawn independently of all others.
 
     Returns:
         None when every phenotype of the space has been born, as far as can be told.
@@ -103,7 +116,11 @@ def newcomer(chronicle: Chronicle) -> Offspring | None:
 
 
 def stranger(chronicle: Chronicle) -> Offspring | None:
-    """Return a genome drawn evenly, or what is left of the space; None as above."""
-    rng = generator(chronicle.seed, "sample", len(chronicle.born))
-    drawn = Offspring(chronicle.space.sample(rng), (), "sample")
+    """Return a genome drawn evenly or as is believed, or what is left; None as above."""
+    number, prior = len(chronicle.born), chronicle.prior
+    rng = generator(chronicle.seed, "sample", number)
+    if prior and prior.guides(chronicle.seed, number):
+        drawn = Offspring(prior.sample(rng), (), "prior")
+    else:
+        drawn = Offspring(chronicle.space.sample(rng), (), "sample")
     return make_new(chronicle, drawn, "sample", rng)

@@ -146,12 +146,18 @@ class Search:
         Raises:
             ValueError: The strategy continues someone who was not judged yet, or is at the top.
         """
-        if self.ended or not self._ready():
-            return None
-        decision = self._strategy.decide()
-        if decision is None:
-            self._none_left = True
-            return None
+        while not self.ended and self._ready():
+            decision = self._strategy.decide()
+            if decision is not None:
+                return self._decided(decision)
+            if self.ladder.top and self._clock.running:
+                self._due.append(self._clock.wait())  # for who is in flight may be continued then
+            else:
+                self._none_left = True
+        return None
+
+    def _decided(self, decision: Decision) -> Stint | None:
+        """Return the stint of a decision; None where what is left does not pay for it."""
         rung = self._rung_of(decision)
         if not self._fits(rung):
             self._none_fits = True
@@ -198,6 +204,9 @@ class Search:
                 f"judged on is {above} of 0 to {self.ladder.top}: run `evoft fsck` on the file"
             )
         self._ready()
+        # Nobody is continued in flight: if it was, on the clock, then the search waited for it.
+        while rung and any(self.stints[n].individual == id for n in self._clock.running):
+            self._due.append(self._clock.wait())
         self._take(self._stint(id, rung), None if rung else individual.unjudged)
 
     def withdraw(self) -> None:

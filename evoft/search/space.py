@@ -29,7 +29,7 @@ class SearchSpace(Mapping[str, Gene]):
             cannot have, or on the gene itself by way of others.
     """
 
-    __slots__ = ("_genes",)
+    __slots__ = ("_genes", "loose", "ordered")
 
     def __init__(self, genes: Mapping[str, Gene] | None = None, /, **named: Gene) -> None:
         everything = {**(genes or {}), **named}
@@ -43,6 +43,9 @@ class SearchSpace(Mapping[str, Gene]):
         if not everything:
             raise SpaceError("a search space must have at least one gene, but has none")
         self._genes = MappingProxyType(everything)
+        #: Places of the ordered genes, and of the others.
+        self.ordered = tuple(i for i, gene in enumerate(everything.values()) if gene.ordered)
+        self.loose = tuple(i for i, gene in enumerate(everything.values()) if not gene.ordered)
         for name in everything:
             self._check_condition(name)
         self._check_circles()
@@ -115,7 +118,11 @@ class SearchSpace(Mapping[str, Gene]):
 
     def phenotype(self, genome: Mapping[str, Value]) -> dict[str, Value]:
         """Return the genes that count in ``genome``, in the order of the space."""
-        return {name: genome[name] for name in self if self.active(genome, name)}
+        return {
+            name: genome[name]
+            for name, gene in self.items()
+            if not gene.when or self.active(genome, name)
+        }
 
     def default(self) -> Genome:
         """Return the genome of every gene's default."""

@@ -43,5 +43,6 @@ class Promotion:
     individual: int
 
 
-#: What a strategy decides; None: every phenotype of the space has been born.
+#: What a strategy decides; None: every phenotype of the space has been born, and nobody whose stint
+#: has ended can be continued.
 Decision = Offspring | Promotion

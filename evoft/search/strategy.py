@@ -33,4 +33,8 @@ class Strategy(Protocol):
         """Learn the outcome of a stint that was taken."""
 
     def decide(self) -> Decision | None:
-        """Return what is trained next; None: there is nothing left to train, for good."""
+        """Return what is trained next; None: nobody can be born or continued.
+
+        While stints are in flight on rungs, it is then asked again as each of them ends; the only
+        one that it may continue then, and had not before, is the individual whose stint has ended.
+        """

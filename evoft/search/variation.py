@@ -69,17 +69,15 @@ def toolbox(space: SearchSpace, settings: SearchSettings) -> base.Toolbox:
 
 
 def mate(
-    space: SearchSpace, a: Chromosome, b: Chromosome, *, eta: float
-) -> tuple[Chromosome, Chromosome]:
-    """Cross two chromosomes in place.
+    space: SearchSpace, a: list[Value], b: list[Value], *, eta: float
+) -> tuple[list[Value], list[Value]]:
+    """Cross two chromosomes, or mere lists of their values, in place.
 
     Ordered genes undergo simulated binary crossover, bounded (Deb and Agrawal 1995; DEAP's
     ``cxSimulatedBinaryBounded``), on the unit interval; the others change places with
     probability one half (DEAP's ``cxUniform``).
     """
-    genes = list(space.values())
-    ordered = [i for i, gene in enumerate(genes) if gene.ordered]
-    loose = [i for i, gene in enumerate(genes) if not gene.ordered]
+    genes, ordered, loose = list(space.values()), space.ordered, space.loose
     before = [[genes[i].unit(c[i]) for i in ordered] for c in (a, b)]
     after = tools.cxSimulatedBinaryBounded(list(before[0]), list(before[1]), eta, 0.0, 1.0)
     for chromosome, old, new in zip((a, b), before, after, strict=True):
@@ -95,12 +93,12 @@ def mate(
 
 def mutate(
     space: SearchSpace,
-    chromosome: Chromosome,
+    chromosome: list[Value],
     rng: np.random.Generator,
     *,
     indpb: float,
     sigma: float,
-) -> tuple[Chromosome]:
+) -> tuple[list[Value]]:
     """Mutate each gene in place with probability ``indpb``, and at least one that counts.
 
     A step of a gene that has no part in the phenotype would make the parent's twin, so the one
@@ -135,9 +133,9 @@ def breed(
     with deap_random(rng):
         first, second = box.select(living, 2)
         crossed = first.id != second.id and rng.random() < settings.cxpb
-        child = Chromosome(first)
+        child = list(first)  # without a fitness, for nobody has judged it
         if crossed:
-            child, _ = box.mate(child, Chromosome(second))
+            child, _ = box.mate(child, list(second))
     mutated = not crossed or rng.random() < settings.mutpb
     if mutated:
         (child,) = box.mutate(child, rng)

@@ -133,6 +133,8 @@ class Costs:
         self._terms: list[list[float]] = []
         self._seconds: list[float] = []
         self._factors: NDArray[np.float64] | None = None
+        #: Bytes that a trial took more than its probes say, the most so far.
+        self._beyond = 0
 
     def seconds(self, recipe: Recipe, start: float = 0.0, stop: float | None = None) -> float:
         """Return the seconds that a trial of this recipe is going to take.
@@ -156,7 +158,18 @@ class Costs:
 
     def memory(self, batch_size: int) -> int:
         """Return the most bytes that any trial with this batch size takes; 0 if unknown."""
-        return max(backbone.memory(batch_size) for backbone in self._backbones.values())
+        probed = max(backbone.memory(batch_size) for backbone in self._backbones.values())
+        return probed + self._beyond if probed else 0
+
+    def saw(self, recipe: Recipe, memory: int) -> None:
+        """Take in how many bytes a trial took at most; 0: unknown.
+
+        What a trial takes beside its steps, such as images and features on a GPU, no probe shows.
+        Less than was probed tells nothing of the largest trial.
+        """
+        probed = self._backbones[recipe.model].memory(min(recipe.batch_size, self._train))
+        if memory and probed:
+            self._beyond = max(self._beyond, memory - probed)
 
     def _of(self, recipe: Recipe, start: float, stop: float | None) -> list[float]:
         epochs = (recipe.epochs if stop is None else stop) - start

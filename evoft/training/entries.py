@@ -11,6 +11,7 @@ import mmap
 import os
 import sys
 import time
+import weakref
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,10 +154,30 @@ def open_entry(path: Path, address: str) -> tuple[Tensor, ...] | None:
         return mapped(file.fileno(), layout)
 
 
-def use(descriptor: int) -> None:
+class Mapped:
+    """The entries that a process has mapped, each once, for as long as somebody holds it."""
+
+    def __init__(self) -> None:
+        self._tensors: dict[str, tuple[weakref.ref[Tensor], ...]] = {}
+
+    def find(self, address: str) -> tuple[Tensor, ...] | None:
+        """Return an entry's tensors; None where nobody holds all of them any more."""
+        if address not in self._tensors:
+            return None
+        found = [tensor for held in self._tensors[address] if (tensor := held()) is not None]
+        return tuple(found) if len(found) == len(self._tensors[address]) else None
+
+    def keep(self, address: str, tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Return an entry's tensors, and have others find them."""
+        alive = {name: held for name, held in self._tensors.items() if self.find(name) is not None}
+        self._tensors = {**alive, address: tuple(weakref.ref(tensor) for tensor in tensors)}
+        return tensors
+
+
+def use(file: int | Path) -> None:
     """Mark a file as used now; by our own clock, for the system gives many files one time."""
     now = time.time_ns()
-    os.utime(descriptor, ns=(now, now))
+    os.utime(file, ns=(now, now))
 
 
 def _aligned(offset: int) -> int:

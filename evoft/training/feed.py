@@ -28,9 +28,10 @@ class Drawn:
     #: The images' classes.
     labels: Tensor
 
-    def beyond(self, taken: int) -> Drawn:
-        """Return the batches after the first so many."""
-        return Drawn(self.places[taken:], self.views[taken:], self.labels[taken:])
+    def between(self, first: int, stop: int | None = None) -> Drawn:
+        """Return the batches from one to before another."""
+        some = slice(first, stop)
+        return Drawn(self.places[some], self.views[some], self.labels[some])
 
 
 class Feed:
@@ -123,7 +124,7 @@ class Feed:
             What goes into ``Examples.through``; targets ``(batch, classes)``, rows that sum to
             one; and labels ``(batch,)``, of the images before they were mixed.
         """
-        drawn = self.draw().beyond(taken)
+        drawn = self.draw().between(taken)
         for inputs, labels in zip(self._inputs(drawn), drawn.labels, strict=True):
             mixed, targets = self.mix(inputs, labels)
             # Images are mixed as such, before they are normalised.

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from evoft.training.examples import Examples
     from evoft.training.features import FeatureCache
-    from evoft.training.heads import Head
-    from evoft.training.loop import Trained
+    from evoft.training.learner import Head
+    from evoft.training.loop import Leg, Trained
     from evoft.training.prefix import Split
     from evoft.training.start import Start
 
@@ -52,6 +52,8 @@ class FineTuner:
     paused: Path | None = None
     #: What is measured of each trained model, by name: ``latency``, ``parameters``.
     measures: tuple[str, ...] = ()
+    #: How many workers of the run there are like this one, which `cache_size` is for.
+    workers: int = 1
     _kept: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     def company(self, trial: Trial) -> Hashable | None:
@@ -75,7 +77,8 @@ class FineTuner:
         import torch
 
         from evoft.training.checkpoints import save
-        from evoft.training.heads import Head, train_heads
+        from evoft.training.heads import train_heads
+        from evoft.training.learner import Head
         from evoft.training.memory import unless_out_of_memory
 
         torch.set_num_threads(1)
@@ -110,28 +113,35 @@ class FineTuner:
 
     def _begin(self, trial: Trial) -> Head | Trained:
         """Return a trial's linear head before training; or what training gave, if it has none."""
-        from evoft.training.loop import Leg, fine_tune
-        from evoft.training.schedule import can_pause
+        from evoft.training.loop import fine_tune
 
         recipe = self.express(trial.genome)
         if self.company(trial) is not None and (head := self._head(trial, recipe)) is not None:
             return head
         model = self.start(recipe, trial.seed).to(the_device())
         train, val = self._splits(model, recipe, _alive(trial))
+        amp, report, leg = self.settings.amp, trial.report, self._leg(trial)
+        return fine_tune(model, recipe, train, val, trial.seed, report=report, amp=amp, leg=leg)
+
+    def _leg(self, trial: Trial) -> Leg:
+        """Return how much of its training a trial is, from where it can go on."""
+        from evoft.training.loop import Leg
+        from evoft.training.schedule import can_pause
+
+        recipe = self.express(trial.genome)
         climbs = self.paused is not None and trial.stage is Stage.SEARCH and can_pause(recipe)
-        leg = Leg(
+        return Leg(
             trial.epochs,
             paused=self._pauses.find(trial) if climbs else None,
             pause=climbs and trial.epochs is not None,
         )
-        amp, report = self.settings.amp, trial.report
-        return fine_tune(model, recipe, train, val, trial.seed, report=report, amp=amp, leg=leg)
 
     def _head(self, trial: Trial, recipe: Recipe) -> Head | None:
         """Return a trial's head before training; None where it is not linear."""
         from evoft.training.feed import Feed
         from evoft.training.head_inputs import Dropout
-        from evoft.training.heads import Head, Judges
+        from evoft.training.head_judging import Judges
+        from evoft.training.learner import Head
         from evoft.training.linear import linear_head
 
         # One model stands for all whose frozen layers and dropout are alike.
@@ -160,7 +170,7 @@ class FineTuner:
             Dropout(recipe.drop if linear.drops else 0.0, trial.seed),
             Judges(val.features.values[0][0].float(), val.labels),
             trial.report,
-            trial.epochs,
+            self._leg(trial),
         )
 
     def _measured(self, trial: Trial) -> dict[str, float]:
@@ -286,7 +296,7 @@ class FineTuner:
             }
             images = len(self.pixels.splits["train"])
             prospects = Prospects(self.depths, images, self.settings.views)
-            store = FeatureStore(self.cache, self.settings.cache_size)
+            store = FeatureStore(self.cache, self.settings.cache_size, self.workers)
             return FeatureCache(store, sources, prospects)
 
         return self._keep(("features", ""), make)  # type: ignore[no-any-return]

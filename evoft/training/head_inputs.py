@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
 
 from evoft.seeds import derive
-from evoft.training.feed import Feed
+from evoft.training.feed import Drawn, Feed
 from evoft.training.head_memory import ROW
 
 
@@ -30,6 +30,15 @@ class Dropout:
     def active(self) -> bool:
         """Whether anything is dropped."""
         return self._dropped > 0
+
+    @property
+    def state(self) -> Tensor:
+        """What it is going to drop follows from, as bytes; set it to drop the same again."""
+        return self._generator.get_state()
+
+    @state.setter
+    def state(self, state: Tensor) -> None:
+        self._generator.set_state(state)
 
     def apply(self, inputs: Tensor) -> None:
         """Drop some of ``inputs`` and scale up the rest, in place."""
@@ -52,41 +61,79 @@ class Batch:
     labels: Tensor
 
 
+@dataclass(frozen=True, slots=True)
+class Bank:
+    """All features that feeds draw from, once each."""
+
+    #: Features of an image; rows are as wide as memory is aligned, so that a batch lies alike for
+    #: each head.
+    features: int
+    #: ``(rows, width)``, float32.
+    rows: Tensor
+    #: In which row each of a feed's pools begins.
+    first: Mapping[Feed, Tensor]
+
+    @staticmethod
+    def of(feeds: Sequence[Feed]) -> Bank:
+        """Return the bank of feeds from pools ``(images, features)``."""
+        pools = {id(pool): pool for feed in feeds for pool in feed.pools}
+        starts: dict[int, int] = {}
+        total = 0
+        for key, pool in pools.items():
+            starts[key] = total
+            total += len(pool)
+        (one, *others) = pools.values()
+        features = one.shape[1]
+        first = {
+            feed: torch.tensor([starts[id(pool)] for pool in feed.pools], device=one.device)
+            for feed in feeds
+        }
+        width = -(-features // ROW) * ROW
+        if not others and width == features and one.dtype == torch.float32:
+            return Bank(features, one, first)
+        rows = torch.zeros(total, width, device=one.device)
+        for key, pool in pools.items():
+            rows[starts[key] : starts[key] + len(pool), :features] = pool
+        return Bank(features, rows, first)
+
+
 class Batches:
     """The batches of several heads.
 
     Args:
+        bank: What their feeds draw from, and maybe others'.
         feeds: One a head, all with batches of one size and as many of them.
         dropouts: One a head.
         classes: Width of the targets.
     """
 
-    def __init__(self, feeds: Sequence[Feed], dropouts: Sequence[Dropout], classes: int) -> None:
+    def __init__(
+        self, bank: Bank, feeds: Sequence[Feed], dropouts: Sequence[Dropout], classes: int
+    ) -> None:
+        self._bank = bank
         self._feeds = feeds
         self._dropouts = dropouts
-        self._bank, self._first = _bank(feeds)
-        heads, batch, width = len(feeds), feeds[0].batch, self._bank.shape[1]
-        device = self._bank.device
+        heads, batch, width = len(feeds), feeds[0].batch, bank.rows.shape[1]
+        device = bank.rows.device
         self._memory = torch.zeros(heads * batch, width, device=device)
-        features = feeds[0].pools[0].shape[1]
-        self._inputs = self._memory.view(heads, batch, width)[:, :, :features]
+        self._inputs = self._memory.view(heads, batch, width)[:, :, : bank.features]
         self._targets = torch.zeros(heads, classes, batch, device=device)
 
-    def epoch(self) -> Iterator[Batch]:
-        """Yield the batches of the next epoch, which must be taken to the end."""
-        feeds, batch = self._feeds, self._feeds[0].batch
-        shape = (self._feeds[0].steps, len(feeds), batch)
-        rows = torch.empty(shape, dtype=torch.int64, device=self._bank.device)
-        labels = torch.empty_like(rows)
-        for at, feed in enumerate(feeds):
-            drawn = feed.draw()
-            rows[:, at] = drawn.places + self._first[at][drawn.views]
-            labels[:, at] = drawn.labels
-        mixing = [at for at, feed in enumerate(feeds) if feed.mixes]
+    def of(self, drawn: Sequence[Drawn]) -> Iterator[Batch]:
+        """Yield the batches that were drawn for each head, as many for one as for another."""
+        rows = torch.stack(
+            [
+                one.places + self._bank.first[feed][one.views]
+                for feed, one in zip(self._feeds, drawn, strict=True)
+            ],
+            dim=1,
+        )
+        labels = torch.stack([one.labels for one in drawn], dim=1)
+        mixing = [at for at, feed in enumerate(self._feeds) if feed.mixes]
         both = zip(self._dropouts, self._inputs, strict=True)
         dropping = [(dropout, inputs) for dropout, inputs in both if dropout.active]
         for step in range(len(rows)):
-            torch.index_select(self._bank, 0, rows[step].flatten(), out=self._memory)
+            torch.index_select(self._bank.rows, 0, rows[step].flatten(), out=self._memory)
             self._targets.zero_()
             if mixing:
                 self._mix(mixing, labels[step])
@@ -115,26 +162,3 @@ class Batches:
         self._targets.scatter_(1, labels[:, None], keeps.expand(shape))
         theirs = labels.gather(1, partners)
         self._targets.scatter_add_(1, theirs[:, None], gives.expand(shape))
-
-
-def _bank(feeds: Sequence[Feed]) -> tuple[Tensor, list[Tensor]]:
-    """Return all features that the feeds draw from as rows, and where each feed's pools begin.
-
-    Rows are as wide as memory is aligned, so that a batch lies alike for each head.
-    """
-    pools = {id(pool): pool for feed in feeds for pool in feed.pools}
-    starts: dict[int, int] = {}
-    total = 0
-    for key, pool in pools.items():
-        starts[key] = total
-        total += len(pool)
-    first = [torch.tensor([starts[id(pool)] for pool in feed.pools]) for feed in feeds]
-    (one, *others) = pools.values()
-    first = [places.to(one.device) for places in first]
-    width = -(-one.shape[1] // ROW) * ROW
-    if not others and width == one.shape[1] and one.dtype == torch.float32:
-        return one, first
-    bank = torch.zeros(total, width, device=one.device)
-    for key, pool in pools.items():
-        bank[starts[key] : starts[key] + len(pool), : pool.shape[1]] = pool
-    return bank, first

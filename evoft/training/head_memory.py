@@ -92,13 +92,26 @@ class Weights:
         """Return the part of ``memory`` that belongs to biases, ``(heads, classes)``."""
         return matrices(memory, self.classes, self.features + 1)[:, :, -1]
 
-    def keep(self, heads: Tensor) -> Weights:
-        """Return those of some heads, ``(kept,)``, alone."""
+    @staticmethod
+    def joined(parts: Sequence[Weights]) -> Weights:
+        """Return a copy of the heads of all parts, in their order."""
+        one = parts[0]
         return Weights(
-            self.values[heads],
-            self.slopes[heads],
-            self.first[heads],
-            self.second[heads],
+            torch.cat([part.values for part in parts]),
+            torch.cat([part.slopes for part in parts]),
+            torch.cat([part.first for part in parts]),
+            torch.cat([part.second for part in parts]),
+            one.classes,
+            one.features,
+        )
+
+    def row(self, head: int) -> Weights:
+        """Return those of one head, in the same memory."""
+        return Weights(
+            self.values[head, None],
+            self.slopes[head, None],
+            self.first[head, None],
+            self.second[head, None],
             self.classes,
             self.features,
         )

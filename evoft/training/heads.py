@@ -3,95 +3,27 @@
 A step of one head alone is a product of a few rows, which takes less time than asking for it does.
 Heads of one shape whose batches have one size take their steps together, each with its own images,
 weights, optimizer and rates, and each to the bit as it would alone; see ``head_memory``.
+
+They go by one count of steps.  Who goes on from a paused training joins where it was left, also
+where another has to begin anew.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from evoft.outcome import CurvePoint, Outcome, Status
-from evoft.recipe import Recipe
-from evoft.training.feed import Feed
-from evoft.training.head_inputs import Batch, Batches, Dropout
+from evoft.training.head_inputs import Bank, Batch, Batches
+from evoft.training.head_judging import first_highest
 from evoft.training.head_memory import Weights, column, multiply, room
 from evoft.training.head_optimizers import Group
-from evoft.training.loop import Report, Trained
-from evoft.training.schedule import Schedule
+from evoft.training.learner import Head, Learner
+from evoft.training.loop import Trained
 
 #: Most weights of heads that train together: more of them do not stay in a processor's cache.
 _TOGETHER = 2**20
-#: Most logits of validation that are looked at together.
-_LOOKED_AT = 2**22
-
-
-@dataclass(frozen=True, slots=True)
-class Judges:
-    """The images that heads are judged on."""
-
-    #: ``(images, features)``.
-    features: Tensor
-    #: ``(images,)``, int64.
-    labels: Tensor
-
-    def judge(self, weights: Tensor, biases: Tensor) -> tuple[Tensor, Tensor]:
-        """Return each head's mean loss, and the share of images that it classifies rightly.
-
-        Args:
-            weights: ``(heads, classes, features)``.
-            biases: ``(heads, classes)``.
-        """
-        heads, classes = biases.shape
-        images = len(self.labels)
-        logits = room(heads, classes, images, biases.device)[1]
-        multiply(weights, self.features.t().expand(heads, -1, -1), logits)
-        logits.add_(biases[:, :, None])
-        logs = torch.log_softmax(logits, dim=1)
-        losses = logs.gather(1, self.labels.expand(heads, 1, -1)).sum(dim=(1, 2)).div_(-images)
-        right = (first_highest(logits) == self.labels).sum(dim=1)
-        return losses, right.double() / images
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """One trial's linear head before training."""
-
-    recipe: Recipe
-    #: ``(classes, features)`` and ``(classes,)``.
-    weight: Tensor
-    bias: Tensor
-    #: Their names in the model.
-    names: tuple[str, str]
-    feed: Feed
-    dropout: Dropout
-    #: What the fitness is measured on.
-    val: Judges
-    report: Report
-    #: After how many epochs it is judged; None: the recipe's.
-    epochs: float | None = None
-
-    @property
-    def schedule(self) -> Schedule:
-        """Its steps, and the rate of each."""
-        return Schedule.of(self.recipe, self.feed.steps, self.epochs)
-
-    @property
-    def kind(self) -> Hashable:
-        """What heads that train together agree on."""
-        total, steps = self.schedule.total, self.feed.steps
-        # Those that end with an epoch leave the others there.
-        end = total if total % steps else 0
-        return self.recipe.model, self.weight.shape, self.feed.batch, steps, end
-
-    def rates(self, epoch: int) -> list[float]:
-        """Return the learning rate of each step of an epoch, up to the last of all."""
-        schedule, first = self.schedule, epoch * self.feed.steps
-        steps = range(first, min(first + schedule.steps, schedule.total))
-        return [self.recipe.lr * schedule.rate(step) for step in steps]
 
 
 def train_heads(heads: Sequence[Head]) -> list[Trained]:
@@ -115,124 +47,73 @@ def train_heads(heads: Sequence[Head]) -> list[Trained]:
     return [found[place] for place in range(len(heads))]
 
 
-class _Course:
-    """How one head's training goes."""
-
-    def __init__(self, head: Head) -> None:
-        self.head = head
-        self._schedule = head.schedule
-        self.done: Trained | None = None
-        self._curve: list[CurvePoint] = []
-        self._best = -math.inf
-        self._best_epoch = 0
-        self._state: dict[str, Tensor] = {}
-
-    def take(self, epoch: int, metrics: dict[str, float], weight: Tensor, bias: Tensor) -> None:
-        """Take in what an epoch gave; ``done`` is set if it was the last.
-
-        Args:
-            epoch: Which, from 0.
-            metrics: What was measured.
-            weight: ``(classes, features)``, copied if it may be kept.
-            bias: ``(classes,)``, too.
-        """
-        recipe, schedule = self.head.recipe, self._schedule
-        stop = min((epoch + 1) * schedule.steps, schedule.total)
-        losses = [metrics["train_loss"]]
-        if measured := schedule.measures(stop):
-            losses.append(metrics["val_loss"])
-            self._curve.append(CurvePoint(stop / schedule.steps, metrics))
-            self.head.report(stop / schedule.steps, **metrics)
-        if not all(math.isfinite(loss) for loss in losses):
-            reason = f"the loss was not finite in epoch {epoch + 1}"
-            outcome = Outcome(Status.DIVERGED, reason=reason, curve=tuple(self._curve))
-            self.done = Trained(outcome, {})
-            return
-        last = stop == schedule.total
-        accuracy = metrics["val_accuracy"]
-        if measured and (accuracy > self._best if recipe.patience else last):
-            self._best, self._best_epoch = accuracy, epoch
-            kept = zip(self.head.names, (weight, bias), strict=True)
-            self._state = {
-                name: value.cpu().clone(memory_format=torch.contiguous_format)
-                for name, value in kept
-            }
-        elif measured and recipe.patience and epoch - self._best_epoch >= recipe.patience:
-            last = True
-        if last:
-            outcome = Outcome.of_fitness(self._best, curve=tuple(self._curve))
-            self.done = Trained(outcome, self._state)
-
-
 class _Company:
-    """Heads of one shape that train together; whoever is done leaves."""
+    """Heads of one shape that train together; they may come later and leave earlier."""
 
     def __init__(self, heads: Sequence[Head]) -> None:
-        self._val = heads[0].val
-        self._weights = Weights.of([head.weight for head in heads], [head.bias for head in heads])
-        #: Moving averages of the weights, where recipes have them.
-        self._means = [
-            values.clone() if head.recipe.model_ema else None
-            for head, values in zip(heads, self._weights.values, strict=True)
-        ]
-        self._gather([_Course(head) for head in heads])
+        self._everyone = [Learner(head) for head in heads]
+        self._bank = Bank.of([head.feed for head in heads])
+        self._here: list[Learner] = []
 
-    def _gather(self, courses: list[_Course]) -> None:
-        """Make what depends on who is there."""
-        heads = [course.head for course in courses]
+    def train(self) -> list[Trained]:
+        """Train until all are done."""
+        while left := [learner for learner in self._everyone if not learner.is_done]:
+            step = min(learner.step for learner in left)
+            later = [learner.step for learner in left if learner.step > step]
+            self._gather([learner for learner in left if learner.step == step])
+            stop = min([*later, *(learner.stop() for learner in self._here)])
+            self._train(step, stop)
+            self._look(stop)
+        return [learner.trained for learner in self._everyone]
+
+    def _gather(self, learners: list[Learner]) -> None:
+        """Have these train from here on."""
+        if learners == self._here:
+            return
+        self._hand_back()
+        heads = [learner.head for learner in learners]
         recipes = [head.recipe for head in heads]
         device, batch, classes = heads[0].weight.device, heads[0].feed.batch, len(heads[0].bias)
-        self._courses = courses
-        self._groups = Group.of(self._weights, recipes)
-        weights = self._weights
+        self._here = learners
+        self._weights = weights = Weights.joined([learner.weights for learner in learners])
+        self._losses = torch.cat([learner.loss for learner in learners])
+        self._right = torch.cat([learner.right for learner in learners])
+        self._groups = Group.of(weights, recipes)
         self._weight, self._bias = weights.matrix(weights.values), weights.bias(weights.values)
         self._slope, self._tilt = weights.matrix(weights.slopes), weights.bias(weights.slopes)
         self._l1 = column([r.l1 for r in recipes], device).float()[:, :, None]
         smoothing = column([r.smoothing for r in recipes], device)[:, :, None]
         self._sharp, self._smooth = (1.0 - smoothing).float(), (smoothing / classes).float()
-        self._batches = Batches([h.feed for h in heads], [h.dropout for h in heads], classes)
+        feeds, dropouts = [head.feed for head in heads], [head.dropout for head in heads]
+        self._batches = Batches(self._bank, feeds, dropouts, classes)
         self._logits = room(len(heads), classes, batch, device)[1]
         self._errors = room(len(heads), classes, batch, device)[1]
 
-    def train(self) -> list[Trained]:
-        """Train until all are done."""
-        everyone = self._courses
-        epoch = 0
-        while self._courses:
-            losses, right = self._train(epoch)
-            self._judge(epoch, losses, right)
-            self._part()
-            epoch += 1
-        return [course.done for course in everyone if course.done is not None]
+    def _hand_back(self) -> None:
+        """Give those who are here what is theirs of all."""
+        for at, learner in enumerate(self._here):
+            learner.weights = self._weights.row(at)
+            learner.loss, learner.right = self._losses[at, None], self._right[at, None]
 
-    def _part(self) -> None:
-        """Go on without those that are done."""
-        left = [at for at, course in enumerate(self._courses) if course.done is None]
-        if not left:
-            self._courses = []
-        elif len(left) < len(self._courses):
-            self._means = [self._means[at] for at in left]
-            self._weights = self._weights.keep(torch.tensor(left, device=self._logits.device))
-            self._gather([self._courses[at] for at in left])
-
-    def _train(self, epoch: int) -> tuple[Tensor, Tensor]:
-        """Train for one epoch; return each head's mean loss and share of images rightly classed."""
-        heads = [course.head for course in self._courses]
-        steps, batch = heads[0].feed.steps, heads[0].feed.batch
-        device = self._logits.device
-        lr = torch.stack([column(head.rates(epoch), device) for head in heads], dim=1)
-        courses = [group.course(lr, epoch * steps) for group in self._groups]
-        losses = torch.zeros(len(heads), device=device)
-        right = torch.zeros(len(heads), dtype=torch.int64, device=device)
-        taken = len(lr)  # all of the epoch, unless they are judged within it
-        for at, drawn in zip(range(taken), self._batches.epoch(), strict=False):
-            losses += self._slopes(drawn)
-            right += (first_highest(self._logits) == drawn.labels).sum(dim=1)
+    def _train(self, first: int, stop: int) -> None:
+        """Take the steps from one to another, within one epoch."""
+        learners, steps = self._here, self._here[0].schedule.steps
+        device, report = self._logits.device, learners[0].head.report
+        begun = first % steps
+        if not begun:
+            self._losses, self._right = self._losses.new_zeros(()), self._right.new_zeros(())
+        lr = torch.stack([column(learner.rates(stop), device) for learner in learners], dim=1)
+        courses = [group.course(lr, first) for group in self._groups]
+        drawn = [learner.drawn().between(begun, begun + stop - first) for learner in learners]
+        for at, batch in enumerate(self._batches.of(drawn)):
+            self._losses = self._losses + self._slopes(batch)
+            self._right = self._right + (first_highest(self._logits) == batch.labels).sum(dim=1)
             for group, course in zip(self._groups, courses, strict=True):
                 group.step(course, at)
-            self._average(epoch * steps + at + 1)
-            heads[0].report(epoch + at / steps)
-        return losses / taken, right.double() / (taken * batch)
+            self._average(first + at + 1)
+            report((first + at) / steps)
+        for learner in learners:
+            learner.step = stop
 
     def _slopes(self, drawn: Batch) -> Tensor:
         """Put the slope of the loss in each weight; return the mean losses ``(heads,)``."""
@@ -250,42 +131,40 @@ class _Company:
 
     def _average(self, number: int) -> None:
         """Take the weights after a step into their averages; see ``averaging.Average``."""
-        for at, mean in enumerate(self._means):
-            if mean is not None:
-                most = self._courses[at].head.recipe.model_ema
+        for at, learner in enumerate(self._here):
+            if learner.mean is not None:
+                most = learner.head.recipe.model_ema
                 decay = min(most, (1 + number) / (10 + number))
-                mean.lerp_(self._weights.values[at], 1.0 - decay)
+                learner.mean.lerp_(self._weights.values[at, None], 1.0 - decay)
 
-    def _judge(self, epoch: int, losses: Tensor, right: Tensor) -> None:
+    def _look(self, stop: int) -> None:
+        """Measure the heads where an epoch ends, or all; keep what is to be paused."""
+        schedules = [learner.schedule for learner in self._here]
+        if stop % schedules[0].steps == 0 or any(s.total == stop for s in schedules):
+            self._judge(stop)
+        if pausing := [learner for learner in self._here if learner.pauses]:
+            self._hand_back()
+            for learner in pausing:
+                learner.pause()
+
+    def _judge(self, stop: int) -> None:
         """Measure the heads on the images of validation, and tell each what came of the epoch."""
         values = self._weights.values.clone()
-        for at, mean in enumerate(self._means):
-            if mean is not None:
-                values[at] = mean
+        for at, learner in enumerate(self._here):
+            if learner.mean is not None:
+                values[at] = learner.mean[0]
         matrices, biases = self._weights.matrix(values), self._weights.bias(values)
-        size = max(1, _LOOKED_AT // (biases.shape[1] * len(self._val.labels)))
-        judged = [
-            self._val.judge(matrices[first : first + size], biases[first : first + size])
-            for first in range(0, len(values), size)
-        ]
-        val_losses, val_right = (torch.cat(parts).tolist() for parts in zip(*judged, strict=True))
-        for at, (loss, accuracy) in enumerate(zip(losses.tolist(), right.tolist(), strict=True)):
+        judged = self._here[0].head.val.judge_all(matrices, biases)
+        taken = (stop - 1) % self._here[0].schedule.steps + 1
+        losses = (self._losses / taken).tolist()
+        right = (self._right.double() / (taken * self._logits.shape[2])).tolist()
+        for at, (learner, (val_loss, val_accuracy)) in enumerate(
+            zip(self._here, judged, strict=True)
+        ):
             metrics = {
-                "train_loss": loss,
-                "train_accuracy": accuracy,
-                "val_loss": val_losses[at],
-                "val_accuracy": val_right[at],
+                "train_loss": losses[at],
+                "train_accuracy": right[at],
+                "val_loss": val_loss,
+                "val_accuracy": val_accuracy,
             }
-            self._courses[at].take(epoch, metrics, matrices[at], biases[at])
-
-
-def first_highest(logits: Tensor) -> Tensor:
-    """Return ``logits.argmax(dim=1)``, which takes longer; the number of classes where all are NaN.
-
-    Args:
-        logits: ``(heads, classes, batch)``.
-    """
-    classes = logits.shape[1]
-    places = torch.arange(classes, dtype=logits.dtype, device=logits.device)[:, None]
-    highest = logits == logits.amax(dim=1, keepdim=True)
-    return torch.where(highest, places, float(classes)).amin(dim=1).long()
+            learner.take(metrics, matrices[at], biases[at])

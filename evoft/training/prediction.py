@@ -41,6 +41,11 @@ def predict_files(folder: Path, images: Sequence[str]) -> list[Prediction]:
         config = json.loads((folder / "config.json").read_text())
         model = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
         data = resolve_data_config({}, model=model)
+    except FileNotFoundError as error:
+        raise BackboneError(
+            f"{folder} holds no model: there is no {error.filename}; give a folder that "
+            "`evoft evolve` or `evoft export` made"
+        ) from error
     except Exception as error:
         raise BackboneError(f"{folder} holds no model that timm loads ({error})") from error
     labels = config.get("label_names") or [str(i) for i in range(int(model.num_classes))]

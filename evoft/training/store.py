@@ -23,16 +23,18 @@ import torch
 from torch import Tensor
 
 from evoft.quantities import size_text
-from evoft.training.entries import DamagedEntryError, Layout, mapped, open_entry, use, write
-from evoft.training.locks import held, is_at, lock
+from evoft.training.claims import Claim, claimed
+from evoft.training.entries import DamagedEntryError, Layout, Mapped, mapped, open_entry, use, write
+from evoft.training.locks import held
 
 _logger = logging.getLogger(__name__)
 
 #: Yields the values of all images in their order, batch after batch: ``(batch, ...)`` each.
 Compute = Callable[[], Iterator[tuple[Tensor, ...]]]
 
-#: Suffixes of finished entries, and of those that a process is writing or died writing.
-_DONE, _PART = ".features", ".part"
+#: Suffixes of finished entries, of those that a process is writing or died writing, and of what
+#: tells how much a process keeps in its own memory.
+_DONE, _PART, _OWN = ".features", ".part", ".own"
 #: Where the file system cannot reserve room.
 _CANNOT = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
@@ -47,14 +49,20 @@ class FeatureStore:
 
     Args:
         folder: Where the run's entries are; None: each process keeps its own in memory.
-        limit: Most bytes of entries; the least recently used go first.  0 keeps nothing.
+        limit: Most bytes of all entries of the run, those in its workers' memories included; the
+            least recently used go first.  0 keeps nothing.
+        workers: How many processes the limit is for.  Each has an equal part of it where they
+            cannot tell one another what they keep.
     """
 
-    def __init__(self, folder: Path | None, limit: int) -> None:
+    def __init__(self, folder: Path | None, limit: int, workers: int = 1) -> None:
         self.limit = limit
         self.folder = folder
-        #: What could not be shared.
+        self._workers = workers
+        #: What could not be shared, and what tells the others how much that is.
         self._own: OrderedDict[str, tuple[Tensor, ...]] = OrderedDict()
+        self._claim: Claim | None = None
+        self._mapped = Mapped()
         self._said: set[str] = set()
 
     def fits(self, needed: int, what: str = "an entry") -> bool:
@@ -69,16 +77,25 @@ class FeatureStore:
         return needed <= self.limit
 
     def find(self, name: str) -> tuple[Tensor, ...] | None:
-        """Return the values of an entry that is there already; None where it is not, or damaged."""
+        """Return the values of an entry that is there already; None where it is not, or damaged.
+
+        They are the same tensors for all who hold them at a time, and not to be changed.
+        """
         if name in self._own:
             self._own.move_to_end(name)
             return self._own[name]
         if self.folder is None:
             return None
+        path = self.folder / f"{name}{_DONE}"
+        if (values := self._mapped.find(name)) is not None:
+            with contextlib.suppress(OSError):  # it may be evicted by now
+                use(path)
+            return values
         try:
-            return open_entry(self.folder / f"{name}{_DONE}", name)
+            found = open_entry(path, name)
         except (DamagedEntryError, OSError):  # whoever computes it deals with that
             return None
+        return None if found is None else self._mapped.keep(name, found)
 
     def get(
         self, name: str, images: int, compute: Compute, alive: Callable[[], None] = lambda: None
@@ -86,7 +103,7 @@ class FeatureStore:
         """Return the values of all images, ``(images, ...)`` each, computing them if need be.
 
         What cannot be shared (the disk is full, or the limit too small) is kept in this process's
-        memory, under the same limit, and said once.
+        memory, if all that the run keeps is still under the limit, and said once.
 
         Args:
             name: The entry's `address`.
@@ -94,9 +111,8 @@ class FeatureStore:
             compute: Makes the values; called again if sharing them fails half-way.
             alive: Called as a sign of life between batches and while another worker computes.
         """
-        if name in self._own:
-            self._own.move_to_end(name)
-            return self._own[name]
+        if (values := self.find(name)) is not None:
+            return values
         if self.folder is not None and self.limit and images:
             try:
                 values = self._shared(self.folder / name, images, compute, alive)
@@ -107,14 +123,14 @@ class FeatureStore:
                 self._say(
                     "disk",
                     f"features cannot be shared in {self.folder} ({error.strerror or error}); "
-                    "each worker keeps its own in memory: make room there, or name another folder "
-                    "by TMPDIR",
+                    "each worker keeps its own in memory, as far as --cache-size allows for all: "
+                    "make room there, or name another folder by TMPDIR",
                 )
             if values is not None:
-                return values
+                return self._mapped.keep(name, values)
         batches = ([value.cpu() for value in batch] for batch in _living(compute(), alive))
         values = tuple(torch.cat(parts) for parts in zip(*batches, strict=True))
-        self._keep(name, values)
+        self._keep(name, values, alive)
         return values
 
     def _shared(
@@ -161,38 +177,79 @@ class FeatureStore:
         if not self.fits(layout.size):
             return None
         with held(part.with_name("lock"), alive):
-            if not self._make_room(layout.size, part):
+            room = self._make_room(layout.size, part)
+            if room < 0:
                 return None
             os.truncate(descriptor, layout.size)  # so that others count it
-        _reserve(descriptor, layout.size)
+            _reserve(descriptor, layout.size)
+            self._shrink(room)  # what is shared serves all
         write(descriptor, layout, chain([first], batches))
         return layout
 
-    def _make_room(self, needed: int, part: Path) -> bool:
-        """Evict what was not used for longest; False where others are writing too much."""
-        room = self.limit - needed
-        entries = []
-        for path in part.parent.iterdir():
-            with contextlib.suppress(FileNotFoundError):
-                if path.suffix == _DONE:
-                    stat = path.stat()
-                    entries.append((stat.st_mtime_ns, path, stat.st_size))
-                elif path.suffix == _PART and path != part and not _abandoned(path):
-                    room -= path.stat().st_size
+    def _make_room(self, needed: int, part: Path) -> int:
+        """Evict what was not used for longest.
+
+        Returns:
+            How much of its own this process may still keep; below 0 where others take too much.
+        """
+        entries, others = self._kept(part.parent, part)
+        room = self.limit - needed - others
         taken = sum(size for *_, size in entries)
         for _, path, size in sorted(entries):
             if taken <= room:
                 break
             path.unlink(missing_ok=True)
             taken -= size
-        return taken <= room
+        return room - taken
 
-    def _keep(self, name: str, values: tuple[Tensor, ...]) -> None:
-        self._own[name] = values
-        sizes = {k: sum(value.nbytes for value in kept) for k, kept in self._own.items()}
-        while sum(sizes.values()) > self.limit:
-            oldest, _ = self._own.popitem(last=False)
-            del sizes[oldest]
+    def _kept(self, folder: Path, part: Path | None) -> tuple[list[tuple[int, Path, int]], int]:
+        """Return the entries with their times and sizes; and the bytes that others keep or write.
+
+        Args:
+            folder: Where they are.
+            part: What this process is writing.
+        """
+        ours = (part, self._claim and self._claim.path)
+        entries, others = [], 0
+        for path in folder.iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                if path.suffix == _DONE:
+                    stat = path.stat()
+                    entries.append((stat.st_mtime_ns, path, stat.st_size))
+                elif path.suffix in (_PART, _OWN) and path not in ours:
+                    others += claimed(path)
+        return entries, others
+
+    def _keep(self, name: str, values: tuple[Tensor, ...], alive: Callable[[], None]) -> None:
+        """Keep values in this process's memory, if there is room for them."""
+        size, taken = _bytes_of(values), 0
+        try:
+            if self.folder is None:
+                raise FileNotFoundError
+            with held(self.folder / "lock", alive):
+                entries, others = self._kept(self.folder, None)
+                taken = sum(size for *_, size in entries)
+                room = self.limit - taken - others
+                if size > room:
+                    return
+                self._claim = self._claim or Claim(self.folder, _OWN)
+                self._claim.set(min(room, size + sum(map(_bytes_of, self._own.values()))))
+                self._own[name] = values
+                self._shrink(room)
+        except ConnectionError:  # nobody is there to hear that we live
+            raise
+        except OSError:  # no other process can be told, nor share any more
+            if size <= (room := (self.limit - taken) // self._workers):
+                self._own[name] = values
+                self._shrink(room)
+
+    def _shrink(self, room: int) -> None:
+        """Drop what this process has not used for longest until its own fits."""
+        while (size := sum(map(_bytes_of, self._own.values()))) > max(0, room):
+            self._own.popitem(last=False)
+        if self._claim is not None:
+            with contextlib.suppress(OSError):  # then it is what it was, which is more
+                self._claim.set(size)
 
     def _say(self, kind: str, text: str) -> None:
         """Warn, unless this worker or another of the run has."""
@@ -217,17 +274,8 @@ def _living(
         yield batch
 
 
-def _abandoned(path: Path) -> bool:
-    """Remove what a dead worker did not finish; False for what a living one is writing."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    try:
-        if not lock(descriptor):
-            return False
-        if is_at(descriptor, path):
-            path.unlink()
-        return True
-    finally:
-        os.close(descriptor)
+def _bytes_of(values: tuple[Tensor, ...]) -> int:
+    return sum(value.nbytes for value in values)
 
 
 def _reserve(descriptor: int, size: int) -> None:

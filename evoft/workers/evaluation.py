@@ -136,6 +136,10 @@ def _measured(
 
 def _outcome(answer: object) -> Outcome:
     if isinstance(answer, Outcome):
+        if wrong := [name for name, value in answer.metrics.items() if not _is_number(value)]:
+            reason = f"the metric `{wrong[0]}` must be a number, but is "
+            reason += f"{answer.metrics[wrong[0]]!r:.80}"
+            return Outcome(Status.FAILED, reason=reason)
         if answer.status is Status.OK and not math.isfinite(answer.fitness):
             judged = Outcome.of_fitness(answer.fitness)
             return replace(answer, status=judged.status, reason=judged.reason)
@@ -146,7 +150,19 @@ def _outcome(answer: object) -> Outcome:
         return Outcome.of_fitness(float(answer))  # type: ignore[arg-type]
     except (TypeError, ValueError):
         reason = f"the fitness must be a number, but is {answer!r:.80}"
+        if isinstance(answer, tuple):  # as DEAP has them
+            reason += (
+                ": further objectives are metrics, evoft.Outcome.of_fitness(fitness, metrics=...)"
+            )
         return Outcome(Status.FAILED, reason=reason)
+
+
+def _is_number(value: object) -> bool:
+    try:
+        float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return False
+    return not isinstance(value, str | bytes)
 
 
 def _tell(error: BaseException) -> str:

@@ -64,6 +64,11 @@ class LocalWorkers:
         self._slots = Slots(devices, preload)
 
     @property
+    def most(self) -> int:
+        """How many jobs run at a time at most."""
+        return len(self._slots)
+
+    @property
     def idle(self) -> int:
         """How many more jobs can be submitted now."""
         jobs = len(self._slots.working) + len(self._waiting)
@@ -95,6 +100,10 @@ class LocalWorkers:
         self._version += 1
         if devices is not None:
             self._slots.move(devices)
+
+    def shrink(self, count: int) -> None:
+        """Have only the first so many slots take jobs from now on; the others end theirs."""
+        self._slots.shrink(count)
 
     def share(self, shape: tuple[int, ...], dtype: str) -> tuple[SharedArray, NDArray[np.generic]]:
         """Return a new array of zeros that workers started from now on can open, and fill it here.

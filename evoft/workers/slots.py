@@ -51,6 +51,11 @@ class Slots:
             self._kill_all()
             self._devices = list(devices)
 
+    def shrink(self, count: int) -> None:
+        """Have only the first so many slots from now on; whoever works in another ends its job."""
+        self._devices = self._devices[: max(1, count)]
+        self._retire()
+
     def share(self, shape: tuple[int, ...], dtype: str) -> tuple[SharedArray, NDArray[np.generic]]:
         """Return a new array of zeros that workers started from now on can open, and fill it here.
 
@@ -67,6 +72,7 @@ class Slots:
 
     def idle_worker(self, kin: Hashable = None) -> Worker:
         """Return an idle worker, a living one if there is one: the last to have had this kin."""
+        self._retire()
         idle = [worker for worker in self._workers.values() if not worker.trials]
         if idle:
             return max(idle, key=lambda worker: worker.had.get(kin, 0))
@@ -102,6 +108,12 @@ class Slots:
             worker.connection.close()
         self._workers.clear()
         self._nursery.close()
+
+    def _retire(self) -> None:
+        """End the idle workers whose slot is no more."""
+        for worker in self.workers:
+            if worker.slot >= len(self._devices) and not worker.trials:
+                self.kill(worker)
 
     def _kill_all(self) -> None:
         for worker in self.workers:

@@ -79,10 +79,19 @@ def test_a_lowest_rung_that_says_nothing_is_given_up_and_it_is_said() -> None:
 
 @pytest.mark.parametrize(("births", "words"), [
     (EVERY, "too few to tell how alike they rank (1 individual drawn at random)"),
+    (4 * EVERY, "too few to tell how alike they rank (4 individuals drawn at random)"),
     (8 * EVERY, "nothing to rank, for the scores are all equal (8 individuals drawn at random)"),
 ])  # fmt: skip
 def test_no_number_is_given_where_it_would_mean_nothing(births: int, words: str) -> None:
     assert words in agreement_lines(neighbours_of(population_of(births, lambda id: (0.5, 0.5))))[0]
+
+
+def test_a_number_on_a_few_is_given_as_what_it_is() -> None:
+    lowest, _ = neighbours_of(population_of(5 * EVERY, lambda id: (id, -id)))
+    assert not lowest.given_up
+    assert agreement_lines((lowest,))[0].endswith(
+        "correlation -1.00 on 5 individuals drawn at random, too few to be sure of it"
+    )
 
 
 @pytest.mark.parametrize(("strategy", "epochs"), [("asha", 9), ("ga", 9), ("evolution", 1)])

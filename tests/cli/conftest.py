@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,8 @@ import evoft
 from evoft.errors import PopulationFileError
 
 EVOFT = str(Path(sys.executable).with_name("evoft"))
+#: How many threads linear algebra has: what the tests have is not what a user's command has.
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 #: Tells at the command's end which of the heavy modules it has imported.
 TELL = """
 import atexit, os, sys
@@ -55,7 +60,7 @@ class Done:
         return lines[0]
 
 
-class Commands:
+class Installed:
     """Starts the installed command in a folder."""
 
     def __init__(self, folder: Path) -> None:
@@ -66,8 +71,9 @@ class Commands:
         (folder / "sitecustomize.py").write_text(TELL)
         # What is tested is the evoft that was imported here, wherever that is.
         path = os.pathsep.join([str(folder), str(Path(evoft.__file__).parents[1])])
+        outside = {name: value for name, value in os.environ.items() if name not in THREADS}
         self.environment = {
-            **os.environ, "PYTHONPATH": path, "TELL_MODULES": str(self._tell),
+            **outside, "PYTHONPATH": path, "TELL_MODULES": str(self._tell),
             "TMPDIR": str(self.temporary), "HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "hub"),
             "PYTHONWARNINGS": "default",
         }  # fmt: skip
@@ -91,10 +97,67 @@ class Commands:
         return self.end(self.start(*arguments, cwd=cwd))
 
 
+class Warm:
+    """Runs commands that are forked from a process with their imports made (``warm.py``)."""
+
+    def __init__(self, installed: Installed) -> None:
+        self._tell = installed._tell
+        self._environment = installed.environment
+        #: Where temporary files go.
+        self.temporary = installed.temporary
+        self._control, theirs = socket.socketpair()
+        command = [sys.executable, str(Path(__file__).with_name("warm.py")), str(theirs.fileno())]
+        with theirs:
+            subprocess.run(
+                command, check=True, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
+                env={**self._environment, **dict.fromkeys(THREADS, "1")},
+            )  # fmt: skip
+        self._answers = self._control.makefile("rb")
+
+    def __call__(self, *arguments: Any, cwd: Path) -> Done:
+        """Run a command to its end, in a process group of its own."""
+        self._tell.unlink(missing_ok=True)
+        request = {
+            "arguments": [EVOFT, *map(str, arguments)], "cwd": str(cwd),
+            "environment": self._environment,
+        }  # fmt: skip
+        pipes = [os.pipe(), os.pipe()]
+        socket.send_fds(self._control, [json.dumps(request).encode()], [w for _, w in pipes])
+        for _, written in pipes:
+            os.close(written)
+        group = json.loads(self._answers.readline())["pid"]
+        try:
+            with ThreadPoolExecutor(2) as threads:
+                out, err = threads.map(self._read, [read for read, _ in pipes])
+        except BaseException:  # a test's time is over
+            os.killpg(group, signal.SIGKILL)
+            raise
+        code = json.loads(self._answers.readline())["code"]
+        modules = self._tell.read_text() if self._tell.exists() else "untold"
+        return Done(code, out, err, modules)
+
+    @staticmethod
+    def _read(fd: int) -> str:
+        with open(fd) as file:
+            return file.read()
+
+    def close(self) -> None:
+        self._answers.close()
+        self._control.close()
+
+
 @pytest.fixture(scope="session")
-def cli(tmp_path_factory: pytest.TempPathFactory) -> Commands:
-    """``cli("show", file, cwd=folder)`` runs the installed command."""
-    return Commands(tmp_path_factory.mktemp("site"))
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """``installed("show", file, cwd=folder)`` runs the installed command in a new interpreter."""
+    return Installed(tmp_path_factory.mktemp("site"))
+
+
+@pytest.fixture(scope="session")
+def cli(installed: Installed) -> Iterator[Warm]:
+    """``cli("show", file, cwd=folder)`` runs a command as ``installed`` does, but sooner."""
+    warm = Warm(installed)
+    yield warm
+    warm.close()
 
 
 @pytest.fixture(scope="session")
@@ -113,10 +176,10 @@ class Run:
 
 
 @pytest.fixture(scope="session")
-def finished(cli: Commands, pets: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def finished(installed: Installed, pets: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """One whole run with one worker; only read it."""
     folder = tmp_path_factory.mktemp("finished")
-    done = cli("evolve", pets, *SHORT, "--workers", 1, cwd=folder)
+    done = installed("evolve", pets, *SHORT, "--workers", 1, cwd=folder)
     assert done.code == 0, done.err
     return Run(folder, folder / "populations" / "pets.h5", done)
 
@@ -154,24 +217,30 @@ def records_in(file: Path) -> int:
         return 0
 
 
+@pytest.fixture(scope="session")
+def recorded() -> Callable[[Path], int]:
+    """``recorded(file)``: how many individuals are recorded by now."""
+    return records_in
+
+
 Stop = Callable[..., tuple[Done, list[psutil.Process]]]
 
 
 @pytest.fixture
-def stop(cli: Commands) -> Stop:
+def stop(installed: Installed) -> Stop:
     """``stop(signal, arguments, file, cwd, after)`` ends a run after so many records."""
 
     def stopped(
         number: signal.Signals, arguments: tuple[Any, ...], file: Path, cwd: Path, after: int
     ) -> tuple[Done, list[psutil.Process]]:
-        process = cli.start(*arguments, cwd=cwd)
+        process = installed.start(*arguments, cwd=cwd)
         while records_in(file) < after and process.poll() is None:
-            time.sleep(0.01)
+            time.sleep(0.02)
         children = psutil.Process(process.pid).children(recursive=True)
         if number == signal.SIGINT:
             os.killpg(process.pid, number)
         else:
             os.kill(process.pid, number)
-        return cli.end(process), children
+        return installed.end(process), children
 
     return stopped

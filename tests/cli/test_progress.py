@@ -1,11 +1,20 @@
 """The words for what a run is going to do and what came of a generation, with rungs and without."""
 
+import logging
+import re
 from types import SimpleNamespace
 
 import pytest
 from climbing import install
 
-from evoft.cli.progress import _generation, _individuals, generation_words
+from evoft.cli.progress import (
+    _generation,
+    _idle,
+    _individuals,
+    _small,
+    generation_words,
+    trials_bar,
+)
 from evoft.genome import Genome
 from evoft.individual import Generation, Individual
 from evoft.outcome import Outcome, Status
@@ -57,3 +66,31 @@ def test_a_generation_is_told_with_its_births_and_whom_it_continued():
     assert generation_words(failed, on_rungs=False) == "no best yet, all failed"
     elder = Generation(2, (), born[1], (0, 1))
     assert generation_words(elder, on_rungs=True) == "0 born, 2 continued, best so far 0.7500 (#1)"
+
+
+def test_workers_that_the_search_cannot_keep_busy_are_named():
+    search = SearchSettings(population_size=4)
+    assert _idle(search, 3) == ""
+    assert _idle(search, 4).startswith("of which the search keeps at most 3 busy, for 2 trials")
+    assert _idle(SearchSettings(population_size=4, strategy="random"), 4) == ""
+
+
+def test_one_is_told_as_one():
+    words = "4 in 1 generation, each for at most 1 epoch"
+    assert _individuals(plan_of("ga", 1, generations=1, population_size=4)) == words
+
+
+def test_a_warning_stands_in_a_line_of_its_own_above_the_bar(capsys):
+    with trials_bar(9, 0, "trial", scale=False) as bar:
+        bar.update(3)
+        logging.getLogger("evoft.fine_tuning.session").warning("the disk is %s", "small")
+    lines = re.split(r"[\r\n]", capsys.readouterr().err)
+    assert "the disk is small" in lines
+    assert any("3/9" in line for line in lines)
+    assert logging.getLogger("evoft").handlers == []
+
+
+def test_whoever_names_no_backbone_for_images_of_their_own_is_told_what_they_get():
+    assert "--model" in _small(TrainingSettings(data="photos"))
+    assert _small(TrainingSettings(data="photos", models=("resnet18",))) == ""
+    assert _small(TrainingSettings()) == ""

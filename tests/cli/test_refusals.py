@@ -173,6 +173,18 @@ class TestSettings:
         # No flags, which would win over what is wrong.
         refused(2, words, "-c", "mine.toml")
 
+    @pytest.mark.parametrize(
+        ("flags", "words"),
+        [
+            (["-b", 0], ["`batch_size` must be >= 1, but is 0"]),
+            (["--lr", -1], ["`lr` must be > 0, but is -1"]),
+            (["--drop", 2], ["`drop` must be in [0, 1), but is 2"]),
+            (["--freeze-depth", "half"], ["`freeze_depth` must be a number, but is 'half'"]),
+        ],
+    )
+    def test_a_fixed_gene(self, refused, flags, words):
+        refused(2, words, "digits", *QUICK, *flags)
+
     def test_a_space(self, refused, tmp_path):
         (tmp_path / "s.toml").write_text("[lr")
         refused(2, ["not valid TOML"], "digits", *QUICK, "--space", "s.toml")

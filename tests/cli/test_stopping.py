@@ -1,14 +1,18 @@
 """Stopping a run in every way, and going on: the lineage is that of an undisturbed run."""
 
 import contextlib
+import os
 import shutil
 import signal
+import time
 
 import psutil
 import pytest
+from running import wait_until
 from tiny_images import COUNTS, SHORT, paint
 
 import evoft
+from evoft.outcome import Status
 
 
 def gone(processes):
@@ -22,6 +26,11 @@ def nursery(pid):
     with contextlib.suppress(psutil.Error):
         return [c for c in children if "nursery" in " ".join(c.cmdline())]
     return []
+
+
+def shared_memory():
+    """Return the names of shared memory on this machine; semaphores are none of ours."""
+    return {name for name in os.listdir("/dev/shm") if not name.startswith("sem.")}
 
 
 @pytest.mark.parametrize(
@@ -60,15 +69,16 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_happened(
 
 
 def test_features_of_a_run_whose_processes_are_all_killed_go_with_the_next(
-    cli, finished, pets, lineage_of, tmp_path
+    installed, cli, finished, pets, lineage_of, tmp_path
 ):
-    process = cli.start("evolve", pets, *SHORT, "--workers", 2, cwd=tmp_path)
+    process = installed.start("evolve", pets, *SHORT, "--workers", 2, cwd=tmp_path)
     while not list(cli.temporary.glob("evoft-*/*.features")):
         assert process.poll() is None
+        time.sleep(0.01)
     family = psutil.Process(process.pid).children(recursive=True)
     for one in [*family, process]:  # the nursery first, so that it removes nothing
         one.kill()
-    cli.end(process)
+    installed.end(process)
     assert gone(family)
     (left,) = cli.temporary.glob("evoft-*")
     file = tmp_path / "populations" / "pets.h5"
@@ -87,12 +97,13 @@ def test_three_workers_give_what_one_gives(cli, finished, pets, lineage_of, tmp_
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stopped_before_the_first_trial_leaves_nothing(cli, pets, tmp_path, number):
-    process = cli.start("evolve", pets, *SHORT, cwd=tmp_path)
+def test_stopped_before_the_first_trial_leaves_nothing(installed, pets, tmp_path, number):
+    process = installed.start("evolve", pets, *SHORT, cwd=tmp_path)
     while not (children := nursery(process.pid)):
         assert process.poll() is None
+        time.sleep(0.01)
     process.send_signal(number)
-    done = cli.end(process)
+    done = installed.end(process)
     assert done.code == (130 if number == signal.SIGINT else 143)
     assert "Traceback" not in done.err
     assert gone(children)
@@ -172,24 +183,54 @@ class TestGoingOn:
             assert value == 0 or str(value) in done.err
 
 
-def test_a_killed_evolution_goes_on_from_rung_to_rung(stop, cli, pets, lineage_of, tmp_path):
+@pytest.mark.parametrize("fixed", [(), ("--freeze-depth", 1.0)], ids=["whole", "heads"])
+def test_a_killed_evolution_goes_on_from_rung_to_rung(stop, cli, pets, lineage_of, tmp_path, fixed):
     """The default strategy: individuals that were paused when the run was killed are continued."""
     rungs = [v if v != "ga" else "evolution" for v in SHORT]
     rungs[rungs.index("--epochs") + 1] = "3"
-    arguments = ("evolve", pets, *rungs, "--workers", 2)
+    arguments = ("evolve", pets, *rungs, *fixed, "--workers", 2)
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     straight.mkdir()
     killed.mkdir()
+    shared = shared_memory()
     whole = cli(*arguments, cwd=straight)
     assert whole.code == 0, whole.err
     file = killed / "populations" / "pets.h5"
     done, children = stop(signal.SIGKILL, arguments, file, killed, 6)
     assert done.code == -9, done.err
     assert gone(children)
+    assert list(cli.temporary.glob("evoft-*")) == []
+    assert wait_until(lambda: shared_memory() <= shared)  # that of others comes and goes
     again = cli("resume", "populations/pets.h5", cwd=killed)
     assert again.code == 0, again.err
     population = evoft.Population.open(file)
     assert any(individual.rung == 1 for individual in population)
+    assert {individual.status for individual in population} == {Status.OK}
     assert lineage_of(file) == lineage_of(straight / "populations" / "pets.h5")
     model = "populations/pets.best/model.safetensors"
     assert (killed / model).read_bytes() == (straight / model).read_bytes()
+    assert list(cli.temporary.glob("evoft-*")) == []
+
+
+def test_heads_whose_workers_are_killed_leave_nothing_behind(cli, pets, recorded, tmp_path):
+    rungs = [v if v != "ga" else "evolution" for v in SHORT]
+    rungs[rungs.index("--epochs") + 1] = "3"
+    arguments = ("evolve", pets, *rungs, "--freeze-depth", 1.0, "--workers", 2)
+    file = tmp_path / "populations" / "pets.h5"
+    shared = shared_memory()
+    process = cli.start(*arguments, cwd=tmp_path)
+    for after in (2, 5):
+        while recorded(file) < after and process.poll() is None:
+            time.sleep(0.01)
+        for one in nursery(process.pid):
+            for worker in one.children():
+                worker.kill()
+    done = cli.end(process)
+    assert done.code == 0, done.err
+    statuses = [individual.status for individual in evoft.Population.open(file)]
+    assert set(statuses) <= {Status.OK, Status.LOST}
+    assert statuses.count(Status.LOST) <= 2  # who was killed both times
+    assert list(cli.temporary.glob("evoft-*")) == []
+    assert wait_until(lambda: shared_memory() <= shared)  # that of others comes and goes
+    kept = file.with_suffix(".checkpoints")
+    assert [path.name for path in kept.iterdir() if path.name.startswith(".")] == []

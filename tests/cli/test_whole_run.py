@@ -152,7 +152,7 @@ print(json.dumps(said))
 """
 
 
-def test_plain_timm_predict_and_the_verdict_agree(finished, cli, pets):
+def test_plain_timm_predict_and_the_verdict_agree(finished, installed, pets):
     folder = finished.file.with_suffix(".best")
     alone = subprocess.run(
         [sys.executable, "-c", ALONE, str(folder), str(pets / "test")],
@@ -160,7 +160,7 @@ def test_plain_timm_predict_and_the_verdict_agree(finished, cli, pets):
     )  # fmt: skip
     said = json.loads(alone.stdout)
     assert len(said) == 24
-    done = cli("predict", folder, *said, "--format", "json", cwd=finished.folder)
+    done = installed("predict", folder, *said, "--format", "json", cwd=finished.folder)
     assert done.code == 0, done.err
     assert done.err == ""
     rows = json.loads(done.out)
@@ -288,10 +288,10 @@ class TestReading:
         done.refused(5, "no individual 99", "ids go from 0 to 7")
         assert list(tmp_path.iterdir()) == []
 
-    def test_a_reader_that_stops_reading(self, finished, cli):
+    def test_a_reader_that_stops_reading(self, finished, installed):
         shell = f"'{sys.executable.replace('python', 'evoft')}' space | head -n 1"
         done = subprocess.run(shell, shell=True, capture_output=True, text=True,
-                              env=cli.environment)  # fmt: skip
+                              env=installed.environment)  # fmt: skip
         assert "Traceback" not in done.stderr
 
 

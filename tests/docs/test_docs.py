@@ -14,10 +14,18 @@ from evoft.cli.output import short
 from evoft.cli.space import space_toml
 from evoft.errors import EvoftError
 from evoft.fine_tuning.preparation import expression_of
+from evoft.outcome import Status
 from evoft.quantities import size_text
 from evoft.recipe import Recipe
 from evoft.search.space import SearchSpace
-from evoft.settings import RunSettings, SearchSettings, Settings, TrainingSettings
+from evoft.settings import (
+    _OPERATORS,
+    SAMPLERS,
+    RunSettings,
+    SearchSettings,
+    Settings,
+    TrainingSettings,
+)
 from evoft.training.data import Preprocessing
 from evoft.training.default_space import MEANINGS, default_genes
 from evoft.training.facts import BackboneFacts
@@ -69,6 +77,25 @@ def test_the_configuration_in_the_reference_can_be_used():
     assert settings.training.models == ("resnet50", "vit_small_patch16_224")
 
 
+def test_every_operator_and_status_is_explained_to_the_reader():
+    reading = (ROOT / "docs/reading.md").read_text()
+    rows = dict(re.findall(r"^\| `(operator|status)` \| (.*) \|$", reading, re.MULTILINE))
+    # A grid's, and Optuna's, are their strategies' names.
+    for operator in _OPERATORS - {"crossover+mutation", "grid", *SAMPLERS}:
+        assert f"`{operator}`" in rows["operator"]
+    for status in Status:
+        assert f"`{status}`" in rows["status"]
+
+
+def test_the_model_that_a_reader_loads_is_loaded_as_its_card_says():
+    reading = (ROOT / "docs/reading.md").read_text()
+    code = reading.split("```python\n")[1].split("```")[0]
+    card = (ROOT / "evoft/analysis/card.py").read_text()
+    for call in ("pretrained=True).eval()", "timm.data.resolve_data_config({}, model=model)"):
+        assert call in code
+        assert call in card
+
+
 def test_the_readme_lists_the_genes_of_the_default_space():
     space = SearchSpace.from_dict(default_genes(["embedded"]))
     for name, gene in space.items():
@@ -109,7 +136,8 @@ def test_the_design_names_every_room_and_every_module_beside_them():
 @pytest.mark.parametrize("name", ["design", "search", "strategies", "population-file"])
 def test_every_module_that_the_documents_name_is_there(name):
     text = (ROOT / f"docs/{name}.md").read_text()
-    files = {str(path.relative_to(ROOT)) for path in PACKAGE.rglob("*.py")}
+    folders = (PACKAGE, ROOT / "benchmarks")
+    files = {str(path.relative_to(ROOT)) for folder in folders for path in folder.rglob("*.py")}
     for module in re.findall(r"`([\w/]+\.py)`", text):
         assert any(f"/{file}".endswith(f"/{module}") for file in files), module
 

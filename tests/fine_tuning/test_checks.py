@@ -109,6 +109,9 @@ def test_what_settles_the_lineage_cannot_change(climber):
             check_lineage(before, after)
     with pytest.raises(SettingsError, match=r"`seed` settles the lineage.*was 0 and is to be 1"):
         check_lineage(before, replace(before, seed=1))
+    smaller = replace(before, training=replace(before.training, cache_size=2**20))
+    with pytest.raises(SettingsError, match=r"`cache_size` settles .* was 4G and is to be 1M:"):
+        check_lineage(before, smaller)
     moved = replace(before.training, data="/elsewhere")
     longer = replace(before.search, generations=9)
     check_lineage(before, replace(before, training=moved, search=longer, run=RunSettings(budget=9)))

@@ -195,9 +195,9 @@ def test_a_trial_that_goes_on_costs_its_own_epochs():
     before = forecast.cost(final)
     forecast.learn(high, Outcome(Status.OK, 0.5, seconds=3 * forecast.cost(high)))
     assert forecast.cost(final) > 1.5 * before
-    # What trains in company begins anew, and so does what cannot be paused.
+    # What trains in company goes on too; what cannot be paused begins anew.
     beside = Forecast(run.costs, lambda genome: recipe, lambda trial: "us", ladder)
-    assert beside.cost(high) == run.costs.seconds(recipe)
+    assert beside.cost(high) == run.costs.seconds(recipe, 0.75, 2.0)
     other = replace(recipe, opt="lookahead_adam")
     assert Forecast(run.costs, lambda genome: other, ladder=ladder).cost(high) == (
         run.costs.seconds(other)

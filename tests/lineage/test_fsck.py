@@ -84,6 +84,16 @@ def test_a_single_damage_is_found_and_repaired_without_loss(
     same_both_ways(population_path, before)
 
 
+def test_of_a_damaged_file_alone_nothing_is_promised(population_path: Path) -> None:
+    population_path.with_suffix(".journal").unlink()
+    flip(population_path, 5000)
+    found = check(population_path)
+    assert severities(found) == {"error"}
+    for finding in found:
+        assert "fsck" not in finding.what + finding.way_out  # it would lead back to here
+        assert "bring a copy back" in finding.way_out
+
+
 def same_both_ways(path: Path, before: Population) -> None:
     """Both copies, each alone, say what was said before, and a writer can go on."""
     journal = path.with_suffix(".journal")

@@ -113,6 +113,54 @@ def test_a_trial_is_kept_once(population_path: Path, search_record: Any) -> None
         store.append(search_record(3))
 
 
+def test_several_trials_are_kept_together_and_the_disk_is_waited_for_once(
+    tmp_path: Path, header: Header, search_record: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[int] = []
+    sync = os.fsync
+    with Store.create(tmp_path / "one.h5", header) as one:
+        for id in range(5):
+            one.append(search_record(id))
+    with Store.create(tmp_path / "all.h5", header) as store:
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                os, "fsync", lambda descriptor: (waits.append(descriptor), sync(descriptor))
+            )
+            store.append(*(search_record(id) for id in range(5)))
+        assert len(waits) == 1
+        assert dict(Population.open(tmp_path / "all.h5").records) == dict(store.records)
+        assert store.elapsed == search_record(4).elapsed
+    journals = [(tmp_path / f"{name}.journal").read_bytes() for name in ("one", "all")]
+    assert journals[0] == journals[1]
+    assert (tmp_path / "one.h5").read_bytes() == (tmp_path / "all.h5").read_bytes()
+
+
+def test_of_several_trials_all_are_kept_or_none(
+    population_path: Path, search_record: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(descriptor: int, data: bytes) -> None:
+        os.write(descriptor, data[:-40])
+        raise OSError(28, "No space left on device")
+
+    birth = search_record(10, rung=1, number=11)
+    other = replace(birth, birth=replace(birth.birth, operator="sample"))
+    journal = population_path.with_suffix(".journal")
+    with Store.open(population_path) as store:
+        size = journal.stat().st_size
+        with pytest.raises(ValueError, match="already"):
+            store.append(search_record(10), search_record(11), search_record(10))
+        with pytest.raises(ValueError, match="agree on its birth"):
+            store.append(search_record(10), other)
+        with monkeypatch.context() as patch:
+            patch.setattr(store_module, "write_all", failing)
+            with pytest.raises(StorageError, match="disk is full"):
+                store.append(search_record(10), search_record(11))
+        assert journal.stat().st_size == size
+        assert len(store.records) == 11
+        store.append(search_record(10), birth)
+    assert Population.open(population_path)[10].rung == 1
+
+
 def test_numpy_numbers_are_kept_as_plain_ones(
     tmp_path: Path, header: Header, search_record: Any
 ) -> None:

@@ -69,3 +69,15 @@ def test_asking_again_ends_nothing_more() -> None:
 
 def test_of_those_that_end_together_the_elder_ends_first() -> None:
     assert run([1.0, 0.5, 0.5, 1.0, 1.0], 2) == [[], [], [1], [0], [2]]
+
+
+def test_who_waits_lets_the_next_in_flight_end_though_places_are_free() -> None:
+    clock = Clock(3)
+    clock.start(Stint(0, 0, 0, 1.0, 0))
+    clock.start(Stint(1, 1, 0, 0.2, 0))
+    assert list(clock.ended()) == []
+    assert clock.wait() == 1
+    clock.start(Stint(2, 2, 0, 0.3, 0))  # it begins at 0.2
+    assert clock.running == [2, 0]
+    assert [clock.wait(), clock.wait()] == [2, 0]
+    assert clock.running == []

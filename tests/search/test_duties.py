@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from evoft.audit import EVERY, is_audited
 from evoft.ladder import Ladder
 from evoft.outcome import Outcome, Status
-from evoft.search.duties import audited, gives_up, schooled, ways
+from evoft.search.duties import Audit, audited, gives_up, schooled, ways
 from evoft.search.knowledge import Knowledge
 from evoft.search.stint import Stint
 
@@ -65,3 +66,45 @@ def test_the_lowest_rung_is_given_up_by_the_sample_alone(sign: float, wanted: bo
     curves |= {id: [0.1 * id, -sign * 0.1 * id] for id in range(10, 40)}
     assert gives_up(known_of(curves), range(10)) == wanted
     assert not gives_up(known_of(curves), range(5))
+
+
+def audit_of(climbs: dict[int, tuple[int, ...]]) -> Audit:
+    """Return the audit after forty births; by number of births, who of the drawn climbs then."""
+    audit, number = Audit(3), 0
+    for id in range(8 * EVERY):
+        audit.take(Stint(number, id, 0, 0.1, 0))
+        for place in climbs.get(id, ()):
+            number += 1
+            audit.take(Stint(number, DRAWN[place], 1, 0.1, 0))
+        number += 1
+    return audit
+
+
+DRAWN = [id for id in range(8 * EVERY) if is_audited(3, id)]
+
+
+def test_the_audit_pays_only_for_those_whom_nobody_chose() -> None:
+    assert audit_of({}).sample == DRAWN
+    everybody = known_of({id: [0.1, 0.2] for id in DRAWN})
+    at_once, late = DRAWN[1], DRAWN[1] + EVERY
+    assert audit_of({}).paid(everybody, 0) == 0
+    assert audit_of({late: (0,)}).paid(everybody, 0) == 1
+    assert audit_of({at_once: (1,), late: (0,)}).paid(everybody, 0) == 1
+    # Late, but before an elder: that was the referee's choice.
+    assert audit_of({late: (1,), late + 1: (0,)}).paid(everybody, 0) == 1
+    assert audit_of({late: (1,)}).paid(everybody, 0) == 0
+    # An elder who failed holds nobody up.
+    known = known_of({DRAWN[0]: [9.0], DRAWN[1]: [0.1, 0.2]})
+    assert audit_of({late: (1,)}).paid(known, 0) == 1
+
+
+def test_whoever_may_still_be_chosen_is_waited_for() -> None:
+    audit = audit_of({DRAWN[1]: (1,), DRAWN[1] + EVERY: (0,)})
+    known = known_of({DRAWN[0]: [0.1, 0.2], DRAWN[1]: [0.3, 0.2], DRAWN[2]: [0.5]})
+    assert audited(known, DRAWN, LADDER, 100.0, audit) == DRAWN[2]
+    # One of the two was chosen, and costs the audit nothing.
+    assert audited(known, DRAWN, LADDER, 2 * 2 / 27 / 0.05 + 0.1, audit) == DRAWN[2]
+    assert audited(known, DRAWN, LADDER, 2 * 2 / 27 / 0.05 - 0.1, audit) is None
+    assert audited(known, DRAWN, LADDER, 2 * 2 / 27 / 0.05 + 0.1) is None
+    known = known_of({id: [0.1, 0.2] for id in DRAWN[:-1]} | {DRAWN[-1]: [0.1]})
+    assert audited(known, DRAWN, LADDER, 100.0, audit) is None

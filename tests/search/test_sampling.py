@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,9 @@ from hypothesis import strategies as st
 from sequences import sobol
 from strategies import spaces
 
+from evoft.library import new
 from evoft.outcome import Outcome
+from evoft.search.checks import unheeded
 from evoft.search.genes import Choice, Float, Integer
 from evoft.search.sampling import Sobol
 from evoft.search.search import Search
@@ -85,3 +89,45 @@ def test_a_founder_who_is_no_news_is_replaced_by_the_sequence() -> None:
         named={"twin": {"b": 0.1}},
     )
     assert [i.operator for i in straight(search, good).born] == ["default", "sample", "sample"]
+
+
+SURE = SearchSpace(
+    {f"x{n}": Float(0, 1, default=0.9, confidence="high") for n in range(3)},
+    free=Float(0, 1),
+)
+CLIMBS = {"random": None, "bayes": None, "hyperband": 9.0, "asha": 9.0}
+
+
+@pytest.mark.parametrize("strategy", CLIMBS)
+def test_half_of_the_first_are_drawn_as_is_believed_and_fewer_and_fewer(strategy: str) -> None:
+    settings = SearchSettings(strategy=strategy, population_size=8, generations=40, lookahead=0)
+    if strategy == "bayes":
+        settings = replace(settings, generations=1)
+    search = Search(SURE, settings, 3, ladder=settings.ladder(CLIMBS[strategy] or 1.0))
+    born = straight(search, good).born[1:]
+    believed = [i for i in born if i.operator == "prior"]
+    others = [i for i in born if i.operator == "sample"]
+    assert len(believed) + len(others) == len(born)
+    assert all(abs(float(i.genome["x0"]) - 0.9) < 0.5 for i in believed if i.id < 8)
+    assert np.median([float(i.genome["x1"]) for i in believed]) > 0.75
+    if strategy == "bayes":
+        assert believed
+        return
+    assert 4 <= sum(i.id <= 20 for i in believed) <= 16
+    late = [i for i in born if i.id > 100]
+    assert len(late) > 100
+    assert 0 < sum(i.operator == "prior" for i in late) < len(late) / 8
+    assert 0.4 < np.mean([float(i.genome["x1"]) for i in others]) < 0.6
+
+
+def test_a_grid_says_that_it_makes_nothing_of_a_confidence() -> None:
+    said = unheeded(SURE, SearchSettings(strategy="grid"))
+    assert said is not None
+    assert "'grid' makes nothing of the confidence of the genes x0, x1, x2" in said
+    assert unheeded(SPACE, SearchSettings(strategy="grid")) is None
+    assert unheeded(SURE, SearchSettings(strategy="random")) is None
+
+
+def test_the_library_says_so_before_anything_runs(caplog: pytest.LogCaptureFixture) -> None:
+    new(SURE, strategy="grid", population_size=4)
+    assert [m for m in caplog.messages if "makes nothing of the confidence" in m]

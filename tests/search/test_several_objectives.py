@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.random import Generator
 from test_evolution import LADDER, SPACE, curve
 
+from evoft.errors import SettingsError
 from evoft.genome import Genome
 from evoft.individual import Individual
 from evoft.kernels.hypervolume import hypervolume_of
 from evoft.ladder import Ladder
-from evoft.objectives import objectives_of
+from evoft.objectives import objectives_of, scores_of
 from evoft.outcome import Outcome, Status
+from evoft.search.clock import Clock
 from evoft.search.compromise import compromise, undominated
+from evoft.search.encoding import Array, Indices
+from evoft.search.evolution import Evolution
 from evoft.search.knowledge import Knowledge
 from evoft.search.search import Search
 from evoft.search.stint import Stint
 from evoft.settings import SearchSettings
 from evoft.testing import StrategyContract
-from evoft.testing.trace import decided, straight
 
 NAMES = ("accuracy", "width:min")
 
@@ -36,6 +40,12 @@ class Several(StrategyContract):
         return Outcome.of_fitness(
             outcome.fitness, metrics={"width": float(individual.genome.get("width", 0))}
         )
+
+    def judge_small(self, stint: Stint, individual: Individual) -> Outcome:
+        outcome = super().judge_small(stint, individual)
+        if outcome.status is not Status.OK:
+            return outcome
+        return Outcome.of_fitness(outcome.fitness, metrics={"width": float(individual.id % 3)})
 
     def test_a_finite_space_is_searched_through_and_then_the_search_ends(self) -> None:
         search = Search(
@@ -56,18 +66,17 @@ class TestEvolution(Several):
     )
     tries = 2
 
-    def test_a_longer_search_begins_like_a_shorter_one(self) -> None:
-        """It does until plans are weighed that the shorter one cannot pay for."""
-        longer = Search(
-            self.space,
-            replace(self.settings, generations=3),
-            self.seed,
-            ladder=self.settings.ladder(self.epochs),
-            named=self.named,
-        )
-        short = decided(straight(self.search(), self.judge))
-        count = len(short) // 2
-        assert decided(straight(longer, self.judge))[:count] == short[:count]
+
+class TestAsha(Several):
+    settings = SearchSettings(
+        strategy="asha", population_size=6, generations=4, lookahead=2, objectives=NAMES
+    )
+
+
+class TestHyperband(Several):
+    settings = SearchSettings(
+        strategy="hyperband", population_size=6, generations=4, lookahead=2, objectives=NAMES
+    )
 
 
 class TestGenetic(Several):
@@ -139,6 +148,88 @@ def test_it_dominates_more_than_random_search_at_equal_cost() -> None:
     assert np.mean(found) > np.mean(chance) + 0.5, (found, chance)
 
 
-@pytest.mark.parametrize("strategy", ["evolution", "ga"])
+@pytest.mark.parametrize("strategy", ["evolution", "ga", "asha", "hyperband"])
 def test_settings_allow_several_objectives(strategy: str) -> None:
     assert SearchSettings(strategy=strategy, objectives=NAMES).objectives == NAMES
+
+
+@pytest.mark.parametrize("strategy", ["random", "grid", "bayes"])
+def test_other_strategies_refuse_them(strategy: str) -> None:
+    with pytest.raises(SettingsError, match="one of asha, evolution, ga, hyperband for several"):
+        SearchSettings(strategy=strategy, objectives=NAMES)
+
+
+def dominates(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    return one != other and all(a >= b for a, b in zip(one, other, strict=True))
+
+
+def searched(strategy: str, seed: int, full: int = 12) -> Search:
+    settings = SearchSettings(
+        strategy=strategy,
+        population_size=full,
+        generations=1,
+        lookahead=2,
+        objectives=("accuracy", "size:min"),
+    )
+    search = Search(SPACE, settings, seed, ladder=LADDER)
+    while (stint := search.ask()) is not None:
+        search.tell(stint.number, sized(search, stint))
+    return search
+
+
+def sized(search: Search, stint: Stint) -> Outcome:
+    genome = search.born[stint.individual].genome
+    fitness = curve(genome, search.ladder.rungs[stint.rung])
+    return Outcome.of_fitness(fitness, metrics={"size": size(genome)})
+
+
+@pytest.mark.parametrize("strategy", ["asha", "hyperband"])
+def test_nobody_is_promoted_before_someone_who_dominates_it_on_its_rung(strategy: str) -> None:
+    objectives = objectives_of(("accuracy", "size:min"))
+    search = searched(strategy, seed=4, full=20)
+    clock, told, reached = Clock(3), {}, {}
+    promotions = 0
+    for stint in search.stints:
+        for number in clock.ended():
+            ended = search.stints[number]
+            told[ended.individual, ended.rung] = scores_of(objectives, sized(search, ended))
+        if stint.rung and len(told) > 5:
+            promotions += 1
+            below = stint.rung - 1
+            rivals = [id for id, rung in reached.items() if rung == below and (id, below) in told]
+            if strategy == "hyperband":  # its brackets are halved each for itself
+                rivals = [id for id in rivals if id < 9 and stint.individual < 9]
+            mine = told[stint.individual, below]
+            assert not any(dominates(told[id, below], mine) for id in rivals)
+        reached[stint.individual] = stint.rung
+        clock.start(stint)
+    assert promotions > 5
+
+
+def test_the_evolution_continues_nobody_of_whom_another_paused_is_predicted_to_be_better() -> None:
+    seen = []
+
+    class Watched(Evolution):
+        def _field(self, alive: Indices, scores: Array, rng: Generator) -> Any:
+            field = super()._field(alive, scores, rng)
+            waiting = [id for id in alive.tolist() if self._knowledge.is_waiting(id)]
+            if waiting:
+                who = np.array(waiting)
+                columns = self._knowledge.values.T
+                means = [self._judge.referee(column)[0].born(who).means() for column in columns]
+                predicted = dict(zip(waiting, zip(*means, strict=True), strict=True))
+                front = {
+                    id for id in waiting
+                    if not any(dominates(predicted[o], predicted[id]) for o in waiting)
+                }  # fmt: skip
+                seen.append((set(field.paused.tolist()), front, set(waiting)))
+            return field
+
+    settings = SearchSettings(
+        population_size=5, generations=1, lookahead=0, objectives=("accuracy", "size:min")
+    )
+    search = Search(SPACE, settings, 2, ladder=LADDER, strategy=Watched)
+    while (stint := search.ask()) is not None:
+        search.tell(stint.number, sized(search, stint))
+    assert all(paused == front for paused, front, _ in seen)
+    assert any(front < waiting for _, front, waiting in seen)

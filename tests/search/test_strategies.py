@@ -17,7 +17,6 @@ def settings_of(strategy: str, **changes: object) -> SearchSettings:
 class TestEvolution(StrategyContract):
     settings = settings_of("evolution", generations=2)
     tries = 4
-    thrifty = True
 
 
 class TestGenetic(StrategyContract):

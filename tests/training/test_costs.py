@@ -139,6 +139,26 @@ def test_memory_grows_with_the_batch():
     assert costs(probes=probes_of(fits=lambda depth, size: False)).memory(8) == 0
 
 
+def test_memory_that_a_trial_took_beyond_its_probe_is_counted_for_all():
+    known = costs()
+    known.saw(recipe(batch_size=8), known.memory(8) - 1)
+    known.saw(recipe(batch_size=8), 0)
+    assert known.memory(128) == GIB + 128 * 2**20
+    known.saw(recipe(batch_size=64), known.memory(64) + 5)
+    known.saw(recipe(batch_size=64), known.memory(64) - 3)
+    assert known.memory(8) == GIB + 32 * 2**20 + 5
+    assert known.memory(128) == GIB + 128 * 2**20 + 5
+    unknown = costs(probes=probes_of(fits=lambda depth, size: False))
+    unknown.saw(recipe(), GIB)
+    assert unknown.memory(8) == 0
+
+
+def test_memory_of_a_batch_is_that_of_the_data_it_has():
+    known = costs(train=64)
+    known.saw(recipe(batch_size=128), known.memory(64) + 7)
+    assert known.memory(64) == GIB + 64 * 2**20 + 7
+
+
 def test_the_dearest_backbone_counts():
     other = BackboneFacts("big", 4, 10, LOOK, True, True, "abc")
     big = probes_of("big", scale=5.0)

@@ -10,6 +10,8 @@ import resource
 import signal
 import time
 import weakref
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +93,22 @@ def test_a_mapping_ends_with_its_tensors(store: FeatureStore) -> None:
     del found
     assert storage() is None
     assert len(os.listdir("/proc/self/fd")) < files
+
+
+def test_who_holds_an_entry_at_a_time_holds_the_same_memory(
+    store: FeatureStore, tmp_path: Path
+) -> None:
+    get(FeatureStore(tmp_path, 3 * SIZE))
+    one, other = store.find(NAMES[0]), get(store, compute=never)
+    assert one is not None
+    assert [v.data_ptr() for v in one] == [v.data_ptr() for v in other]
+    computed = get(store, 1)
+    assert [v.data_ptr() for v in computed] == [v.data_ptr() for v in get(store, 1, never)]
+    first, storage = one[0], weakref.ref(one[1].untyped_storage())
+    del one, other
+    again = get(store, compute=never)  # some of it is held by nobody
+    assert again[0].data_ptr() != first.data_ptr()
+    assert storage() is None
 
 
 def test_the_least_recently_used_go_first(store: FeatureStore, tmp_path: Path) -> None:
@@ -176,6 +194,109 @@ def test_a_disk_that_takes_no_more(
     monkeypatch.undo()
     get(other, 3)
     assert kept(tmp_path) == [0, 3]
+
+
+def _full(descriptor: int, offset: int, length: int) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def keeping(folder: Path, limit: int, workers: int, end: Connection) -> None:
+    """Get whatever entries are asked for where nothing can be shared; answer what is kept."""
+    os.posix_fallocate = _full
+    store = FeatureStore(folder, limit, workers)
+    while (number := end.recv()) is not None:
+        get(store, number)
+        end.send([NAMES.index(name) for name in store._own])
+
+
+class Keeper:
+    """A process that keeps its own."""
+
+    def __init__(self, folder: Path, limit: int, workers: int = 3) -> None:
+        self.end, theirs = FORK.Pipe()
+        self.process = FORK.Process(target=keeping, args=(folder, limit, workers, theirs))
+        self.process.start()
+        theirs.close()
+
+    def get(self, number: int) -> list[int]:
+        self.end.send(number)
+        kept: list[int] = self.end.recv()
+        return kept
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.join(60)
+
+
+@pytest.fixture
+def keepers() -> Iterator[Callable[..., list[Keeper]]]:
+    """``keepers(folder, limit)``: three processes that keep their own."""
+    made: list[Keeper] = []
+
+    def make(folder: Path, limit: int) -> list[Keeper]:
+        made.extend(Keeper(folder, limit) for _ in range(3))
+        return made
+
+    yield make
+    for keeper in made:
+        keeper.kill()
+
+
+MEMORY = sum(value.nbytes for value in values(0))
+
+
+def test_what_all_workers_keep_for_themselves_is_within_one_limit(
+    tmp_path: Path, keepers: Any
+) -> None:
+    one, two, three = keepers(tmp_path, 4 * MEMORY)
+    assert [one.get(number) for number in (1, 2, 3)][-1] == [1, 2, 3]
+    assert two.get(1) == [1]
+    assert two.get(4) == [4]  # in place of its own, not of others'
+    assert three.get(1) == []
+    assert one.get(5) == [2, 3, 5]
+    one.kill()
+    assert three.get(1) == [1]  # nobody keeps a dead one's
+    assert [three.get(number) for number in (2, 3, 4)][-1] == [2, 3, 4]
+    assert len(list(tmp_path.glob("*.own"))) == 2
+
+
+def test_what_is_shared_again_leaves_room_for_what_others_keep(
+    tmp_path: Path, keepers: Any
+) -> None:
+    limit = 2 * SIZE + MEMORY
+    one, *_ = keepers(tmp_path, limit)
+    assert one.get(0) == [0]
+    store = FeatureStore(tmp_path, limit)
+    for number in (1, 2, 3):
+        get(store, number)
+    assert kept(tmp_path) == [2, 3]
+    one.kill()
+    get(store, 4)
+    get(store, 5)
+    assert kept(tmp_path) == [4, 5]
+    assert list(tmp_path.glob("*.own")) == []
+
+
+def test_where_nobody_can_be_told_each_worker_has_its_part(tmp_path: Path, keepers: Any) -> None:
+    one, two, three = keepers(tmp_path / "gone", 7 * MEMORY)
+    for keeper in (one, two, three):
+        assert [keeper.get(number) for number in (0, 1, 2)][-1] == [1, 2]
+
+
+def test_before_what_all_share_goes_what_is_ones_own(tmp_path: Path, monkeypatch: Any) -> None:
+    store = FeatureStore(tmp_path, 2 * SIZE + MEMORY - 1)
+    get(store, 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", _full)
+        get(store, 1)
+        get(store, 2)
+        get(store, 1, never)
+    get(store, 2, never)
+    get(store, 3)
+    assert kept(tmp_path) == [0, 3]
+    again = Computed(2)
+    get(store, 2, again)
+    assert again.asked == 1
 
 
 @pytest.mark.parametrize("code", [errno.EOPNOTSUPP, errno.EINVAL])

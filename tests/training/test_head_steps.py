@@ -10,9 +10,9 @@ from torch.nn.functional import cross_entropy
 
 from evoft.recipe import Recipe
 from evoft.training.company import HEAD_OPTIMIZERS
+from evoft.training.head_judging import Judges, first_highest
 from evoft.training.head_memory import Weights, column, multiply, room
 from evoft.training.head_optimizers import _STEPS, Group
-from evoft.training.heads import Judges, first_highest
 
 CPU = torch.device("cpu")
 

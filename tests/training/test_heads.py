@@ -18,6 +18,7 @@ from evoft.training import heads
 from evoft.training.default_space import DEFAULT_GENES
 from evoft.training.fine_tuner import FineTuner, checkpoint_path
 from evoft.training.head_inputs import Dropout
+from evoft.training.pauses import paused_path
 from evoft.trial import Trial
 from evoft.workers.local import LocalWorkers
 
@@ -289,7 +290,8 @@ class TestRungs:
         trial = self.asked(space, 1, epochs, **{**genes, "drop": 0.0})
         tuner = make_tuner(TrainingSettings(), tmp_path, ladder=self.LADDER, paused=tmp_path)
         outcome = tuner.evaluate(trial)
-        assert not list(tmp_path.glob("*.paused"))  # it is soon begun anew
+        # The top has nobody to leave anything for.
+        assert paused_path(tmp_path, 1).exists() == (epochs is not None)
         whole_way(monkeypatch)
         other = make_tuner(TrainingSettings(), tmp_path / "whole", ladder=self.LADDER)
         ordinary = other.evaluate(trial)

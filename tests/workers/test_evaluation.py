@@ -144,6 +144,35 @@ def test_inline_workers_take_one_trial_at_a_time() -> None:
     workers.close()
 
 
+def test_a_metric_that_is_no_number_is_a_failure_and_stops_nothing() -> None:
+    for value in ("0.5", None, [1.0]):
+        metrics: dict[str, Any] = {"latency": value}
+        outcome = judged(lambda genome, trial, m=metrics: Outcome.of_fitness(1.0, metrics=m))
+        assert outcome.status is Status.FAILED
+        assert outcome.reason == f"the metric `latency` must be a number, but is {value!r}"
+
+
+def test_several_fitnesses_are_told_how_to_be_several_objectives() -> None:
+    outcome = judged(lambda genome, trial: (1.0, 2.0))
+    assert outcome.status is Status.FAILED
+    assert "is (1.0, 2.0): further objectives are metrics" in outcome.reason
+
+
+def test_inline_workers_take_short_trials_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("evoft.workers.inline.time.monotonic", lambda: now[0])
+    workers = InlineWorkers(FitnessTarget(lambda genome, trial: genome["x"]), together=1.0)
+    for begins in (0.0, 0.5, 0.9):
+        now[0] = begins
+        assert workers.idle == 1
+        workers.submit(TRIAL)
+    assert (workers.idle, workers.busy) == (1, 3)
+    now[0] = 1.0
+    assert workers.idle == 0
+    assert len(workers.collect()) == 3
+    assert (workers.idle, workers.busy) == (1, 0)
+
+
 def test_an_ok_outcome_without_a_finite_fitness_is_a_divergence():
     class Careless:
         def evaluate(self, trial: Trial) -> Outcome:

@@ -68,6 +68,32 @@ def test_idle_and_busy_count_slots(pool: Any, trial: Any, tmp_path: Any) -> None
         assert (workers.idle, workers.busy) == (2, 0)
 
 
+def test_slots_that_are_no_more_end_their_jobs_and_take_none(
+    pool: Any, trial: Any, tmp_path: Any, outcomes: Any
+) -> None:
+    def fitness(genome: Any, trial: Any) -> float:
+        while not (tmp_path / "go").exists():
+            time.sleep(0.01)
+        return float(os.getpid())
+
+    with pool(fitness, 3) as workers:
+        for number in range(3):
+            workers.submit(trial(number))
+        first = workers.pids[0]
+        workers.shrink(1)
+        assert (workers.idle, workers.busy) == (0, 3)
+        assert len(workers.pids) == 3
+        (tmp_path / "go").touch()
+        found = outcomes(workers, [])
+        assert set(found) == {0, 1, 2}
+        assert workers.idle == 1
+        again = outcomes(workers, [trial(number) for number in range(3, 6)])
+        assert {outcome.fitness for outcome in again.values()} == {float(first)}
+        assert workers.pids == [first]
+        workers.shrink(0)
+        assert workers.idle == 1
+
+
 def test_a_worker_is_used_again(pool: Any, trial: Any, outcomes: Any) -> None:
     calls: list[int] = []
 
@@ -98,9 +124,14 @@ def test_each_slot_sees_its_own_device(pool: Any, trial: Any, monkeypatch: Any) 
     assert seen == {"cuda:0", "cuda:1", "cuda:", "cuda:7"}
 
 
-def test_a_worker_has_one_thread_for_sums(pool: Any, trial: Any, outcomes: Any) -> None:
+def test_a_worker_has_one_thread_for_sums(
+    pool: Any, trial: Any, outcomes: Any, monkeypatch: Any
+) -> None:
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    for name in names:
+        monkeypatch.setenv(name, "2")
+
     def fitness(genome: Any, trial: Any) -> float:
-        names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
         return float(sum(int(os.environ[name]) for name in names))
 
     with pool(fitness) as workers:

@@ -40,8 +40,8 @@ def find_in_folder(root: str) -> Found:
         root: Absolute path of the folder.
 
     Raises:
-        DataError: A split is there without train, twice or empty; a class folder has images in
-            folders below it; a folder cannot be listed.
+        DataError: A split is there without train, twice or empty; images lie beside the class
+            folders alone; a class folder has images in folders below it; a folder cannot be listed.
     """
     top = _list(root)
     parts = _split_folders(root, top.folders)
@@ -59,6 +59,11 @@ def find_in_folder(root: str) -> Found:
                 f"{path} has no images in class folders: put images into "
                 f"{os.path.join(path, '<class>')}{instead}"
             )
+    if top.images and not any(c.listing.images for c in classes):
+        raise DataError(
+            f"the images in {root} are in no folder that names their class: put them into "
+            f"{os.path.join(root, '<class>')}, or list them with their labels in a CSV"
+        )
     above = [top, *(listing for listing in listings.values() if listing is not top)]
     others = sum(listing.others for listing in (*above, *(c.listing for c in classes)))
     loose = sum(len(listing.images) for listing in above)

@@ -126,6 +126,11 @@ class TestRefusals:
             (tmp_path / folder).mkdir()
         refused(tmp_path, tmp_path, "no images")
 
+    @pytest.mark.parametrize("beside", [{}, {"a": 0, "b": 0}])
+    def test_images_without_class_folders(self, fill, tmp_path, beside):
+        root = fill(tmp_path, {".": 3, **beside})
+        refused(root, f"the images in {root}", str(root / "<class>"), "CSV")
+
     def test_single_class(self, fill, tmp_path):
         refused(fill(tmp_path, {"a": 5}), "single class", "`a`")
 

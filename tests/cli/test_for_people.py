@@ -1,0 +1,89 @@
+"""What commands print of a fine-tuning population for people, and what they know of its size."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+import evoft
+from evoft.cli.main import group
+from evoft.header import Header
+from evoft.lineage import Record, Store
+from evoft.outcome import Outcome
+from evoft.settings import Settings
+from evoft.trial import Trial
+
+#: Individual, fitness, backbone.
+BORN = [(0, 0.7, "small"), (1, 0.9, "large"), (2, 0.8, "small")]
+BACKBONES = ({"model": "small", "parameters": 4_000}, {"model": "large", "parameters": 9_000})
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A population of two backbones that was bred for accuracy alone."""
+    path = tmp_path / "two.h5"
+    data = {"name": "pets", "splits": {"train": 9, "val": 9, "test": 9}, "fingerprint": "f00d"}
+    header = Header("run", "now", 0, Settings().to_dict(), {}, data, BACKBONES)
+    with Store.create(path, header) as store:
+        for id, fitness, model in BORN:
+            genome = evoft.Genome(model=model)
+            birth = evoft.Individual(id, 0, (), "sample", genome, id)
+            outcome = Outcome.of_fitness(fitness, peak_memory=3 * 2**29)
+            trial = Trial(id, genome, id, number=id)
+            store.append(Record(trial, outcome, birth, {"model": model}, 1.0))
+    return path
+
+
+def ran(*arguments: object) -> Result:
+    return CliRunner().invoke(group, list(map(str, arguments)))
+
+
+def test_the_size_of_a_backbone_can_be_limited_whatever_was_bred_for(file: Path) -> None:
+    picked = ran("pick", file, "--max-parameters", "5k", "--format", "json")
+    assert [row["id"] for row in json.loads(picked.output)] == [2]
+    assert json.loads(ran("pick", file, "--format", "json").output)[0]["id"] == 1
+    refused = ran("pick", file, "--max-parameters", "300")
+    assert str(refused.exception) == (
+        "nobody has parameters <= 300: the least is 4000, of individual 0"
+    )
+
+
+def test_memory_is_told_in_gigabytes_to_people_and_in_bytes_to_programs(file: Path) -> None:
+    for command in (("show", file, 1), ("pick", file)):
+        assert ["peak_memory", "1.5G"] in [
+            line.split() for line in ran(*command).output.splitlines()
+        ]
+        told = json.loads(ran(*command, "--format", "json").output)
+        row = told[0] if isinstance(told, list) else told
+        assert row["peak_memory"] == 3 * 2**29
+
+
+def test_size_and_latency_are_told_as_their_limits_are_given(file: Path, tmp_path: Path) -> None:
+    search = evoft.SearchSettings(
+        strategy="ga", finalists=0, objectives=("accuracy", "latency", "parameters")
+    )
+    path, space = tmp_path / "measured.h5", evoft.SearchSpace(x=evoft.Float(0.0, 1.0))
+    with evoft.new(space, population_size=2, generations=1, file=path, search=search) as evolution:
+        for metrics in (
+            {"latency": 0.0041, "parameters": 372_934.0},
+            {"latency": 1.5e-4, "parameters": 25.56e6},
+        ):
+            evolution.tell(evolution.ask(), Outcome.of_fitness(0.5, metrics=metrics))
+    front = ran("show", path, "--pareto").output
+    for words in ("4.1ms", "372.9k", "150us", "25.56M"):
+        assert f" {words} " in front
+    assert front.startswith("2 individuals, 1 complete generation, ")
+    picked = ran("pick", path, "--max-latency", "4.1ms", "--max-parameters", "372934").output
+    assert ["latency", "4.1ms"] in [line.split() for line in picked.splitlines()]
+
+
+def test_fsck_tells_people_one_finding_below_the_other(file: Path) -> None:
+    file.with_suffix(".journal").unlink()
+    lines = ran("fsck", file).output.splitlines()
+    assert lines[0] == f"ok       {file}: every byte is as it was written: 3 trials, 0 verdicts"
+    assert lines[1].startswith(f"warning  {file.with_suffix('.journal')}: there is no journal")
+    assert lines[2].startswith("         repair it with `evoft fsck --repair")
+    assert len(json.loads(ran("fsck", file, "--format", "json").output)) == 2

@@ -1,0 +1,58 @@
+"""What is wrong whatever the backbone is told before a worker is started to look at one."""
+
+import pytest
+
+from evoft.errors import BackboneError, SettingsError
+from evoft.fine_tuning import preparation
+from evoft.search.genes import Float
+from evoft.search.space import SearchSpace
+from evoft.settings import Settings, TrainingSettings
+
+
+@pytest.fixture
+def refused_early(monkeypatch, tmp_path):
+    """``refused_early(error, words, ...)``: `start` refuses, and starts no worker to find out."""
+
+    def no_workers(settings):
+        pytest.fail("a worker was wanted")
+
+    monkeypatch.setattr(preparation, "Preparation", no_workers)
+
+    def check(error, words, space=None, **settings):
+        with pytest.raises(error, match=words):
+            preparation.start(Settings(**settings), space, tmp_path / "p.h5")
+        assert list(tmp_path.iterdir()) == []
+
+    return check
+
+
+def test_values_that_no_backbone_takes(refused_early):
+    refused_early(SettingsError, "`batch_size` must be >= 1, but is 0", fixed={"batch_size": 0})
+    refused_early(SettingsError, "`sched` must be one of", fixed={"sched": "cosin"})
+    refused_early(SettingsError, "the founder `mine`", founders={"mine": {"lr": 30.0}})
+
+
+def test_genes_that_mean_nothing_and_bounds_that_cannot_be(refused_early):
+    space = SearchSpace(learning_rate=Float(0.1, 0.2))
+    refused_early(SettingsError, "`learning_rate` has no meaning", space)
+    refused_early(SettingsError, "the gene `drop`", SearchSpace(drop=Float(0.0, 1.0)))
+
+
+def test_weights_that_are_not_there(refused_early, tmp_path):
+    training = TrainingSettings(checkpoint="nowhere.safetensors")
+    refused_early(BackboneError, "no file of weights .*nowhere.safetensors", training=training)
+
+
+class _LookedAtError(Exception):
+    """A worker was asked to look at the backbone."""
+
+
+def test_what_depends_on_the_backbone_is_left_to_a_worker(monkeypatch, tmp_path):
+    def look(settings):
+        raise _LookedAtError
+
+    monkeypatch.setattr(preparation, "Preparation", look)
+    training = TrainingSettings(models=("resnet18x",))
+    settings = Settings(training=training, fixed={"freeze_depth": 40, "drop_path": 0.1})
+    with pytest.raises(_LookedAtError):
+        preparation.start(settings, None, tmp_path / "p.h5")
