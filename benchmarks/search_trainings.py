@@ -46,7 +46,10 @@ from evoft.scratch import Scratch
 from evoft.search.space import SearchSpace
 from evoft.seeds import derive, generator
 from evoft.training.default_space import default_genes
-from evoft.training.fine_tuner import FineTuner, checkpoint_path, paused_path
+from evoft.training.device import the_device
+from evoft.training.fine_tuner import FineTuner, checkpoint_path
+from evoft.training.paused import Mark
+from evoft.training.pauses import paused_path
 from evoft.trial import Trial
 
 RESULTS = Path(__file__).parent / "results"
@@ -54,6 +57,8 @@ RESULTS = Path(__file__).parent / "results"
 _SAMPLE = 16
 #: Epochs of a full training.
 _EPOCHS = {"digits": 5, "sign_digits": 3}
+#: Settings that have a say in a training beside the recipe.
+_SETTLING = ("model_kwargs", "max_train_images", "views", "amp", "cache_size")
 #: So many trainings at most are left to go on from; one that is gone costs time alone.
 _LEFT = 400
 
@@ -99,8 +104,7 @@ class Trainings:
         """Return what a training of so many epochs comes to."""
         whole = epochs == self._tuner.settings.epochs
         trial = Trial(0, genome, seed, rung=epochs, epochs=None if whole else float(epochs))
-        said = f"{self._tuner._mark(trial).text()} {epochs}"
-        key = hashlib.blake2b(said.encode(), digest_size=16).hexdigest()
+        key = hashlib.blake2b(self._said(trial, epochs).encode(), digest_size=16).hexdigest()
         if key not in self._known:
             # One name for all numbers of epochs, by which the longer finds what the shorter left.
             name = f"{self._tuner.express(trial.genome)} {seed}".encode()
@@ -114,6 +118,19 @@ class Trainings:
                 file.write(json.dumps(line) + "\n")
             self._known[key] = found
         return self._known[key]
+
+    def _said(self, trial: Trial, epochs: int) -> str:
+        """Return all that a training follows from."""
+        recipe, settings = self._tuner.express(trial.genome), self._tuner.settings
+        facts = self._tuner.express.facts[recipe.model]
+        about = {
+            "images": self._tuner.pixels.fingerprint,
+            "weights": facts.weights,
+            "preprocessing": asdict(facts.preprocessing),
+            "device": the_device().type,
+            **{name: getattr(settings, name) for name in _SETTLING},
+        }
+        return f"{Mark(recipe, trial.seed, about).text()} {epochs}"
 
     def _train(self, trial: Trial, epochs: int) -> Judgement:
         outcome = self._tuner.evaluate(trial)
