@@ -68,18 +68,24 @@ def test_an_answer_that_cannot_be_sent_or_read_is_a_failure(
         def __reduce__(self) -> Any:
             return (int, ("not a number",))  # raises where it is unpickled
 
+    class Stuck(float):
+        def __reduce__(self) -> Any:
+            raise TypeError("cannot pickle this")
+
     class Target:
         def evaluate(self, trial: Any) -> Any:
             from evoft.outcome import Outcome
 
-            answer = Treacherous(1.0) if trial.individual == 0 else (lambda: 1)
-            return Outcome(Status.OK, 1.0, metrics={"a": answer if trial.individual < 2 else 2.0})
+            answers = (Treacherous(1.0), Stuck(1.0), 2.0, lambda: 1)
+            return Outcome(Status.OK, 1.0, metrics={"a": answers[trial.individual]})  # type: ignore[dict-item]
 
     with pool(Target()) as workers:
-        found = outcomes(workers, [trial(n) for n in range(3)])
-    assert [found[n].status for n in range(3)] == [Status.FAILED, Status.FAILED, Status.OK]
+        found = outcomes(workers, [trial(n) for n in range(4)])
+    statuses = [Status.FAILED, Status.FAILED, Status.OK, Status.FAILED]
+    assert [found[n].status for n in range(4)] == statuses
     assert "not a number" in found[0].reason
     assert "pickle" in found[1].reason
+    assert found[3].reason.startswith("the metric `a` must be a number, but is <function")
 
 
 DEATHS = {
