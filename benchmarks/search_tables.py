@@ -265,7 +265,9 @@ def ahead_tables(runs: list[Run], *, early: float = 10.0, late: float = 40.0) ->
     """Return the same as Markdown; nothing where no peer has spent so much."""
     lines: list[str] = []
     before = ("", 0)
-    for mine, workers, peer, found in ahead(runs, early=early, late=late):
+    everything = list(ahead(runs, early=early, late=late))
+    families = [f for f in ("all", *FAMILIES) if any(f in found for *_, found in everything)]
+    for mine, workers, peer, found in everything:
         if before != (before := (mine, workers)):
             plural = "s" if workers > 1 else ""
             if lines:
@@ -274,9 +276,9 @@ def ahead_tables(runs: list[Run], *, early: float = 10.0, late: float = 40.0) ->
                       f"{workers} worker{plural}", "",
                       "Log10 regret of the one minus that of the other, below 0 where it is ahead "
                       "with less; in brackets the runs in which it is ahead : behind.", "",
-                      "| peer | " + " | ".join(("all", *FAMILIES)) + " |",
-                      "|---" * (len(FAMILIES) + 2) + "|"]  # fmt: skip
-        cells = (found.get(family) for family in ("all", *FAMILIES))
+                      "| peer | " + " | ".join(families) + " |",
+                      "|---" * (len(families) + 1) + "|"]  # fmt: skip
+        cells = (found.get(family) for family in families)
         lines.append(f"| {peer} | " + " | ".join(f"{c.cell} ({c.below} : {c.above})" if c else "-"
                                                  for c in cells) + " |")  # fmt: skip
     return lines
