@@ -233,16 +233,36 @@ def _numbers(text: str) -> list[int]:
     return found
 
 
+def run_options(
+    *, seeds: str, workers: str, full: float, out: str
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return what gives a command the options of a comparison that can be resumed."""
+    options = (
+        click.option(
+            "--problem", "problems", multiple=True, help="A family or problem; repeatable."
+        ),
+        click.option("--seeds", default=seeds, show_default=True),
+        click.option(
+            "--workers", default=workers, show_default=True, help="Of the simulated clock."
+        ),
+        click.option("--full", default=full, show_default=True, help="Full trainings in a run."),
+        click.option("--processes", default=1, show_default=True, help="Runs at a time."),
+        click.option("--hours", default=1e6, help="Begin no run after so many hours."),
+        click.option("--out", default=out, show_default=True, help="Name of the results."),
+        click.option("--report", "only", is_flag=True, help="Run nothing."),
+    )
+
+    def decorated(command: Callable[..., None]) -> Callable[..., None]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorated
+
+
 @click.command()
 @click.option("--method", "methods", multiple=True, help="Which are compared; repeatable.")
-@click.option("--problem", "problems", multiple=True, help="A family, or a problem; repeatable.")
-@click.option("--seeds", default="0-4", show_default=True)
-@click.option("--workers", default="1,4", show_default=True, help="Of the simulated clock.")
-@click.option("--full", default=100.0, show_default=True, help="Full trainings in a run.")
-@click.option("--processes", default=1, show_default=True, help="Runs at a time.")
-@click.option("--hours", default=1e6, help="Begin no run after so many hours.")
-@click.option("--out", default="search", show_default=True, help="Name of the results.")
-@click.option("--report", "only", is_flag=True, help="Run nothing.")
+@run_options(seeds="0-4", workers="1,4", full=100.0, out="search")
 def main(  # noqa: PLR0913, PLR0917
     methods: tuple[str, ...],
     problems: tuple[str, ...],

@@ -24,7 +24,7 @@ import click
 import numpy as np
 import search
 from search_paired import Paired, paired
-from search_problems import FAMILIES, family_of, missing_data
+from search_problems import FAMILIES, TABLES, family_of, missing_data
 from search_tables import POINTS, Run, read
 from search_taken_away import (
     few_observations,
@@ -205,14 +205,7 @@ errors from 0 by chance alone."""
 
 @click.command()
 @click.option("--part", "parts", multiple=True, help="What is taken away; repeatable.")
-@click.option("--problem", "problems", multiple=True, help="A family, or a problem; repeatable.")
-@click.option("--seeds", default="0-2", show_default=True)
-@click.option("--workers", default="1", show_default=True, help="Of the simulated clock.")
-@click.option("--full", default=10.0, show_default=True, help="Full trainings in a run.")
-@click.option("--processes", default=1, show_default=True, help="Runs at a time.")
-@click.option("--hours", default=1e6, help="Begin no run after so many hours.")
-@click.option("--out", default="search_ablations", show_default=True, help="Name of the results.")
-@click.option("--report", "only", is_flag=True, help="Run nothing.")
+@search.run_options(seeds="0-2", workers="1", full=10.0, out="search_ablations")
 def main(  # noqa: PLR0913, PLR0917
     parts: tuple[str, ...],
     problems: tuple[str, ...],
@@ -225,13 +218,13 @@ def main(  # noqa: PLR0913, PLR0917
     only: bool,
 ) -> None:
     """Run what is not yet run, then report."""
-    if reason := missing_data():
+    names = [p for name in problems or TABLES for p in FAMILIES.get(name, (name,))]
+    if reason := missing_data(names):
         raise SystemExit(reason)
     if unknown := set(parts) - set(PARTS):
         raise SystemExit(f"no such part: {', '.join(sorted(unknown))}; there are {list(PARTS)}")
     path = RESULTS / f"{out}.jsonl"
     if not only:
-        names = [p for name in problems or FAMILIES for p in FAMILIES.get(name, (name,))]
         chosen = list(dict.fromkeys((WHOLE, *(parts or PARTS))))
         search.run_all(
             search.missing(path, chosen, names, seeds, workers, full),

@@ -26,7 +26,7 @@ def run_script(text: str, folder: Path, *args: object) -> str:
     script.write_text(text)
     done = subprocess.run(
         [sys.executable, str(script), *map(str, args)],
-        cwd=folder, capture_output=True, text=True, timeout=280,
+        cwd=folder, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""

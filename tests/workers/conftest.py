@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import psutil
 import pytest
+from running import wait_until
 
 from evoft.genome import Genome
 from evoft.outcome import Outcome
@@ -42,15 +42,6 @@ def descendants() -> list[int]:
     """Return the processes that are ours and live."""
     children = psutil.Process().children(recursive=True)
     return [c.pid for c in children if c.is_running() and c.status() != psutil.STATUS_ZOMBIE]
-
-
-def wait_until(holds: Callable[[], bool], seconds: float = 20.0) -> bool:
-    end = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 def open_files() -> set[str]:
@@ -105,7 +96,7 @@ def nothing_left() -> Iterator[None]:
     before = set(descendants())
     yield
     assert wait_until(lambda: not set(descendants()) - before), "a process is left"
-    assert wait_until(lambda: not shared_since(shared)), "shared memory is left"
+    assert shared_since(shared) == set()
     assert open_files() <= files
 
 
