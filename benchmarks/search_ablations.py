@@ -121,7 +121,7 @@ PARTS: dict[str, Part] = {
     "12 founders": Part({"founders": 12}),
     "no schooling": Part({"schooling": 0.0}),
     "schooling 1": Part({"schooling": 1.0}),
-    "no audit": Part(replaced={"evoft.search.evolution.is_audited": lambda seed, id: False}),
+    "no audit": Part(replaced={"evoft.search.duties.is_audited": lambda seed, id: False}),
     # What parallel runs cost.
     "lookahead 2": Part({"lookahead": 2}),
     "lookahead 6": Part({"lookahead": 6}),
