@@ -1,0 +1,119 @@
+"""What a run is going to do, told before its first trial."""
+
+from __future__ import annotations
+
+from evoft.cli.output import counted, duration
+from evoft.fine_tuning import Plan
+from evoft.settings import BLIND, EMBEDDED, SearchSettings, TrainingSettings
+
+
+def plan_text(plan: Plan, left: float | None) -> str:
+    """Return what the run is going to do, for people.
+
+    Args:
+        plan: The run's.
+        left: Seconds that it is going to take; None: open.
+    """
+    images, search = plan.images, plan.settings.search
+    splits = ", ".join(f"{count} {split}" for split, count in images.counts().items())
+    budget = plan.settings.run.budget
+    estimate = "ends with the budget" if left is None else f"about {duration(left)}"
+    if budget is not None:
+        estimate += f", at most {duration(budget)} by --budget"
+    where = ", ".join(sorted({_device_name(plan, device) for device in plan.devices}))
+    rows = [
+        (
+            "data",
+            f"{images.name}: {len(images)} images of {len(images.classes)} classes ({splits})",
+        ),
+        *(("", note) for note in images.notes),
+        *(("backbone", _backbone(plan, i)) for i in range(len(plan.backbones))),
+        ("", _small(plan.settings.training)),
+        ("genes", f"{len(plan.space)}: {', '.join(plan.space)}"),
+        ("fixed", ", ".join(f"{k} = {v}" for k, v in plan.settings.fixed.items())),
+        ("strategy", search.strategy),
+        ("objectives", ", ".join(search.objectives) if len(search.objectives) > 1 else ""),
+        ("individuals", _individuals(plan)),
+        ("generation", _generation(plan)),
+        ("already done", _done(plan)),
+        ("finals", _finals(plan)),
+        ("workers", f"{len(plan.devices)} on {where}"),
+        ("", plan.limit),
+        ("", _idle(plan.settings.search, len(plan.devices))),
+        ("estimate", estimate),
+        ("population", str(plan.file)),
+    ]
+    return "\n".join(f"{name:<13}{text}" for name, text in rows if text) + "\n"
+
+
+def _backbone(plan: Plan, index: int) -> str:
+    facts = plan.backbones[index]
+    height, width = facts.preprocessing.img_size
+    start = "pretrained" if facts.weights else "random start"
+    return (
+        f"{facts.model} ({start}): {facts.parameters:,} parameters in {facts.layer_groups} layer "
+        f"groups and a classifier, {height} x {width} pixels"
+    )
+
+
+def _small(training: TrainingSettings) -> str:
+    """Return what whoever named no backbone should know of the one that is taken then."""
+    if training.models != (EMBEDDED,) or training.data == "digits":
+        return ""
+    return "it is small, and there to work offline: for photos name one of timm's with --model"
+
+
+def _individuals(plan: Plan) -> str:
+    search, ladder = plan.settings.search, plan.ladder
+    if ladder.top:
+        judged = f"judged after {_listed([f'{epochs:g}' for epochs in ladder.rungs])} epochs"
+        if search.generations is None:
+            return f"as many as the budget allows, {judged}"
+        generations = counted(search.generations, "generation")
+        return f"as many as {search.births} full trainings in {generations} pay for, {judged}"
+    births = "as many as the budget allows"
+    if search.generations is not None:
+        births = f"{search.births} in {counted(search.generations, 'generation')}"
+    return f"{births}, each for at most {counted(plan.settings.training.epochs, 'epoch')}"
+
+
+def _generation(plan: Plan) -> str:
+    size = plan.settings.search.population_size
+    words = f"as much training as {size} full ones, of those that are born and those continued"
+    return words if plan.ladder.top else ""
+
+
+def _listed(words: list[str]) -> str:
+    return f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def _done(plan: Plan) -> str:
+    judged = "trials of the search" if plan.ladder.top else "individuals"
+    if not plan.judged:
+        return ""
+    return f"{plan.judged} {judged}, {counted(plan.finals, 'final run')}"
+
+
+def _finals(plan: Plan) -> str:
+    search = plan.settings.search
+    best = "best" if search.finalists == 1 else f"{search.finalists} best"
+    again = counted(search.repeats, "fresh seed")
+    return (
+        f"the {best} and the default recipe again with {again} each, then the test split, once "
+        "for each winner"
+    )
+
+
+def _idle(search: SearchSettings, workers: int) -> str:
+    """Return how many of the workers the search can keep busy; empty where that is all."""
+    ahead = search.births_ahead
+    if search.strategy in BLIND or workers <= ahead + 1:
+        return ""
+    return (
+        f"of which the search keeps at most {ahead + 1} busy, for {counted(ahead, 'trial')} may be "
+        "open at a decision: more with --lookahead in a new population"
+    )
+
+
+def _device_name(plan: Plan, device: str) -> str:
+    return "the CPU" if device == "cpu" else f"GPU {device} ({plan.gpus[int(device)]})"

@@ -1,0 +1,55 @@
+"""The words for what a run is going to do, with rungs and without."""
+
+from types import SimpleNamespace
+
+import pytest
+from climbing import install
+
+from evoft.cli.plan_text import _generation, _idle, _individuals, _small
+from evoft.settings import SearchSettings, Settings, TrainingSettings
+
+
+@pytest.fixture(autouse=True)
+def _climber(monkeypatch):
+    install(monkeypatch.setattr)
+
+
+def plan_of(strategy, epochs, **search):
+    search = SearchSettings(strategy=strategy, **search)
+    settings = Settings(search=search, training=TrainingSettings(epochs=epochs))
+    return SimpleNamespace(settings=settings, ladder=settings.ladder(fine_tuning=True))
+
+
+def test_the_ladder_is_told_in_words():
+    plan = plan_of("climber", 9)
+    assert _individuals(plan) == (
+        "as many as 48 full trainings in 4 generations pay for, judged after 1, 3 and 9 epochs"
+    )
+    assert _generation(plan).startswith("as much training as 12 full ones")
+    plan = plan_of("climber", 2, generations=None)
+    assert _individuals(plan) == "as many as the budget allows, judged after 1 and 2 epochs"
+    assert "judged after 0.5 and 1 epochs" in _individuals(plan_of("climber", 1, first_rung=0.5))
+
+
+def test_one_rung_is_told_as_ever():
+    for plan in (plan_of("ga", 9), plan_of("climber", 9, first_rung=9)):
+        assert _individuals(plan) == "48 in 4 generations, each for at most 9 epochs"
+        assert _generation(plan) == ""
+
+
+def test_workers_that_the_search_cannot_keep_busy_are_named():
+    search = SearchSettings(population_size=4)
+    assert _idle(search, 3) == ""
+    assert _idle(search, 4).startswith("of which the search keeps at most 3 busy, for 2 trials")
+    assert _idle(SearchSettings(population_size=4, strategy="random"), 4) == ""
+
+
+def test_one_is_told_as_one():
+    words = "4 in 1 generation, each for at most 1 epoch"
+    assert _individuals(plan_of("ga", 1, generations=1, population_size=4)) == words
+
+
+def test_whoever_names_no_backbone_for_images_of_their_own_is_told_what_they_get():
+    assert "--model" in _small(TrainingSettings(data="photos"))
+    assert _small(TrainingSettings(data="photos", models=("resnet18",))) == ""
+    assert _small(TrainingSettings()) == ""
