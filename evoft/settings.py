@@ -27,8 +27,6 @@ RUNGS_ONLY = frozenset({"hyperband", "asha"})
 AUDITING = frozenset({"evolution"})
 #: Those that wait for no outcome, so that as many workers are busy as there are.
 BLIND = frozenset({"random", "grid"})
-#: Those that can serve several objectives.
-SEVERAL = frozenset({"evolution", "ga", "hyperband", "asha"})
 
 #: Whom the strategy ``bayes`` asks: a tree-structured Parzen estimator or a Gaussian process.
 SAMPLERS = ("tpe", "gp")
@@ -127,11 +125,6 @@ class SearchSettings:
             raise SettingsError(
                 f"`objectives` must have {FITNESS.name}, the fitness, among them, but are "
                 f"{', '.join(self.objectives)}"
-            )
-        if len(objectives) > 1 and self.strategy not in SEVERAL:
-            raise SettingsError(
-                f"`strategy` must be one of {', '.join(sorted(SEVERAL))} for several objectives, "
-                f"but is {self.strategy!r}"
             )
 
     @property
