@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from evoft.errors import StorageError, WorkerError
 from evoft.shared import SharedArray
+from evoft.workers.visibility import visible
 
 #: Names of what a worker's threads are counted by; one each, for results must not depend on it.
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -29,12 +30,12 @@ class Nursery:
 
     def __init__(self, preload: Sequence[str]) -> None:
         ours, theirs = socket.socketpair()
-        environment = {**os.environ, **dict.fromkeys(_THREADS, "1")}
+        self._environment = {**os.environ, **dict.fromkeys(_THREADS, "1")}
         command = [sys.executable, "-c", _program(), str(theirs.fileno())]
         try:
             self._process = subprocess.Popen(
-                command, pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL,
-                start_new_session=True,
+                command, pass_fds=[theirs.fileno()], env=self._environment,
+                stdin=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
         except OSError as error:
             ours.close()
@@ -80,9 +81,8 @@ class Nursery:
 
     def fork(self, device: str) -> tuple[int, Connection]:
         """Start a worker that sees no GPU but its own; return its process id and our end."""
+        request = {"do": "fork", "environment": visible(device, self._environment)}
         ours, theirs = socket.socketpair()
-        environment = {"CUDA_VISIBLE_DEVICES": "" if device == "cpu" else device}
-        request = {"do": "fork", "environment": {} if device == "any" else environment}
         with ours, theirs:
             pid = self.ask(request, theirs.fileno())["pid"]
             return pid, Connection(ours.detach())
