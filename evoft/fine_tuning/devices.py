@@ -13,7 +13,10 @@ _FILLED = 0.8
 def place_workers(
     run: RunSettings, survey: Survey, needed: int, context: int
 ) -> tuple[tuple[str, ...], str]:
-    """Return the device of each worker, and why there are no more when memory is the reason.
+    """Return the device of each worker, and what is to be said of their number; mostly nothing.
+
+    As many as were asked for there are, also where they must share cores: how many there are shows
+    in the time that a run takes, and nowhere in its lineage.
 
     Args:
         run: What was asked for.
@@ -28,7 +31,7 @@ def place_workers(
         # Where there are GPUs the survey was made on one, and tells nothing of the CPU's memory.
         room = 0 if survey.gpus else survey.memory[0]
         count, limit = _fitting(run, survey.cores, needed, room, "the machine")
-        return ("cpu",) * (run.workers or count), "" if run.workers else limit
+        return _said(("cpu",) * (run.workers or count), survey.cores, "" if run.workers else limit)
     numbers = [str(i) for i in range(len(survey.gpus))]
     wanted = numbers if run.devices == "auto" else run.devices.split(",")
     if missing := [number for number in wanted if number not in numbers]:
@@ -38,7 +41,19 @@ def place_workers(
     share, room = max(1, survey.cores // len(wanted)), min(survey.memory[int(n)] for n in wanted)
     count, limit = _fitting(run, share, needed + context, room, "each GPU")
     total = run.workers or count * len(wanted)
-    return tuple(wanted[i % len(wanted)] for i in range(total)), "" if run.workers else limit
+    devices = tuple(wanted[i % len(wanted)] for i in range(total))
+    return _said(devices, survey.cores, "" if run.workers else limit)
+
+
+def _said(devices: tuple[str, ...], cores: int, limit: str) -> tuple[tuple[str, ...], str]:
+    """Return the devices with why there are no more of them, or that there are too many."""
+    if len(devices) <= cores:
+        return devices, limit
+    here = "1 core is" if cores == 1 else f"{cores} cores are"
+    return devices, (
+        f"{here} there for {len(devices)} workers of one thread each, which take turns: this "
+        f"takes more memory than {cores}, and hardly less time"
+    )
 
 
 def _fitting(run: RunSettings, cores: int, needed: int, room: int, where: str) -> tuple[int, str]:

@@ -37,6 +37,7 @@ from evoft.fine_tuning.plan import Plan, checkpoints_of, header_of
 from evoft.fine_tuning.session import FineTuning
 from evoft.genome import Value
 from evoft.lineage import Population, Store
+from evoft.machine import usable_cores
 from evoft.objectives import objectives_of
 from evoft.scratch import Scratch
 from evoft.search.checks import unheeded
@@ -227,7 +228,7 @@ class Preparation:
                 place, here = self.workers.share((len(images), *p.img_size, 3), "uint8")
                 out: NDArray[np.uint8] = here.view(np.uint8)
                 told = None if progress is None else _telling(progress, len(images))
-                decode(images, p, out, threads=os.cpu_count() or 1, progress=told)
+                decode(images, p, out, threads=usable_cores(), progress=told)
                 shared[geometry] = place
             shared[facts.model] = shared[geometry]
         return Pixels(

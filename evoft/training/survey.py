@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from evoft.machine import available_memory, usable_cores
 from evoft.settings import TrainingSettings
 from evoft.training.device import the_device
 from evoft.training.facts import BackboneFacts, Probes, Survey
@@ -31,7 +31,6 @@ class Surveyor:
         import torch
 
         from evoft.training.backbone import facts_of
-        from evoft.training.memory import available_memory
 
         torch.set_num_threads(1)
         models = self.settings.models
@@ -44,7 +43,7 @@ class Surveyor:
             gpus=tuple(torch.cuda.get_device_name(i) for i in range(count)),
             probes=tuple(self._probes(facts, largest) for facts in backbones),
             memory=memory or (available_memory(),),
-            cores=len(os.sched_getaffinity(0)),
+            cores=usable_cores(),
         )
 
     def _probes(self, facts: BackboneFacts, largest: int) -> Probes:

@@ -22,6 +22,21 @@ def test_a_cpu_has_a_worker_a_core():
     assert placed(gpus=2, devices="cpu", needed=9 * GIB, memory=GIB) == (("cpu",) * 8, "")
 
 
+def test_more_workers_than_cores_are_had_for_the_asking_and_that_is_said():
+    said = (
+        "2 cores are there for 8 workers of one thread each, which take turns: this takes more "
+        "memory than 2, and hardly less time"
+    )
+    assert placed(cores=2, workers=8) == (("cpu",) * 8, said)
+    assert placed(cores=2, workers_per_device=8) == (("cpu",) * 8, said)
+    assert placed(cores=2, workers=2) == (("cpu",) * 2, "")
+    assert placed(gpus=1, cores=2, workers=8, memory=99 * GIB) == (("0",) * 8, said)
+    # No GPU is left idle for want of a core.
+    devices, said = placed(gpus=2, cores=1)
+    assert devices == ("0", "1")
+    assert said.startswith("1 core is there for 2 workers")
+
+
 def test_memory_may_bind_first_and_that_is_said():
     devices, limit = placed(memory=10 * GIB, needed=2 * GIB)
     assert devices == ("cpu",) * 4
