@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import math
 import os
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evoft.errors import StorageError, WorkerError
 from evoft.shared import SharedArray
+from evoft.workers.room import make_room
 from evoft.workers.visibility import visible
+
+_logger = logging.getLogger(__name__)
 
 #: Names of what a worker's threads are counted by; one each, for results must not depend on it.
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -43,6 +46,7 @@ class Nursery:
         finally:
             theirs.close()
         self._control = ours
+        self._told = False  # that arrays are on disk
         self._answers = ours.makefile("rb")
         # The imports go on while the parent does other things: the answer is read when needed.
         self._preparing = True
@@ -90,16 +94,19 @@ class Nursery:
     def share(self, shape: tuple[int, ...], dtype: str) -> tuple[SharedArray, NDArray[np.generic]]:
         """Return a new array of zeros as workers started from now on find it, and as we do."""
         size = max(1, math.prod(shape) * np.dtype(dtype).itemsize)
-        try:
-            with _anonymous_file() as file:
-                os.truncate(file.fileno(), size)
-                fd = self.ask({"do": "share"}, file.fileno())["fd"]
+        file, said = make_room(size)
+        with file:
+            fd = self.ask({"do": "share"}, file.fileno())["fd"]
+            try:
                 here = SharedArray(file.fileno(), shape, dtype).open(writable=True)
-        except OSError as error:
-            raise StorageError(
-                f"there is no room for {size / 2**20:.0f} MiB of images ({error.strerror}): use "
-                "fewer images or a smaller --img-size"
-            ) from error
+            except OSError as error:
+                raise StorageError(
+                    f"{size / 2**20:.0f} MiB of images cannot be mapped ({error.strerror}): use "
+                    "fewer images (--max-train-images) or a smaller --img-size"
+                ) from error
+        if said and not self._told:
+            self._told = True
+            _logger.warning("%s", said)
         return SharedArray(fd, shape, dtype), here
 
     def close(self) -> None:
@@ -120,10 +127,3 @@ def _program() -> str:
     # library too, and not where a script that changed ``sys.path`` found evoft.
     path = [str(folder) for folder in sys.path]
     return f"import sys; sys.path[:] = {path!r}; from evoft.workers.nursery import main; main()"
-
-
-def _anonymous_file() -> IO[bytes]:
-    """Return a file without a name: in memory where the system has that, else on disk."""
-    if hasattr(os, "memfd_create"):
-        return os.fdopen(os.memfd_create("evoft"), "wb")
-    return tempfile.TemporaryFile()
