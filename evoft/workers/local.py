@@ -18,7 +18,7 @@ from evoft.errors import EvoftError, WorkerError
 from evoft.outcome import Outcome, Status
 from evoft.shared import SharedArray
 from evoft.trial import Trial
-from evoft.workers.process import Answer, Job, Progress
+from evoft.workers.process import Answer, Farewell, Job, Progress
 from evoft.workers.slots import Slots
 from evoft.workers.worker import Limits, Worker
 
@@ -220,6 +220,9 @@ class LocalWorkers:
             if message.point is not None and len(trials) == 1:
                 worker.curve.append(message.point)
             return []
+        if isinstance(message, Farewell):
+            worker.farewell = message.reason  # and then its connection ends
+            return []
         worker.trials = ()
         if isinstance(message.error, EvoftError):
             raise message.error
@@ -234,6 +237,7 @@ class LocalWorkers:
 
     def _lost(self, worker: Worker) -> list[tuple[Trial, Outcome]]:
         death = self._slots.bury(worker)
+        death = worker.farewell or death
         trials = worker.trials
         losses = self._losses.pop(trials[0], 0)
         if losses < _SECOND_CHANCES:
