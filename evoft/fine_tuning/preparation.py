@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from evoft.fine_tuning.checks import (
     unseen,
 )
 from evoft.fine_tuning.depths import freeze_depths
-from evoft.fine_tuning.devices import place_workers
+from evoft.fine_tuning.devices import gpus_asked_for, place_workers
 from evoft.fine_tuning.forecast import Forecast
 from evoft.fine_tuning.plan import Plan, checkpoints_of, header_of
 from evoft.fine_tuning.session import FineTuning
@@ -203,13 +203,16 @@ class Preparation:
         self.workers.retarget(Surveyor(training, len(images.classes)))
         counts = images.counts()
         largest = min(largest_batch(space, settings.fixed), counts["train"])
-        survey: Survey = self.workers.call("survey", largest)
+        survey: Survey = self.workers.call("survey", largest, gpus_asked_for(settings.run))
         known = {f.model: (f, p) for f, p in zip(survey.backbones, survey.probes, strict=True)}
         costs = Costs(known, counts["train"], counts["val"])
         context = max(probes.context for probes in survey.probes)
+        probed, pixels = costs.memory(largest), _bytes_of(survey.backbones, len(images))
 
         def place() -> tuple[tuple[str, ...], str]:
-            return place_workers(settings.run, survey, costs.memory(largest), context)
+            # No probe has the images in it; what trials were seen to take of a GPU has.
+            needed = max(probed, costs.memory(largest) - pixels)
+            return place_workers(settings.run, survey, needed, context, pixels)
 
         devices, why = place()
         express = expression_of(settings, survey.backbones, space)
@@ -222,8 +225,7 @@ class Preparation:
         images = plan.images
         shared: dict[Any, Any] = {}
         for facts in plan.backbones:
-            p = facts.preprocessing
-            geometry = (p.img_size, p.interpolation, p.crop_pct, p.crop_mode)
+            p, geometry = facts.preprocessing, _geometry(facts)
             if geometry not in shared:
                 place, here = self.workers.share((len(images), *p.img_size, 3), "uint8")
                 out: NDArray[np.uint8] = here.view(np.uint8)
@@ -283,6 +285,18 @@ class Preparation:
             return None
         self.workers.bequeath(self._scratch.path)
         return self._scratch.path
+
+
+def _geometry(facts: BackboneFacts) -> Hashable:
+    """Return what backbones agree on that take the same decoded images."""
+    p = facts.preprocessing
+    return (p.img_size, p.interpolation, p.crop_pct, p.crop_mode)
+
+
+def _bytes_of(backbones: Sequence[BackboneFacts], images: int) -> int:
+    """Return the bytes of all images as the backbones want them decoded."""
+    sizes = {_geometry(facts): facts.preprocessing.img_size for facts in backbones}
+    return sum(images * height * width * 3 for height, width in sizes.values())
 
 
 def _telling(progress: Progress, total: int) -> Callable[[int], None]:
