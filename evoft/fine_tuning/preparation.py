@@ -56,13 +56,20 @@ from evoft.workers.local import LocalWorkers
 
 _logger = logging.getLogger(__name__)
 
-#: What workers import before the first of them starts.
+#: What workers import before the first of them starts: each would pay for the rest itself, at its
+#: first trial.
 PRELOAD = (
     "torch",
+    "torch.utils.serialization",  # which torch.save imports
     "timm",
+    "evoft.training.fine_tuner",
     "evoft.training.loop",
     "evoft.training.backbone",
     "evoft.training.features",
+    "evoft.training.linear",
+    "evoft.training.heads",
+    "evoft.training.start",
+    "evoft.training.latency",
 )
 #: Seconds without a step after which a fine-tuning worker is taken for hung, unless set.
 _STALL = 600.0
