@@ -34,8 +34,8 @@ class LocalWorkers:
 
     Args:
         target: What answers trials; any object with ``evaluate(trial)`` that can be pickled.
-        devices: One a slot: ``cpu``, or the number of a GPU, which is all that the slot's process
-            can see.
+        devices: One a slot: ``cpu``, or the number of a GPU among those that this process can see,
+            which is all that the slot's process can.
         preload: Modules that are imported once, before any worker starts.
         trial_timeout: Seconds that a trial may take, so many times more for as many trials
             together; None: no limit.
@@ -131,6 +131,7 @@ class LocalWorkers:
 
         Raises:
             ValueError: No slot is idle.
+            WorkerError: No worker can be started, or its GPU is not one that we can see.
         """
         if self.idle < 1:
             raise ValueError("no worker is idle")
