@@ -18,7 +18,7 @@ from evoft.training.pixels import Pixels
 
 
 def fine_tuner(settings: Settings, checkpoints: Path | None = None) -> FineTuner:
-    """Return the fine-tuner of a run with one backbone, as a CPU worker of the run has it."""
+    """Return the fine-tuner of a run with one backbone, as a worker of the run has it."""
     torch.set_num_threads(1)
     training = settings.training
     images = read_images(training.data, seed=settings.seed)
@@ -31,7 +31,7 @@ def fine_tuner(settings: Settings, checkpoints: Path | None = None) -> FineTuner
     shape = (len(images), *preprocessing.img_size, 3)
     os.truncate(fd, shape[0] * shape[1] * shape[2] * 3)
     shared = SharedArray(fd, shape, "uint8")
-    decode(images, preprocessing, shared.open(writable=True), threads=1)
+    decode(images, preprocessing, shared.open(writable=True), threads=len(os.sched_getaffinity(0)))
     pixels = Pixels(
         images={facts.model: shared},
         labels=images.labels,
