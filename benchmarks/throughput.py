@@ -31,7 +31,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -123,6 +123,7 @@ def run_evoft(settings: Settings, count: int) -> dict[str, Any]:
         "layer_groups": plan.backbones[0].layer_groups,
         "crop_pct": plan.backbones[0].preprocessing.crop_pct,
         "workers": len(plan.devices),
+        "gpus": list(plan.gpus),
     }
 
 
@@ -144,8 +145,8 @@ def ask(script: str, task: Task, *options: str) -> dict[str, Any]:
 
 def measure(
     task: Task, count: int, rounds: int, given: tuple[int, int] | None, folder: Path
-) -> dict[str, Any]:
-    """Run the three in turn, some rounds; return all of what was seen."""
+) -> Iterator[dict[str, Any]]:
+    """Run the three in turn, some rounds; yield after each all of what was seen."""
     # It imports torch, as evoft's own parent process does not.
     from plain_ways import fastest_way, jobs, run_scripts, run_warm
 
@@ -153,6 +154,12 @@ def measure(
     seeing = eye() if task.device == "cuda" else None
     made: list[Job] = []
     way, tried = given or (CORES, 0), list[dict[str, Any]]()
+    found = {
+        "task": task.name, "epochs": task.epochs, "device": task.device, "cores": CORES,
+        "versions": versions(), "runs": runs, "shares": None,
+        "watched_by": seeing[0] if seeing else None,
+        "images": task.images if task.is_generated else None, "size": task.size,
+    }  # fmt: skip
     for _ in range(rounds):
         for name, results in runs.items():
             start = time.perf_counter()
@@ -171,13 +178,9 @@ def measure(
                 made = [replace(job, loader_workers=way[1]) for job in made]
             results.append(result)
             click.echo(f"{task.name}, {name}: {result['wall']:.1f} s", err=True)
-    return {
-        "task": task.name, "epochs": task.epochs, "device": task.device, "cores": CORES,
-        "gpu": gpu_name(task), "versions": versions(), "ways": tried, "way": way, "runs": runs,
-        "watched_by": seeing[0] if seeing else None,
-        "images": task.images if task.is_generated else None, "size": task.size,
-        "shares": shares_of(task, count) if task.is_generated else None,
-    }  # fmt: skip
+        yield {**found, "ways": tried, "way": way}
+    if task.is_generated:
+        yield {**found, "ways": tried, "way": way, "shares": shares_of(task, count)}
 
 
 def shares_of(task: Task, count: int) -> Mapping[str, float]:
@@ -185,13 +188,6 @@ def shares_of(task: Task, count: int) -> Mapping[str, float]:
     from profiling import parts
 
     return parts(ask("profiling.py", task, "--look", "within", "--count", str(count)))
-
-
-def gpu_name(task: Task) -> str | None:
-    """Return what the device calls itself."""
-    import torch
-
-    return torch.cuda.get_device_name(0) if task.device == "cuda" else None
 
 
 def missing(task: Task) -> str | None:
@@ -230,7 +226,7 @@ def main(
     warm: bool,
     **shape: Any,
 ) -> None:
-    """Measure and write ``throughput_TASK.json`` and ``.md``."""
+    """Measure and write ``throughput_TASK.json`` and ``.md``, after each round anew."""
     if warm:
         from plain_ways import serve_warm
 
@@ -246,10 +242,10 @@ def main(
         with tempfile.TemporaryDirectory() as scratch:
             task = replace(task, folder=task.folder or scratch)
             make(task)
-            found = measure(task, count, rounds, way, Path(scratch))
-        out.mkdir(parents=True, exist_ok=True)
-        (out / f"throughput_{name}.json").write_text(json.dumps(found) + "\n")
-        (out / f"throughput_{name}.md").write_text(report(found))
+            out.mkdir(parents=True, exist_ok=True)
+            for found in measure(task, count, rounds, way, Path(scratch)):
+                (out / f"throughput_{name}.json").write_text(json.dumps(found) + "\n")
+                (out / f"throughput_{name}.md").write_text(report(found))
         click.echo(report(found))
 
 

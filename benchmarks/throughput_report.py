@@ -29,7 +29,15 @@ def report(found: dict[str, Any]) -> str:
     lines.append(f"| peak {whose} of a process, MiB | {' | '.join(f'{m:.0f}' for m in memory)} |")
     if found["images"]:
         lines += _device(runs)
-    lines += [*_means(runs), "", *_seconds(runs), *_shares(found), "", *_accuracies(runs)]
+    lines += [
+        *_means(runs),
+        *_failures(runs["evoft"][0]),
+        "",
+        *_seconds(runs),
+        *_shares(found),
+        "",
+        *_accuracies(runs),
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -38,7 +46,7 @@ def _circumstances(found: dict[str, Any]) -> list[str]:
     rounds = f"medians of {count} alternating rounds" if count > 1 else "one round"
     where = f"{found['cores']} CPU cores ({platform.machine()})"
     if found["device"] == "cuda":
-        where = f"one {found['gpu']}, {where}"
+        where = f"one {found['runs']['evoft'][0]['gpus'][0]}, {where}"
     lines = [
         f"{len(found['runs']['evoft'][0]['recipes'])} recipes of the default space, "
         f"{found['epochs']} epochs each, on {where}; torch {found['versions']['torch']}, "
@@ -64,6 +72,8 @@ def _circumstances(found: dict[str, Any]) -> list[str]:
         if ways
         else f"Scripts were run {given[0]} at a time with {given[1]} loader processes each."
     )
+    if found["device"] == "cuda":
+        said += f"  evoft took {found['runs']['evoft'][0]['workers']} workers."
     return [*lines, "", said]
 
 
@@ -79,6 +89,18 @@ def _means(runs: dict[str, list[dict[str, Any]]]) -> list[str]:
     if max(means) - min(means) > max(errors):
         lines += ["", "**The mean accuracies differ by more than a standard error.**"]
     return lines
+
+
+def _failures(first: dict[str, Any]) -> list[str]:
+    """Return what is to be said of evoft's trials that did not end well; of a script none may."""
+    failed = [
+        f"{place} {status} ({reason})"
+        for place, (status, reason) in enumerate(
+            zip(first["statuses"], first.get("reasons", first["statuses"]), strict=True)
+        )
+        if status != "ok"
+    ]
+    return ["", f"Of evoft's trials these did not end well: {'; '.join(failed)}."] if failed else []
 
 
 def _device(runs: dict[str, list[dict[str, Any]]]) -> list[str]:
