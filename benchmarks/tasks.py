@@ -37,6 +37,8 @@ class Task:
     folder: str = ""
     #: evoft's worker processes; 0: one a core, or on a GPU as many as evoft takes.
     workers: int = 0
+    #: Another backbone than the one that the task is named for.
+    model: str = ""
 
     @property
     def is_generated(self) -> bool:
@@ -44,9 +46,14 @@ class Task:
         return self.name in GPU_MODELS
 
     @property
+    def backbone(self) -> str:
+        """What timm calls the backbone, of the tasks that want a GPU."""
+        return self.model or GPU_MODELS[self.name]
+
+    @property
     def checkpoint(self) -> Path:
         """The file of the weights that all start from, where they are made here."""
-        return Path(self.folder) / f"{self.name}-{self.size}.safetensors"
+        return Path(self.folder) / f"{self.backbone}-{self.size}.safetensors"
 
     def options(self) -> list[str]:
         """Return the options that name this task to another process."""
@@ -67,6 +74,7 @@ def task_options(default: tuple[str, ...]) -> Callable[[Any], Any]:
         click.option("--size", default=224, show_default=True, help="Side of what is drawn."),
         click.option("--workers", default=0,
                      help="evoft's; default: one a core, on a GPU as many as evoft takes."),
+        click.option("--model", default="", help="Another backbone, for the gpu tasks."),
         click.option("--folder", default="", help="Where what is drawn stays; default: nowhere."),
     ]  # fmt: skip
 
@@ -116,7 +124,7 @@ def _training(task: Task) -> TrainingSettings:
     else:
         given = {
             "data": str(_drawn(task)),
-            "models": (GPU_MODELS[task.name],),
+            "models": (task.backbone,),
             "checkpoint": str(task.checkpoint),
             "img_size": task.size,
         }
@@ -150,7 +158,7 @@ def make(task: Task) -> None:
         from safetensors.torch import save_file
 
         torch.manual_seed(0)
-        model = timm.create_model(GPU_MODELS[task.name], **sized(task))
+        model = timm.create_model(task.backbone, **sized(task))
         part = weights.with_suffix(".part")
         save_file({name: t.contiguous() for name, t in model.state_dict().items()}, part)
         part.rename(weights)
@@ -160,5 +168,5 @@ def sized(task: Task) -> dict[str, int]:
     """Return what a backbone of one image size alone must be told of it."""
     import timm
 
-    config = timm.get_pretrained_cfg(GPU_MODELS[task.name])
+    config = timm.get_pretrained_cfg(task.backbone)
     return {"img_size": task.size} if config.fixed_input_size else {}

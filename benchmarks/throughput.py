@@ -23,7 +23,7 @@ While they run, the device is watched from outside, and afterwards clocks tell w
 evoft's trials goes (``profiling.py``).  The same on a small scale goes through without a GPU:
 
     python benchmarks/throughput.py --task gpu_vit --device cpu --images 60 --size 32 \\
-        --count 2 --epochs 1 --rounds 1 --way 1 0 --out /tmp/out
+        --model test_vit --count 2 --epochs 1 --rounds 1 --way 1 0 --out /tmp/out
 """
 
 import json
@@ -159,6 +159,7 @@ def measure(
         "versions": versions(), "runs": runs, "shares": None,
         "watched_by": seeing[0] if seeing else None,
         "images": task.images if task.is_generated else None, "size": task.size,
+        "model": task.backbone if task.is_generated else None,
     }  # fmt: skip
     for _ in range(rounds):
         for name, results in runs.items():

@@ -54,7 +54,8 @@ def _circumstances(found: dict[str, Any]) -> list[str]:
     ]
     if images := found["images"]:
         lines[0] += (
-            f"  {images} drawn images, {found['size']} px; random weights, one file for all.  "
+            f"  {found['model']} from random weights, one file for all; {images} drawn images of "
+            f"{found['size']} px.  "
             + (
                 f"The device was watched by {found['watched_by']}."
                 if found["watched_by"]

@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-TINY = ["--images", "60", "--size", "32", "--count", "2", "--epochs", "1", "--rounds", "1",
-        "--workers", "1", "--way", "1", "1"]  # fmt: skip
+TINY = ["--model", "test_vit", "--images", "60", "--size", "32", "--count", "2", "--epochs", "1",
+        "--rounds", "1", "--workers", "1", "--way", "1", "1"]  # fmt: skip
 
 
 @pytest.mark.slow
@@ -51,6 +51,6 @@ def test_the_options_of_a_task_name_it_to_another_process():
     def command(names, device, **shape):
         assert [Task(name, device=device, **shape) for name in names] == [task]
 
-    task = Task("gpu_vit", 2, "cuda", 70, 64, "a folder", 3)
+    task = Task("gpu_vit", 2, "cuda", 70, 64, "a folder", 3, "test_vit")
     done = CliRunner().invoke(command, task.options(), catch_exceptions=False)
     assert done.exit_code == 0, done.output
