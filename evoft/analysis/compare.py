@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from evoft.analysis.curves import Cost, Curve, cost_of_training, curve_of
 from evoft.analysis.groups import Group, notes_on
 from evoft.analysis.intervals import Interval, difference_interval, mean_interval
+from evoft.analysis.merit import By, Merit, merit_of
 from evoft.analysis.report import plain
 from evoft.errors import NoResultError
 
@@ -22,7 +23,7 @@ _POINTS = 8
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The highest fitness that one group's runs had found at one cost."""
+    """What one group's runs had found at one cost: the highest fitness, or the hypervolume."""
 
     cost: Cost
     spent: float
@@ -51,6 +52,7 @@ class Comparison:
     """What a comparison found."""
 
     groups: tuple[Group, ...]
+    merit: Merit
     #: At each cost that all groups reached, one reading a group, in their order.
     readings: tuple[tuple[Reading, ...], ...]
     #: What to know of the groups, a sentence each.
@@ -64,34 +66,46 @@ class Comparison:
         return tuple(dict.fromkeys(readings[0].cost for readings in self.readings))
 
 
-def compare(groups: Sequence[Group]) -> Comparison:
+def compare(groups: Sequence[Group], by: By | None = None) -> Comparison:
     """Compare groups at equal cost, in training and in seconds.
 
     Where they share no time, for one took long to begin, they are compared in training alone.
 
+    Args:
+        groups: What is compared.
+        by: By what; None: the hypervolume where all were bred for the same several objectives, else
+            the fitness.
+
     Raises:
-        NoResultError: One had trained all that it did before another had found anything.
+        NoResultError: One had trained all that it did before another had found anything; or there
+            are too many of too many objectives for their hypervolume.
+        SettingsError: They have no hypervolume in common.
     """
     members = [population for group in groups for population in group.populations]
-    readings = readings_of(groups, cost_of_training(members), _POINTS)
-    conclusions, notes = conclude(readings[-1]), notes_on(groups)
+    merit = merit_of(members, by)
+    readings = readings_of(groups, cost_of_training(members), merit, _POINTS)
+    conclusions, notes = conclude(readings[-1]), [*notes_on(groups), *merit.notes]
     try:
-        timed = readings_of(groups, Cost.SECONDS, _POINTS)
+        timed = readings_of(groups, Cost.SECONDS, merit, _POINTS)
     except NoResultError as error:
         notes.append(str(error))
     else:
         readings += timed
         conclusions += conclude(timed[-1])
-    return Comparison(tuple(groups), tuple(readings), tuple(notes), tuple(conclusions))
+    return Comparison(tuple(groups), merit, tuple(readings), tuple(notes), tuple(conclusions))
 
 
-def readings_of(groups: Sequence[Group], cost: Cost, points: int) -> list[tuple[Reading, ...]]:
+def readings_of(
+    groups: Sequence[Group], cost: Cost, merit: Merit, points: int
+) -> list[tuple[Reading, ...]]:
     """Return one reading a group at each of about so many costs, ascending.
 
     Raises:
         NoResultError: One had spent all before another had found anything.
     """
-    curves = [[curve_of(population, cost) for population in group.populations] for group in groups]
+    curves = [
+        [curve_of(population, cost, merit) for population in group.populations] for group in groups
+    ]
     grid = _grid(list(itertools.chain(*curves)), cost, points)
     values = [np.array([curve.at(grid) for curve in own]) for own in curves]
     return [

@@ -1,4 +1,4 @@
-"""Best-so-far curves: the highest fitness that a search had found when it had spent so much."""
+"""Best-so-far curves: what a search had found when it had spent so much."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from evoft.analysis.merit import Merit
 from evoft.header import Header
 from evoft.ladder import Ladder
 from evoft.lineage import Population, Record
@@ -34,7 +35,7 @@ class Curve:
 
     #: Spent in all, ``(trials,)``, ascending.
     costs: NDArray[np.float64]
-    #: Highest fitness so far, ``(trials,)``; minus infinity before a trial has ended well.
+    #: What is compared, so far, ``(trials,)``; minus infinity before a trial has ended well.
     best: NDArray[np.float64]
 
     @property
@@ -49,7 +50,7 @@ class Curve:
         return float(self.costs[-1]) if self.costs.size else 0.0
 
     def at(self, costs: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the highest fitness when so much had been spent, ``(costs,)``."""
+        """Return what had been found when so much had been spent, ``(costs,)``."""
         places = np.searchsorted(self.costs, costs * (1.0 + _EQUAL), side="right")
         return np.concatenate([[-math.inf], self.best])[places]
 
@@ -59,7 +60,7 @@ def cost_of_training(populations: Sequence[Population]) -> Cost:
     return Cost.EPOCHS if all(map(_has_epochs, populations)) else Cost.TRAININGS
 
 
-def curve_of(population: Population, cost: Cost) -> Curve:
+def curve_of(population: Population, cost: Cost, merit: Merit) -> Curve:
     """Return a population's curve, its final runs left out.
 
     A score counts as it is, on whatever rung it was judged.  Epochs are added up in the order in
@@ -73,8 +74,7 @@ def curve_of(population: Population, cost: Cost) -> Curve:
         spent = _epochs(population.header) if cost is Cost.EPOCHS else _trainings(population.header)
         records.sort(key=lambda r: (r.trial.number, r.trial.individual, r.trial.rung))
         costs = np.cumsum([spent(record) for record in records])
-    scores = np.array([record.outcome.score for record in records])
-    return Curve(costs.astype(np.float64), np.maximum.accumulate(scores.astype(np.float64)))
+    return Curve(costs.astype(np.float64), merit.of(records))
 
 
 def _has_epochs(population: Population) -> bool:

@@ -48,14 +48,15 @@ def plot(comparison: Comparison, path: Path) -> None:
         figure = Figure(figsize=(5.0 * len(costs), 4.0), layout="constrained")
         panels = figure.subplots(1, len(costs), squeeze=False)
         for axes, cost in zip(panels[0], costs, strict=True):
-            _draw(axes, readings_of(comparison.groups, cost, _POINTS))
+            readings = readings_of(comparison.groups, cost, comparison.merit, _POINTS)
+            _draw(axes, readings, comparison.merit.title)
         try:
             figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else {})
         except OSError as error:
             raise StorageError(f"the plot {path} cannot be written ({error})") from error
 
 
-def _draw(axes: Any, readings: Sequence[tuple[Reading, ...]]) -> None:
+def _draw(axes: Any, readings: Sequence[tuple[Reading, ...]], title: str) -> None:
     for own in zip(*readings, strict=True):
         spent = np.array([reading.spent for reading in own])
         (line,) = axes.step(spent, [r.mean for r in own], where="post", label=own[0].label)
@@ -65,5 +66,5 @@ def _draw(axes: Any, readings: Sequence[tuple[Reading, ...]]) -> None:
             axes.fill_between(spent, low, high, step="post", alpha=0.2, color=line.get_color())
     axes.set_xscale("log")
     axes.set_xlabel(str(readings[0][0].cost))
-    axes.set_ylabel("best fitness so far")
+    axes.set_ylabel(title)
     axes.legend()

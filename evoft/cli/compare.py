@@ -10,6 +10,7 @@ import click
 
 from evoft.analysis.compare import Comparison, Reading, compare
 from evoft.analysis.groups import grouped
+from evoft.analysis.merit import By
 from evoft.analysis.plot import check_plot, plot
 from evoft.analysis.report import bounds, plain
 from evoft.cli.output import emit, emit_json, format_option, table
@@ -27,10 +28,20 @@ from evoft.lineage import Population
     help="Put the FILES that fit a pattern, as in evo='evo*.h5', into one group; may be given "
     "again.",
 )
+@click.option(
+    "--by",
+    type=click.Choice([str(by) for by in By]),
+    help="What is compared.  [default: hypervolume where all were bred for the same several "
+    "objectives, else fitness]",
+)
 @click.option("--plot", "picture", type=click.Path(path_type=Path), help="Draw to *.svg or *.png.")
 @format_option
 def compare_command(
-    files: tuple[Path, ...], labels: tuple[str, ...], picture: Path | None, form: str
+    files: tuple[Path, ...],
+    labels: tuple[str, ...],
+    by: str | None,
+    picture: Path | None,
+    form: str,
 ) -> None:
     """Compare the best so far in FILES at equal cost, in training and in seconds.
 
@@ -39,13 +50,14 @@ def compare_command(
     if picture is not None:
         check_plot(picture)
     groups = grouped([Population.open(file) for file in files], [_label(text) for text in labels])
-    comparison = compare(groups)
+    comparison = compare(groups, None if by is None else By(by))
     if picture is not None:
         plot(comparison, picture)
     if form == "json":
         emit_json(_document(comparison))
     elif form == "csv":
-        emit([_row(reading) for readings in comparison.readings for reading in readings], form)
+        by = str(comparison.merit.by)
+        emit([_row(one, by) for readings in comparison.readings for one in readings], form)
     else:
         _print(comparison)
 
@@ -57,9 +69,10 @@ def _label(text: str) -> tuple[str, str]:
     return name, pattern
 
 
-def _row(reading: Reading) -> dict[str, Any]:
+def _row(reading: Reading, by: str) -> dict[str, Any]:
     interval = reading.interval
     return {
+        "by": by,
         "cost": str(reading.cost),
         "spent": reading.spent,
         "group": reading.label,
@@ -81,6 +94,8 @@ def _document(comparison: Comparison) -> dict[str, Any]:
             }
             for group in comparison.groups
         ],
+        "by": str(comparison.merit.by),
+        "objectives": [str(objective) for objective in comparison.merit.objectives],
         "notes": list(comparison.notes),
         "best_so_far": [
             {
@@ -105,9 +120,10 @@ def _print(comparison: Comparison) -> None:
         click.echo(f"{group.label}: {_count(len(group.populations), 'run')} ({files})")
     for note in comparison.notes:
         click.echo(f"note: {note}")
+    title = comparison.merit.title.capitalize()
     for cost in comparison.costs:
         chosen = [readings for readings in comparison.readings if readings[0].cost is cost]
-        click.echo("\nBest fitness so far: mean of the runs (95 % interval)")
+        click.echo(f"\n{title}: mean of the runs (95 % interval)")
         columns = [str(cost), *(reading.label for reading in chosen[0])]
         click.echo(table(columns, [_cells(readings) for readings in chosen]))
     click.echo()

@@ -1,9 +1,10 @@
 """Bayesian optimization by Optuna's samplers, everybody trained in full.
 
 The sampler is the tree-structured Parzen estimator, all genes together (Watanabe 2023), or a
-Gaussian process with expected improvement.  Each decision makes Optuna's study anew from what was
-learned, and a sampler with a seed of its own: so Optuna keeps no state, and a resumed run goes on
-as it would have.  See ``docs/strategies.md`` for what that costs.
+Gaussian process with expected improvement; with several objectives, what Optuna makes of these.
+Each decision makes Optuna's study anew from what was learned, and a sampler with a seed of its own:
+so Optuna keeps no state, and a resumed run goes on as it would have.  See ``docs/strategies.md``
+for what that costs.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from evoft.errors import SettingsError
 from evoft.genome import Genome, Value
+from evoft.objectives import objectives_of, scores_of
 from evoft.outcome import Outcome
 from evoft.search.chronicle import Chronicle
 from evoft.search.gene import Gene
@@ -51,8 +53,9 @@ class Bayes:
             )
         self._chronicle = chronicle
         self._sample = Sample(chronicle)
-        #: By individual, as far as they are known.
-        self._scores: dict[int, float] = {}
+        self._objectives = objectives_of(chronicle.settings.objectives)
+        #: Of each objective, by individual, as far as they are known.
+        self._scores: dict[int, tuple[float, ...]] = {}
 
     @property
     def blind(self) -> bool:
@@ -63,39 +66,45 @@ class Bayes:
         """Note nothing: who was born stands in the chronicle."""
 
     def learn(self, stint: Stint, outcome: Outcome) -> None:
-        """Note a score."""
-        self._scores[stint.individual] = outcome.score
+        """Note the scores."""
+        self._scores[stint.individual] = scores_of(self._objectives, outcome)
 
     def decide(self) -> Decision | None:
         """Return what Optuna suggests, or one of the sample while too little is known."""
         chronicle = self._chronicle
         number, known = len(chronicle.born), self._scores
-        good = [score for score in known.values() if score > -math.inf]
+        good = [scores for scores in known.values() if scores[0] > -math.inf]
         if number < _STARTUP or len(known) < _STARTUP or not good:
             return self._sample.next()
         # Whoever failed is as bad as the worst: that warns, and leaves the scale as it is.
-        scores = {id: max(score, min(good)) for id, score in known.items()}
+        worst = tuple(map(min, zip(*good, strict=True)))
+        scores = {id: own if own[0] > -math.inf else worst for id, own in known.items()}
         seen = [(individual.genome, scores.get(individual.id)) for individual in chronicle.born]
-        name = chronicle.settings.sampler
-        genome = _suggest(chronicle.space, name, seen, derive(chronicle.seed, "bayes", number))
+        name, seed = chronicle.settings.sampler, derive(chronicle.seed, "bayes", number)
+        genome = _suggest(chronicle.space, name, seen, seed, len(self._objectives))
         rng = generator(chronicle.seed, "sample", number)
         return make_new(chronicle, Offspring(genome, (), name), "sample", rng)
 
 
 def _suggest(
-    space: SearchSpace, name: str, seen: Sequence[tuple[Genome, float | None]], seed: int
+    space: SearchSpace,
+    name: str,
+    seen: Sequence[tuple[Genome, tuple[float, ...] | None]],
+    seed: int,
+    objectives: int = 1,
 ) -> Genome:
     """Return the genome that a sampler suggests; the genes that do not count have their default.
 
     Args:
         space: The genes.
         name: Which sampler.
-        seen: Each genome in order of birth with its score, None while that is not known.
+        seen: Each genome in order of birth with its scores, None while they are not known.
         seed: Of the sampler.
+        objectives: How many there are.
     """
     with _quiet():
         distributions = {name: _distribution(gene) for name, gene in space.items()}
-        study = _study(space, distributions, seen, _sampler(name, seed))
+        study = _study(space, distributions, seen, _sampler(name, seed), objectives)
         found = study.ask(distributions).params
     genome = Genome({name: _value(gene, found[name]) for name, gene in space.items()})
     return _settled(space, genome)
@@ -104,19 +113,20 @@ def _suggest(
 def _study(
     space: SearchSpace,
     distributions: Mapping[str, BaseDistribution],
-    seen: Sequence[tuple[Genome, float | None]],
+    seen: Sequence[tuple[Genome, tuple[float, ...] | None]],
     sampler: BaseSampler,
+    objectives: int,
 ) -> Study:
     import optuna
     from optuna.trial import TrialState
 
-    study = optuna.create_study(direction="maximize", sampler=sampler)
-    for genome, score in seen:
+    study = optuna.create_study(directions=["maximize"] * objectives, sampler=sampler)
+    for genome, scores in seen:
         settled = _settled(space, genome)
         study.add_trial(
             optuna.trial.create_trial(
-                state=TrialState.RUNNING if score is None else TrialState.COMPLETE,
-                value=score,
+                state=TrialState.RUNNING if scores is None else TrialState.COMPLETE,
+                values=scores,
                 params={name: _parameter(gene, settled[name]) for name, gene in space.items()},
                 distributions=dict(distributions),
             )

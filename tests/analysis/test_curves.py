@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import evoft
-from evoft.analysis.curves import Cost, cost_of_training, curve_of
+from evoft.analysis.curves import Cost, Curve, cost_of_training, curve_of
+from evoft.analysis.merit import merit_of
 from evoft.genome import Genome
 from evoft.header import Header
 from evoft.individual import Individual
@@ -41,11 +42,15 @@ def population(*records: Record, **search: Any) -> Population:
     return Population.of(header, {record.key: record for record in records})
 
 
+def by_fitness(population: Population, cost: Cost) -> Curve:
+    return curve_of(population, cost, merit_of([population]))
+
+
 def test_the_best_so_far_against_full_trainings() -> None:
     scores = (math.nan, 0.5, 0.3, 0.9)
     one = population(*(record(n, n, score) for n, score in enumerate(scores)))
     assert cost_of_training([one]) is Cost.TRAININGS
-    curve = curve_of(one, Cost.TRAININGS)
+    curve = by_fitness(one, Cost.TRAININGS)
     assert curve.costs.tolist() == [1.0, 2.0, 3.0, 4.0]
     assert curve.best.tolist() == [-math.inf, 0.5, 0.5, 0.9]
     assert (curve.first, curve.last) == (2.0, 4.0)
@@ -55,7 +60,7 @@ def test_the_best_so_far_against_full_trainings() -> None:
 
 def test_a_rounding_error_in_a_sum_is_no_trial_missed() -> None:
     one = population(*(record(n, n, n / 10, curve=(0.1,)) for n in range(1, 11)))
-    curve = curve_of(one, Cost.EPOCHS)
+    curve = by_fitness(one, Cost.EPOCHS)
     assert curve.last != 1.0
     assert curve.at(np.array([1.0])).tolist() == [1.0]
 
@@ -69,8 +74,8 @@ def test_epochs_are_those_of_the_learning_curve_or_else_those_planned() -> None:
         epochs=5,
     )
     assert cost_of_training([one]) is Cost.EPOCHS
-    assert np.diff(curve_of(one, Cost.EPOCHS).costs, prepend=0).tolist() == [3.0, 5.0, 2.0, 5.0]
-    assert np.diff(curve_of(one, Cost.TRAININGS).costs, prepend=0) == pytest.approx(
+    assert np.diff(by_fitness(one, Cost.EPOCHS).costs, prepend=0).tolist() == [3.0, 5.0, 2.0, 5.0]
+    assert np.diff(by_fitness(one, Cost.TRAININGS).costs, prepend=0) == pytest.approx(
         [0.6, 1.0, 0.4, 1.0]
     )
 
@@ -95,7 +100,7 @@ def test_a_continued_trial_costs_its_further_epochs_alone(
         record(5, 0, math.nan, epochs=3.0, rung=1, curve=(1, 2)),  # diverged on its way
         epochs=9, strategy=CLIMBS,
     )  # fmt: skip
-    curve = curve_of(one, Cost.EPOCHS)
+    curve = by_fitness(one, Cost.EPOCHS)
     assert np.diff(curve.costs, prepend=0).tolist() == [1.0, 1.0, 2.0, 1.0, 6.0, 1.0]
     assert curve.best.tolist() == [0.1, 0.2, 0.3, 0.3, 0.4, 0.4]
 
@@ -106,8 +111,8 @@ def test_epochs_add_up_in_the_order_of_decisions_and_seconds_in_that_of_ends() -
         record(0, 0, 0.7, elapsed=3.5),
         record(0, 1, 0.99, elapsed=9.0, stage=Stage.FINAL),
     )
-    assert curve_of(one, Cost.TRAININGS).best.tolist() == [0.7, 0.7]
-    curve = curve_of(one, Cost.SECONDS)
+    assert by_fitness(one, Cost.TRAININGS).best.tolist() == [0.7, 0.7]
+    curve = by_fitness(one, Cost.SECONDS)
     assert (curve.costs.tolist(), curve.best.tolist()) == ([2.0, 3.5], [0.5, 0.7])
 
 
@@ -122,7 +127,7 @@ def test_a_population_from_a_file(tmp_path: Path) -> None:
     list(evoft.evolve(fitness, SPACE, file=tmp_path / "a.h5", workers=2, **options))
     there = evoft.Population.open(tmp_path / "a.h5")
     assert cost_of_training([there]) is Cost.EPOCHS
-    epochs, seconds = (curve_of(there, cost) for cost in (Cost.EPOCHS, Cost.SECONDS))
+    epochs, seconds = (by_fitness(there, cost) for cost in (Cost.EPOCHS, Cost.SECONDS))
     assert epochs.costs.tolist() == [2.0 * n for n in range(1, 13)]
     assert epochs.best[-1] == seconds.best[-1] == there.best.fitness  # type: ignore[union-attr]
     assert epochs.best.tolist() == [max(i.fitness for i in list(there)[:n]) for n in range(1, 13)]

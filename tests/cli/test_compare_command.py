@@ -67,6 +67,7 @@ def test_json_and_csv_for_programs(cli, runs):
         cli("compare", *FILES, "--format", "csv", cwd=runs).out)))  # fmt: skip
     assert len(rows) == len(found["best_so_far"])
     assert {row["cost"] for row in rows} == {"full trainings", "seconds"}
+    assert found["by"] == "fitness" == rows[0]["by"]
     assert float(rows[0]["mean"]) == found["best_so_far"][0]["mean"]
 
 
@@ -85,6 +86,30 @@ def test_a_plot(cli, runs, tmp_path):
     done = cli("compare", *FILES, "--plot", tmp_path / "a.svg", cwd=runs)
     assert done.code == 0, done.err
     assert "sigma 0.4" in (tmp_path / "a.svg").read_text()
+
+
+def test_several_objectives_are_compared_by_their_fronts(cli, runs, tmp_path):
+    def fitness(genome, trial):
+        size = float(genome["x"]) + float(genome["y"])
+        return evoft.Outcome.of_fitness(float(genome["x"]) * float(genome["y"]),
+                                        metrics={"size": size})  # fmt: skip
+
+    search = evoft.SearchSettings(strategy="ga", finalists=0, objectives=("accuracy", "size:min"))
+    for seed in range(2):
+        list(evoft.evolve(fitness, SPACE, generations=4, population_size=6, seed=seed, workers=0,
+                          file=tmp_path / f"m{seed}.h5", search=search))  # fmt: skip
+    files = [tmp_path / f"m{seed}.h5" for seed in range(2)]
+    done = cli("compare", *files, cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert "\nBest hypervolume so far: mean of the runs (95 % interval)\n" in done.out
+    assert "note: hypervolumes are above accuracy " in done.out
+    found = json.loads(cli("compare", *files, "--format", "json", cwd=tmp_path).out)
+    assert (found["by"], found["objectives"]) == ("hypervolume", ["accuracy", "size:min"])
+    last = [row for row in found["best_so_far"] if row["cost"] == "full trainings"][-1]
+    assert all(0 < value <= 1 for value in last["values"])
+    fitness_alone = cli("compare", *files, "--by", "fitness", cwd=tmp_path).out
+    assert "\nBest fitness so far: mean of" in fitness_alone
+    cli("compare", "a0.h5", "--by", "hypervolume", cwd=runs).refused(2, "--by fitness")
 
 
 def test_mistakes(cli, runs, finished):

@@ -78,7 +78,7 @@ def test_it_samples_first_and_then_follows_what_was_good(sampler: str) -> None:
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_a_suggestion_follows_from_what_was_seen_and_the_seed(sampler: str) -> None:
     born = straight(search_of("tpe"), judge).born
-    seen = [(i.genome, i.score if i.id % 5 else None) for i in born]
+    seen = [(i.genome, (i.score,) if i.id % 5 else None) for i in born]
     one = _suggest(SPACE, sampler, seen, 1)
     assert SPACE.check(one) == one
     assert one == _suggest(SPACE, sampler, seen, 1)
@@ -96,8 +96,10 @@ def test_genes_that_do_not_count_have_their_defaults() -> None:
 def test_the_failed_are_as_bad_as_the_worst_and_no_worse(monkeypatch) -> None:
     told = []
 
-    def suggest(space, name, seen, seed):  # stands in for Optuna: what matters is what it is told
-        told.append([score for _, score in seen])
+    # Stands in for Optuna: what matters is what it is told.
+    def suggest(space, name, seen, seed, objectives):
+        assert objectives == 1
+        told.append([score for _, (score,) in seen])
         return space.default()
 
     monkeypatch.setattr("evoft.search.bayes._suggest", suggest)
@@ -114,8 +116,8 @@ def test_the_failed_are_as_bad_as_the_worst_and_no_worse(monkeypatch) -> None:
 def test_those_in_flight_are_told_as_running(monkeypatch) -> None:
     told = []
 
-    def suggest(space, name, seen, seed):
-        told.append([score is None for _, score in seen])
+    def suggest(space, name, seen, seed, objectives):
+        told.append([scores is None for _, scores in seen])
         return space.default()
 
     monkeypatch.setattr("evoft.search.bayes._suggest", suggest)
@@ -163,6 +165,6 @@ def test_nobody_else_imports_optuna() -> None:
 @settings(max_examples=20, deadline=None)
 @given(spaces(), st.integers(0, 2**32))
 def test_a_suggestion_is_of_the_space_whatever_its_genes(space: SearchSpace, seed: int) -> None:
-    seen = [(space.at([(i + 0.5) / 12] * len(space)), float(i % 5)) for i in range(12)]
+    seen = [(space.at([(i + 0.5) / 12] * len(space)), (float(i % 5),)) for i in range(12)]
     genome = _suggest(space, "tpe", seen, seed)
     assert space.check(genome) == genome
