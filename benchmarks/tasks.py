@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evoft.machine import usable_cores
 from evoft.settings import RunSettings, Settings, TrainingSettings
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 DATA = Path(os.environ.get("EVOFT_DATA", HERE.parent.parent / "shared/data"))
-CORES = len(os.sched_getaffinity(0))
+CORES = usable_cores()
 
 #: The tasks that want a GPU, and their backbones.
 GPU_MODELS = {"gpu_resnet50": "resnet50", "gpu_vit": "vit_small_patch16_224"}
