@@ -1,5 +1,6 @@
 """How right the estimate of the time left is: real runs on digits, one a seed.
 
+They are what ``evoft evolve`` does without arguments: its strategy, its rungs, its generations.
 After each generation the estimate is held against what search and finals took from there on.
 Beside the wall time stands the same in seconds of the CPU, the estimate being converted by what the
 run had used of it so far: on a shared machine the others' load may change, and that is no fault of
@@ -25,7 +26,7 @@ from evoft.outcome import Outcome
 from evoft.settings import RunSettings, SearchSettings, Settings, TrainingSettings
 from evoft.trial import Trial
 
-RESULT = Path(__file__).with_name("results") / "estimate.md"
+RESULTS = Path(__file__).with_name("results")
 
 
 @dataclass(frozen=True)
@@ -63,14 +64,19 @@ def marks_of(run: FineTuning) -> list[Mark]:
     return [*marks, mark()]
 
 
-def measured(seed: int, options: argparse.Namespace) -> list[tuple[float, float]]:
-    """Return for each mark the estimate as a multiple of what it took, by wall and by CPU time."""
-    settings = Settings(
+def settings_of(seed: int, options: argparse.Namespace) -> Settings:
+    """Return the settings of a run."""
+    return Settings(
         seed=seed,
-        search=SearchSettings(population_size=12, generations=4),
+        search=SearchSettings(strategy=options.strategy, generations=options.generations),
         training=TrainingSettings(epochs=options.epochs, max_train_images=options.images),
         run=RunSettings(devices="cpu", workers=options.workers),
     )
+
+
+def measured(seed: int, options: argparse.Namespace) -> list[tuple[float, float]]:
+    """Return for each mark the estimate as a multiple of what it took, by wall and by CPU time."""
+    settings = settings_of(seed, options)
     with (
         tempfile.TemporaryDirectory() as folder,
         start(settings, None, Path(folder) / "a.h5") as run,
@@ -88,13 +94,17 @@ def text_of(rows: list[list[tuple[float, float]]], options: argparse.Namespace) 
     """Return the result as a page."""
     generations = len(rows[0]) - 1
     names = ["at the start", *(f"after generation {n}" for n in range(generations))]
+    settings = settings_of(0, options)
+    search, rungs = settings.search, settings.ladder(fine_tuning=True).rungs
     lines = [
         "# The estimate of the time left",
         "",
         "Estimated over actual seconds of the rest of the search and the finals, by wall time (and",
         "by CPU time, the estimate converted at the rate so far: what it would be if the load of",
-        f"the machine stood still). Digits, {options.images} images, {options.epochs} epochs,",
-        f"12 x 4 individuals, 8 final runs, {options.workers} workers,",
+        f"the machine stood still). Digits, {options.images or 'all'} training images, strategy",
+        f"{search.strategy}, {search.births} full trainings in {search.generations} generations,",
+        f"judged after {', '.join(f'{epochs:g}' for epochs in rungs)} epochs,",
+        f"{(search.finalists + 1) * search.repeats} final runs, {options.workers} workers,",
         "`python benchmarks/estimate.py`.",
         *([options.note] if options.note else []),
         f"Load of the machine at the end: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.",
@@ -122,15 +132,20 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--images", type=int, default=400)
+    parser.add_argument("--images", type=int, help="Of the training split; default: all.")
+    parser.add_argument("--generations", type=int, default=SearchSettings().generations)
+    parser.add_argument("--strategy", default=SearchSettings().strategy)
+    parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--note", default="", help="A sentence on the circumstances.")
     options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    page = options.out / "estimate.md"
     rows = []
     for seed in range(options.seeds):
         rows.append(measured(seed, options))
-        RESULT.write_text(text_of(rows, options))
+        page.write_text(text_of(rows, options))
         print(rows[-1], flush=True)
-    print(RESULT.read_text())
+    print(page.read_text())
 
 
 if __name__ == "__main__":

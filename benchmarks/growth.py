@@ -4,11 +4,13 @@
 
 Digits, recipes of the default space drawn with a fixed seed, from a cold start of evoft's workers
 to the last outcome, as in ``throughput.py``.  One thing changes at a time; all others are as in the
-first row of the results.
+first row of the results.  The cases take turns, and medians are reported, so that a disturbance of
+the machine falls on one round of some of them.
 """
 
 import json
 import platform
+import statistics
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -74,21 +76,31 @@ def run(case: Case, epochs: int) -> dict[str, Any]:
     }
 
 
+def medians(rounds: list[dict[str, float]]) -> dict[str, float]:
+    """Return the median over a case's rounds of each thing that was measured."""
+    return {name: statistics.median(times[name] for times in rounds) for name in rounds[0]}
+
+
+def _rounds(found: dict[str, Any]) -> str:
+    count = len(found["runs"][0][2])
+    return f"medians of {count} rounds in which the cases took turns" if count > 1 else "one round"
+
+
 def report(found: dict[str, Any]) -> str:
     """Return the results as Markdown."""
     lines = [
         "# How the cost grows",
         "",
         f"Digits, {found['epochs']} epochs, {throughput.CORES} CPU cores ({platform.machine()}); "
-        f"torch {found['versions']['torch']}, timm {found['versions']['timm']}; one round.  Wall "
-        "time is from a cold start; a trial's is its own, in its worker.",
+        f"torch {found['versions']['torch']}, timm {found['versions']['timm']}; {_rounds(found)}.  "
+        "Wall time is from a cold start; a trial's is its own, in its worker.",
         "",
         "| what changes | recipes | training images | frozen | workers | wall time, s | "
         "seconds a trial | trials a minute | peak memory of a process, MiB |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    for name, values, times in found["runs"]:
-        case = Case(**values)
+    for name, values, rounds in found["runs"]:
+        case, times = Case(**values), medians(rounds)
         frozen = "as each says" if case.frozen is None else case.frozen
         lines.append(
             f"| {name} | {case.recipes} | {case.images or 'all'} | {frozen} | {case.workers} | "
@@ -101,17 +113,22 @@ def report(found: dict[str, Any]) -> str:
 @click.command()
 @click.option("--recipes", default=24, show_default=True)
 @click.option("--epochs", default=2, show_default=True)
-def main(recipes: int, epochs: int) -> None:
-    """Measure and write ``results/growth.json`` and ``.md``."""
-    runs = []
-    for name, some in cases(recipes).items():
-        for case in some:
-            times = run(case, epochs)
-            click.echo(f"{name}: {case} {times['wall']:.1f} s", err=True)
-            runs.append([name, vars(case), times])
-    found = {"epochs": epochs, "versions": versions(), "runs": runs}
-    (HERE / "results/growth.json").write_text(json.dumps(found) + "\n")
-    (HERE / "results/growth.md").write_text(report(found))
+@click.option("--rounds", default=3, show_default=True, help="In each, every case has its turn.")
+@click.option("--out", type=click.Path(path_type=Path), default=HERE / "results")
+def main(recipes: int, epochs: int, rounds: int, out: Path) -> None:
+    """Measure and write ``growth.json`` and ``.md``."""
+    runs: list[tuple[str, Case, list[dict[str, Any]]]] = [
+        (name, case, []) for name, some in cases(recipes).items() for case in some
+    ]
+    for _ in range(rounds):
+        for name, case, seen in runs:
+            seen.append(run(case, epochs))
+            click.echo(f"{name}: {case} {seen[-1]['wall']:.1f} s", err=True)
+    rows = [[name, vars(case), seen] for name, case, seen in runs]
+    found = {"epochs": epochs, "versions": versions(), "runs": rows}
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "growth.json").write_text(json.dumps(found) + "\n")
+    (out / "growth.md").write_text(report(found))
     click.echo(report(found))
 
 

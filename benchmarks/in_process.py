@@ -7,6 +7,7 @@ import torch
 
 from evoft.fine_tuning.depths import freeze_depths
 from evoft.fine_tuning.preparation import expression_of
+from evoft.machine import usable_cores
 from evoft.search.space import SearchSpace
 from evoft.settings import Settings
 from evoft.shared import SharedArray
@@ -18,7 +19,7 @@ from evoft.training.pixels import Pixels
 
 
 def fine_tuner(settings: Settings, checkpoints: Path | None = None) -> FineTuner:
-    """Return the fine-tuner of a run with one backbone, as a CPU worker of the run has it."""
+    """Return the fine-tuner of a run with one backbone, as a worker of the run has it."""
     torch.set_num_threads(1)
     training = settings.training
     images = read_images(training.data, seed=settings.seed)
@@ -31,7 +32,7 @@ def fine_tuner(settings: Settings, checkpoints: Path | None = None) -> FineTuner
     shape = (len(images), *preprocessing.img_size, 3)
     os.truncate(fd, shape[0] * shape[1] * shape[2] * 3)
     shared = SharedArray(fd, shape, "uint8")
-    decode(images, preprocessing, shared.open(writable=True), threads=1)
+    decode(images, preprocessing, shared.open(writable=True), threads=usable_cores())
     pixels = Pixels(
         images={facts.model: shared},
         labels=images.labels,

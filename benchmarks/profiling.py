@@ -2,23 +2,26 @@
 
     python benchmarks/profiling.py --task digits
     python benchmarks/profiling.py --task sign_digits
+    python benchmarks/profiling.py --task gpu_resnet50 --task gpu_vit
 
 Two looks.  From within: one fine-tuner in this process evaluates recipes of the default space, with
 a clock put around functions from outside; what a function spends in another one with a clock counts
-there.  From above: the parent of a run with a worker a core, the same way.
+there.  From above: the parent of a run with a worker a core, the same way.  On a GPU the clocks
+wait for the device when they start and when they stop, unless told ``--no-synchronise``: else what
+a function has the device do would count where somebody next waits for it.
 
 The floor is arithmetic and bytes.  Arithmetic: three times the forward pass of what trains, for
 each image of each step (the backward pass is twice the forward one), once for each image of
 validation, and once for each image and depth through what is frozen, at the rate of a large matrix
-product on the same core.  Bytes: what comes into the layers that train and leaves them, there and
-back, and what an optimizer reads and writes, at the rate of a large copy.
+product on the same core or device, in the same precision.  Bytes: what comes into the layers that
+train and leaves them, there and back, and what an optimizer reads and writes, at the rate of a
+large copy.
 """
 
 import functools
 import importlib
 import json
 import platform
-import subprocess
 import sys
 import tempfile
 import time
@@ -32,6 +35,7 @@ import click
 import throughput
 import torch
 from in_process import fine_tuner
+from tasks import Task, device_of, make, settings_for, task_options
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -43,8 +47,10 @@ from evoft.settings import SearchSettings, Settings
 from evoft.training import optimization
 from evoft.training.backbone import build, laid_out
 from evoft.training.default_space import default_genes
+from evoft.training.device import the_device
 from evoft.training.fine_tuner import FineTuner
 from evoft.training.freezing import freeze, train_mode
+from evoft.training.optimization import Precision
 from evoft.training.prefix import Split, split
 from evoft.trial import Trial
 
@@ -80,12 +86,29 @@ WORKER = {
         "evoft.training.optimization:add_l1",
         "evoft.training.averaging:Average.update",
     ),
-    "validation": ("evoft.training.judging:evaluate",),
+    "step: heads alone": ("evoft.training.heads:train_heads",),
+    "validation": (
+        "evoft.training.judging:evaluate",
+        "evoft.training.head_judging:Judges.judge_all",
+    ),
     "checkpoint": (
         "evoft.training.checkpoints:trained_state",
         "evoft.training.checkpoints:save",
     ),
     "else": ("evoft.training.fine_tuner:FineTuner.evaluate",),
+}
+#: The categories in a few words; what is in none of them, clocked or not, is the rest.
+PARTS = {
+    "data": ("batches: images, augmentation, mixing",),
+    "prefix": ("frozen prefix", "splitting (first trial of a depth)"),
+    "step": (
+        "step: forward and loss",
+        "step: backward",
+        "step: optimizer",
+        "step: L1 and moving average",
+        "step: heads alone",
+    ),
+    "evaluation": ("validation",),
 }
 #: What the parent's time goes to.
 PARENT = {
@@ -108,6 +131,8 @@ class Clock:
 
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     calls: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    #: Called before the time is read.
+    synchronise: Callable[[], None] = lambda: None
     _inner: list[float] = field(default_factory=list)
 
     def around(self, category: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -116,10 +141,12 @@ class Clock:
         @functools.wraps(function)
         def timed(*args: Any, **kwargs: Any) -> Any:
             self._inner.append(0.0)
+            self.synchronise()
             begin = time.perf_counter()
             try:
                 return function(*args, **kwargs)
             finally:
+                self.synchronise()
                 taken = time.perf_counter() - begin
                 self.seconds[category] += taken - self._inner.pop()
                 self.calls[category] += 1
@@ -158,13 +185,18 @@ def _replace(function: Any, timed: Any) -> None:
                     setattr(module, key, timed)
 
 
-def from_within(settings: Settings, count: int, folder: Path) -> dict[str, Any]:
+def from_within(
+    settings: Settings, count: int, folder: Path, *, synchronise: bool
+) -> dict[str, Any]:
     """Evaluate recipes in this process under a clock; compare with the floor."""
     tuner = fine_tuner(settings, folder)
     trials = [Trial(i, genome, 1000 + i) for i, genome in enumerate(throughput.genomes(count))]
     recipes = [tuner.express(trial.genome) for trial in trials]
-    floors = Floors(tuner).of(recipes)
-    clock = Clock()
+    device = the_device()
+    waits = device.type == "cuda" and synchronise
+    floor_of = Floors(tuner, device)
+    floors = floor_of.of(recipes)
+    clock = Clock(synchronise=torch.cuda.synchronize if waits else lambda: None)
     clock.put(WORKER)
     make = optimization.make_optimizer
 
@@ -185,16 +217,20 @@ def from_within(settings: Settings, count: int, folder: Path) -> dict[str, Any]:
         share = recipe.freeze_depth / groups
         rows.append({"share": share, "wall": wall, "spent": spent, "floor": floor,
                      "status": str(outcome.status)})  # fmt: skip
-    return {"trials": rows, "calls": dict(clock.calls)}
+    rates = {"flops": floor_of.flops, "bandwidth": floor_of.bandwidth}
+    return {"trials": rows, "calls": dict(clock.calls), "rates": rates}
 
 
 class Floors:
-    """The least that trials can take on this core, by arithmetic and by bytes."""
+    """The least that trials can take on this core or device, by arithmetic and by bytes."""
 
-    def __init__(self, tuner: FineTuner) -> None:
+    def __init__(self, tuner: FineTuner, device: torch.device) -> None:
         self._tuner = tuner
-        self.flops = flops_per_second()
-        self.bandwidth = bytes_per_second()
+        precision = Precision.of(device) if tuner.settings.amp else None
+        dtype = precision.dtype if precision else torch.float32
+        self._width = dtype.itemsize / torch.float32.itemsize
+        self.flops = flops_per_second(device, dtype)
+        self.bandwidth = bytes_per_second(device)
         self._frozen: set[int] = set()
 
     def of(self, recipes: list[Recipe]) -> list[dict[str, float]]:
@@ -208,7 +244,7 @@ class Floors:
         steps = images // batch * recipe.epochs
         cost = self._cost(recipe.model, recipe.freeze_depth)
         flops = cost["flops"] * (3 * steps * batch + judged * recipe.epochs)
-        moved = cost["activations"] * (4 * steps * batch + 2 * judged * recipe.epochs)
+        moved = self._width * cost["activations"] * (4 * steps * batch + 2 * judged * recipe.epochs)
         # Read in both passes; gradients written and read; two moments and the weight in and out.
         moved += 4 * cost["weights"] * (2 + 2 + 6) * steps
         if recipe.freeze_depth and recipe.freeze_depth not in self._frozen:
@@ -254,26 +290,31 @@ def forward(run: nn.Module, model: nn.Module, given: Any) -> tuple[float, float]
     return counter.get_total_flops() / count, sum(sizes) / count
 
 
-def fastest(act: Callable[[], object]) -> float:
+def fastest(act: Callable[[], object], device: torch.device) -> float:
     """Return the fewest seconds of some tries."""
+    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     taken = []
     for _ in range(20):
+        wait()
         begin = time.perf_counter()
         act()
+        wait()
         taken.append(time.perf_counter() - begin)
     return min(taken)
 
 
-def flops_per_second() -> float:
-    """Return the rate of a large product in float32 on one thread."""
-    a, b = torch.rand(1024, 1024), torch.rand(1024, 1024)
-    return 2 * 1024**3 / fastest(lambda: a @ b)
+def flops_per_second(device: torch.device, dtype: torch.dtype) -> float:
+    """Return the rate of a large product, on a CPU on one thread."""
+    side = 8192 if device.type == "cuda" else 1024
+    a, b = (torch.rand(side, side, device=device, dtype=dtype) for _ in range(2))
+    return 2 * side**3 / fastest(lambda: a @ b, device)
 
 
-def bytes_per_second() -> float:
-    """Return the rate of a large copy on one thread, reads and writes counted."""
-    a, b = torch.rand(2**24), torch.rand(2**24)
-    return 2 * a.nbytes / fastest(lambda: b.copy_(a))
+def bytes_per_second(device: torch.device) -> float:
+    """Return the rate of a large copy, reads and writes counted, on a CPU on one thread."""
+    count = 2**28 if device.type == "cuda" else 2**24
+    a, b = (torch.rand(count, device=device) for _ in range(2))
+    return 2 * a.nbytes / fastest(lambda: b.copy_(a), device)
 
 
 def from_above(settings: Settings, count: int, folder: Path) -> dict[str, Any]:
@@ -290,6 +331,16 @@ def from_above(settings: Settings, count: int, folder: Path) -> dict[str, Any]:
             pass
     wall = time.perf_counter() - begin
     return {"wall": wall, "spent": dict(clock.seconds), "calls": dict(clock.calls)}
+
+
+def parts(look: Mapping[str, Any]) -> dict[str, float]:
+    """Return the shares of the trials' time by ``PARTS``, and the rest; they sum to one."""
+    wall = sum(row["wall"] for row in look["trials"])
+    found = {
+        part: sum(row["spent"].get(name, 0.0) for row in look["trials"] for name in names) / wall
+        for part, names in PARTS.items()
+    }
+    return {**found, "rest": 1.0 - sum(found.values())}
 
 
 def shares(spent: Mapping[str, float], wall: float) -> list[str]:
@@ -312,7 +363,7 @@ def report(found: dict[str, Any]) -> str:
         f"{found['epochs']} epochs; one round.",
     ]
     for task, looks in found["tasks"].items():
-        rates = looks["rates"]
+        rates = looks["within"]["rates"]
         lines += ["", f"## {task}", "", "From within, a trial at a time in one process:", ""]
         lines += _within(looks["within"])
         lines += [
@@ -368,43 +419,60 @@ def _within(look: dict[str, Any]) -> list[str]:
 
 
 @click.command()
-@click.option("--task", "tasks", multiple=True, default=("digits", "sign_digits"),
-              type=click.Choice(["digits", "sign_digits"]), show_default=True)  # fmt: skip
+@task_options(("digits", "sign_digits"))
 @click.option("--count", default=24, show_default=True, help="Recipes.")
-@click.option("--epochs", default=3, show_default=True)
+@click.option("--synchronise/--no-synchronise", default=True, show_default=True,
+              help="Whether clocks wait for a GPU.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path), default=HERE / "results")
 @click.option("--look", type=click.Choice(["within", "above"]), hidden=True)
-def main(tasks: tuple[str, ...], count: int, epochs: int, look: str | None) -> None:
-    """Measure and write ``results/profile.json`` and ``.md``."""
+def main(
+    names: tuple[str, ...],
+    device: str | None,
+    count: int,
+    synchronise: bool,
+    out: Path,
+    look: str | None,
+    **shape: Any,
+) -> None:
+    """Measure and write ``profile.json`` and ``.md``; of a GPU ``profile_cuda``."""
     torch.set_num_threads(1)
-    if look:
-        settings = throughput.settings_of(tasks[0], epochs)
-        with tempfile.TemporaryDirectory() as folder:
-            seen = (from_within if look == "within" else from_above)(settings, count, Path(folder))
-        click.echo(json.dumps(seen))
-        return
-    rates = {"flops": flops_per_second(), "bandwidth": bytes_per_second()}
-    found: dict[str, Any] = {"count": count, "epochs": epochs, "versions": versions(), "tasks": {}}
-    for task in tasks:
-        if task == "sign_digits" and not throughput.DATA.exists():
-            click.echo(f"there is no data folder {throughput.DATA}: name it by EVOFT_DATA")
+    found: dict[str, Any] = {"count": count, "versions": versions(), "tasks": {}}
+    for name in names:
+        task = Task(name, device=device or device_of(name), **shape)
+        if look:
+            click.echo(json.dumps(_seen(task, count, look, synchronise)))
+            return
+        if words := throughput.missing(task):
+            click.echo(words, err=True)
             continue
-        found["tasks"][task] = {
-            "rates": rates,
-            "within": _look(task, count, epochs, "within"),
-            "above": _look(task, count, epochs, "above"),
-        }
-    (HERE / "results/profile.json").write_text(json.dumps(found) + "\n")
-    (HERE / "results/profile.md").write_text(report(found))
+        with tempfile.TemporaryDirectory() as scratch:
+            task = replace(task, folder=task.folder or scratch)
+            make(task)
+            flag = "--synchronise" if synchronise else "--no-synchronise"
+            options = ("--count", str(count), flag)
+            looks = {
+                look: throughput.ask("profiling.py", task, "--look", look, *options)
+                for look in ("within", "above")
+            }
+        found["epochs"] = task.epochs
+        found["tasks"][name] = {"device": task.device, **looks}
+    if not found["tasks"]:
+        raise click.ClickException("nothing could be measured")
+    out.mkdir(parents=True, exist_ok=True)
+    on_gpu = any(looks["device"] == "cuda" for looks in found["tasks"].values())
+    page = out / ("profile_cuda" if on_gpu else "profile")
+    page.with_suffix(".json").write_text(json.dumps(found) + "\n")
+    page.with_suffix(".md").write_text(report(found))
     click.echo(report(found))
 
 
-def _look(task: str, count: int, epochs: int, look: str) -> dict[str, Any]:
-    """Look in a process of its own, which the clocks die with."""
-    command = [sys.executable, HERE / "profiling.py", "--task", task, "--count", str(count),
-               "--epochs", str(epochs), "--look", look]  # fmt: skip
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    seen: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return seen
+def _seen(task: Task, count: int, look: str, synchronise: bool) -> dict[str, Any]:
+    """Look in this process, which the clocks stay in."""
+    settings = settings_for(task)
+    with tempfile.TemporaryDirectory() as folder:
+        if look == "within":
+            return from_within(settings, count, Path(folder), synchronise=synchronise)
+        return from_above(settings, count, Path(folder))
 
 
 if __name__ == "__main__":
