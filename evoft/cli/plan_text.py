@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evoft.cli.output import counted, duration
+from evoft.cli.output import counted, duration, short
 from evoft.fine_tuning import Plan
 from evoft.settings import BLIND, EMBEDDED, SearchSettings, TrainingSettings
 
@@ -30,7 +30,7 @@ def plan_text(plan: Plan, left: float | None) -> str:
         *(("backbone", _backbone(plan, i)) for i in range(len(plan.backbones))),
         ("", _small(plan.settings.training)),
         ("genes", f"{len(plan.space)}: {', '.join(plan.space)}"),
-        ("fixed", ", ".join(f"{k} = {v}" for k, v in plan.settings.fixed.items())),
+        ("fixed", _fixed(plan)),
         ("strategy", search.strategy),
         ("objectives", ", ".join(search.objectives) if len(search.objectives) > 1 else ""),
         ("individuals", _individuals(plan)),
@@ -61,6 +61,14 @@ def _small(training: TrainingSettings) -> str:
     if training.models != (EMBEDDED,) or training.data == "digits":
         return ""
     return "it is small, and there to work offline: for photos name one of timm's with --model"
+
+
+def _fixed(plan: Plan) -> str:
+    longest = plan.ladder.longest_warmup
+    words = {name: f"{name} = {value}" for name, value in plan.settings.fixed.items()}
+    if (warmup := plan.settings.fixed.get("warmup", 0.0)) > longest:
+        words["warmup"] = f"warmup = {short(longest)} ({short(warmup)} is too long for the rungs)"
+    return ", ".join(words.values())
 
 
 def _individuals(plan: Plan) -> str:

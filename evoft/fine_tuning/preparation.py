@@ -28,6 +28,7 @@ from evoft.fine_tuning.checks import (
     check_search,
     largest_batch,
     searched_space,
+    shortened_warmup,
     unseen,
 )
 from evoft.fine_tuning.depths import freeze_depths
@@ -100,13 +101,14 @@ def start(
     searched = searched_space(space, settings)
     check_search(settings)
     check_rungs(settings, searched)
-    if said := unheeded(searched, settings.search):
-        _logger.warning("%s", said)
     settings = replace(settings, founders={**_linear_probe(searched), **settings.founders})
     settings = with_elders(settings, searched, elders)
     assumed = expression_of(settings, tuple(map(unseen, settings.training.models)), searched)
     check_recipes(assumed, searched, settings.founders)
     _check_weights(settings.training)
+    for said in (unheeded(searched, settings.search), shortened_warmup(settings)):
+        if said:
+            _logger.warning("%s", said)
     with Preparation(settings) as preparation:
         plan = preparation.plan(file, searched)
         expression = expression_of(settings, plan.backbones, searched)

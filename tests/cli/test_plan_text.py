@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from climbing import install
 
-from evoft.cli.plan_text import _generation, _idle, _individuals, _small
+from evoft.cli.plan_text import _fixed, _generation, _idle, _individuals, _small
 from evoft.settings import SearchSettings, Settings, TrainingSettings
 
 
@@ -14,9 +14,10 @@ def _climber(monkeypatch):
     install(monkeypatch.setattr)
 
 
-def plan_of(strategy, epochs, **search):
+def plan_of(strategy, epochs, fixed=None, **search):
     search = SearchSettings(strategy=strategy, **search)
-    settings = Settings(search=search, training=TrainingSettings(epochs=epochs))
+    training = TrainingSettings(epochs=epochs)
+    settings = Settings(search=search, training=training, fixed=fixed or {})
     return SimpleNamespace(settings=settings, ladder=settings.ladder(fine_tuning=True))
 
 
@@ -53,3 +54,12 @@ def test_whoever_names_no_backbone_for_images_of_their_own_is_told_what_they_get
     assert "--model" in _small(TrainingSettings(data="photos"))
     assert _small(TrainingSettings(data="photos", models=("resnet18",))) == ""
     assert _small(TrainingSettings()) == ""
+
+
+def test_a_fixed_warm_up_is_told_as_it_will_be():
+    fixed = {"lr": 0.1, "warmup": 0.2}
+    assert _fixed(plan_of("ga", 5, fixed)) == "lr = 0.1, warmup = 0.2"
+    words = "lr = 0.1, warmup = 0.075 (0.2 is too long for the rungs)"
+    assert _fixed(plan_of("climber", 5, fixed)) == words
+    assert _fixed(plan_of("climber", 5, {"warmup": 0.05})) == "warmup = 0.05"
+    assert _fixed(plan_of("climber", 5)) == ""

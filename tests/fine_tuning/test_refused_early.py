@@ -43,6 +43,19 @@ def test_weights_that_are_not_there(refused_early, tmp_path):
     refused_early(BackboneError, "no file of weights .*nowhere.safetensors", training=training)
 
 
+def test_what_is_set_and_cannot_be_had_is_said_before_a_worker_is_started(
+    monkeypatch, tmp_path, caplog
+):
+    def look(settings):
+        raise _LookedAtError
+
+    monkeypatch.setattr(preparation, "Preparation", look)
+    with pytest.raises(_LookedAtError):
+        preparation.start(Settings(fixed={"warmup": 0.2}), None, tmp_path / "p.h5")
+    (said,) = caplog.messages
+    assert "becomes 0.075" in said
+
+
 class _LookedAtError(Exception):
     """A worker was asked to look at the backbone."""
 
