@@ -59,10 +59,8 @@ SECTIONS = {
         "search__first_rung", "search__rung_factor", "search__lookahead", "search__common_seed",
         "search__points", "search__sampler",
     ),
-    "Of the strategy ga": (
-        "search__cxpb", "search__mutpb", "search__indpb", "search__sigma", "search__tournsize",
-        "search__elite",
-    ),
+    "Of the strategies evolution and ga": ("search__sigma", "search__tournsize"),
+    "Of the strategy ga": ("search__cxpb", "search__mutpb", "search__indpb", "search__elite"),
 }  # fmt: skip
 
 

@@ -40,7 +40,7 @@ from evoft.genome import Value
 from evoft.lineage import Population, Store
 from evoft.objectives import objectives_of
 from evoft.scratch import Scratch
-from evoft.search.checks import unheeded
+from evoft.search.checks import unheeded, unheeded_settings
 from evoft.search.search import Search
 from evoft.search.space import SearchSpace
 from evoft.settings import Settings, TrainingSettings
@@ -106,7 +106,11 @@ def start(
     assumed = expression_of(settings, tuple(map(unseen, settings.training.models)), searched)
     check_recipes(assumed, searched, settings.founders)
     _check_weights(settings.training)
-    for said in (unheeded(searched, settings.search), shortened_warmup(settings)):
+    for said in (
+        unheeded(searched, settings.search),
+        unheeded_settings(settings, fine_tuning=True),
+        shortened_warmup(settings),
+    ):
         if said:
             _logger.warning("%s", said)
     with Preparation(settings) as preparation:

@@ -6,7 +6,7 @@ from evoft.errors import BackboneError, SettingsError
 from evoft.fine_tuning import preparation
 from evoft.search.genes import Float
 from evoft.search.space import SearchSpace
-from evoft.settings import Settings, TrainingSettings
+from evoft.settings import SearchSettings, Settings, TrainingSettings
 
 
 @pytest.fixture
@@ -50,10 +50,12 @@ def test_what_is_set_and_cannot_be_had_is_said_before_a_worker_is_started(
         raise _LookedAtError
 
     monkeypatch.setattr(preparation, "Preparation", look)
+    settings = Settings(search=SearchSettings(points=4), fixed={"warmup": 0.2})
     with pytest.raises(_LookedAtError):
-        preparation.start(Settings(fixed={"warmup": 0.2}), None, tmp_path / "p.h5")
-    (said,) = caplog.messages
-    assert "becomes 0.075" in said
+        preparation.start(settings, None, tmp_path / "p.h5")
+    unheeded, shortened = caplog.messages
+    assert "does not heed `points` (of grid)" in unheeded
+    assert "becomes 0.075" in shortened
 
 
 class _LookedAtError(Exception):
