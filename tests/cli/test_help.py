@@ -7,6 +7,7 @@ from click.testing import CliRunner
 from evoft.cli.evolve import SECTIONS, evolve_command
 from evoft.cli.flags import EVOLVE_FLAGS, RUN_FLAGS, default_text, parameter
 from evoft.cli.main import group
+from evoft.cli.resume import resume_command
 from evoft.errors import SettingsError
 from evoft.settings import Settings
 
@@ -55,6 +56,14 @@ def test_a_default_is_what_holds_without_the_flag(flag):
 
 def test_resume_names_no_default_for_what_the_file_settles():
     assert "[default" not in help_of("resume")
+
+
+def test_resume_knows_every_flag_of_evolve_and_says_itself_which_cannot_be_given():
+    known = {option for parameter in resume_command.params for option in parameter.opts}
+    flags = {name for p in evolve_command.params for name in p.opts if name.startswith("-")}
+    assert flags - known == {"--file"}  # which is the argument there
+    hidden = {p.name for p in resume_command.params if getattr(p, "hidden", False)}
+    assert {"objectives", "warmup_epochs", "model_kwargs", "search__strategy"} <= hidden
 
 
 @pytest.mark.parametrize("flag", ["--space", "-c", "--founders"])
