@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from climbing import install
 
-from evoft.cli.plan_text import _fixed, _generation, _idle, _individuals, _small
+from evoft.cli.plan_text import _few, _fixed, _generation, _idle, _individuals, _small
 from evoft.settings import SearchSettings, Settings, TrainingSettings
 
 
@@ -63,3 +63,13 @@ def test_a_fixed_warm_up_is_told_as_it_will_be():
     assert _fixed(plan_of("climber", 5, fixed)) == words
     assert _fixed(plan_of("climber", 5, {"warmup": 0.05})) == "warmup = 0.05"
     assert _fixed(plan_of("climber", 5)) == ""
+
+
+def test_whoever_searches_a_gene_or_two_is_told_where_the_others_are():
+    plan = plan_of("ga", 5)
+    for genes, told in ((["lr"], True), (["lr", "opt"], True), (["lr", "opt", "drop"], False)):
+        plan.space = dict.fromkeys(genes)
+        assert ("`evoft space > mine.toml`" in _few(plan)) is told
+    fixed = plan_of("ga", 5, {"opt": "sgd", "drop": 0.1})
+    fixed.space = {"lr": None}
+    assert _few(fixed) == ""
