@@ -93,8 +93,12 @@ def evolve_command(  # noqa: PLR0913, PLR0917  # each is a flag of its own
     """Evolve fine-tuning recipes for DATA and export the best model.
 
     DATA is a folder of {train,val,test}/CLASS/IMAGE or of CLASS/IMAGE, a CSV of
-    filepath,label[,split], an npz of images and labels, or `digits`. Without DATA and -c it runs
-    an example of a few minutes: digits, two epochs a trial.
+    filepath,label[,split], an npz of images and labels, or `digits`; how many classes there are
+    follows from it. Without DATA and -c it runs an example of a few minutes: digits, two epochs a
+    trial.
+
+    What you give of --lr, --opt, -b and timm's other flags for a recipe is fixed; the rest is
+    searched, in the ranges that `evoft space --format table` shows.
 
     \b
     Examples:

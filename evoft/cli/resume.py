@@ -48,7 +48,8 @@ def resume_command(  # noqa: PLR0913, PLR0917  # each is a flag of its own
     """Go on with the population in FILE: after a stop, or with a larger budget.
 
     A run that was stopped goes on as if nothing had happened. Budgets are totals over the life of
-    the population: what was made with --generations 4 goes on with --generations 8.
+    the population: what was made with --generations 4 goes on with --generations 8. What is not
+    given is as it was.
 
     \b
     Examples:

@@ -59,7 +59,7 @@ def with_settling(*, hidden: bool = False) -> Callable[[Any], Any]:
         click.option(
             "--warmup-epochs",
             type=float,
-            help="--warmup in epochs, as timm has it.",
+            help="--warmup in epochs, as timm has it; cut short by a short --first-rung.",
             hidden=hidden,
         ),
         click.option(

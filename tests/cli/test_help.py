@@ -9,6 +9,7 @@ from evoft.cli.flags import EVOLVE_FLAGS, RUN_FLAGS, default_text, parameter
 from evoft.cli.main import group
 from evoft.cli.resume import resume_command
 from evoft.errors import SettingsError
+from evoft.recipe import Recipe
 from evoft.settings import Settings
 
 
@@ -52,6 +53,19 @@ def test_a_default_is_what_holds_without_the_flag(flag):
     assert f"[default: {text}]" in option.help
     read = option.type_cast_value(None, text)
     assert read == standard
+
+
+def test_how_a_value_is_written_is_said_as_it_is_read():
+    text = " ".join(help_of("evolve").split())
+    for written in ("constant, linear, cosine or step", "0 to 1, or timm's rand-m9",
+                    "0.5, or 3 groups"):  # fmt: skip
+        assert written in text
+    options = {p.name: p for p in evolve_command.params}
+    assert options["fixed__augment"].type_cast_value(None, "rand-m9") == 0.9
+    depths = [options["fixed__freeze_depth"].type_cast_value(None, text) for text in ("0.5", "3")]
+    assert depths == [0.5, 3]
+    for sched in ("constant", "linear", "cosine", "step"):
+        assert Recipe.of({"model": "m", "epochs": 1, "sched": sched}, layer_groups=1)
 
 
 def test_resume_names_no_default_for_what_the_file_settles():
