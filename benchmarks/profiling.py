@@ -36,7 +36,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from evoft.environment import versions
-from evoft.fine_tuning.preparation import start
+from evoft.fine_tuning.starting import start
 from evoft.recipe import Recipe
 from evoft.search.space import SearchSpace
 from evoft.settings import SearchSettings, Settings
@@ -97,7 +97,7 @@ PARENT = {
     ),
     "journal": ("evoft.lineage.store:Store.append",),
     "population file": ("evoft.lineage.store:Store.fold",),
-    "start: data, backbones, imports": ("evoft.fine_tuning.preparation:start",),
+    "start: data, backbones, imports": ("evoft.fine_tuning.starting:start",),
     "start: decoding": ("evoft.fine_tuning.preparation:Preparation.decode",),
 }
 

@@ -87,16 +87,31 @@ def _optuna(sampler: str, *, prune: bool, **options: Any) -> Callable[..., Searc
     return made
 
 
+def _modelling(sampler: str, *, prune: bool, **options: Any) -> Callable[..., Searcher]:
+    """Return what makes an Optuna sampler that models what it saw.
+
+    By default it draws the first ten trials at random.  Where each is a full training, as without
+    a pruner, that is all of a short run: then it draws a third of them, and three at least.
+    """
+
+    def made(problem: Problem, seed: int, full: float) -> Searcher:
+        few = min(10, max(3, round(full / 3)))
+        drawn = 10 if prune and problem.epochs > 1 else few
+        return OptunaSearch(problem, seed, sampler, prune=prune, n_startup_trials=drawn, **options)
+
+    return made
+
+
 #: Peers by name.
 PEERS: dict[str, Callable[..., Searcher]] = {
-    "optuna-tpe-hyperband": _optuna("TPESampler", prune=True, multivariate=True),
-    "optuna-tpe-hyperband-advised": _optuna(
+    "optuna-tpe-hyperband": _modelling("TPESampler", prune=True, multivariate=True),
+    "optuna-tpe-hyperband-advised": _modelling(
         "TPESampler", prune=True, multivariate=True, advised=True
     ),
-    "optuna-tpe-hyperband-univariate": _optuna("TPESampler", prune=True),
-    "optuna-tpe": _optuna("TPESampler", prune=False, multivariate=True),
-    "optuna-gp": _optuna("GPSampler", prune=False, needs="torch"),
-    "optuna-gp-hyperband": _optuna("GPSampler", prune=True, needs="torch"),
+    "optuna-tpe-hyperband-univariate": _modelling("TPESampler", prune=True),
+    "optuna-tpe": _modelling("TPESampler", prune=False, multivariate=True),
+    "optuna-gp": _modelling("GPSampler", prune=False, needs="torch"),
+    "optuna-gp-hyperband": _modelling("GPSampler", prune=True, needs="torch"),
     "optuna-nsga2": _optuna("NSGAIISampler", prune=False, population_size=20),
     "optuna-nsga2-hyperband": _optuna("NSGAIISampler", prune=True, population_size=20),
     "optuna-cmaes": _optuna("CmaEsSampler", prune=False, needs="cmaes"),

@@ -203,12 +203,13 @@ def _table(group: Group) -> list[str]:
     plural = "s" if group.workers > 1 else ""
     anytime = group.ranks[:, points >= 1].mean(1)
     title = f"### {group.family}, {group.workers} worker{plural}, {group.full:g} full trainings"
-    lines = [title, "", f"{names} problems, {len(group.tasks)} runs a method.", ""]
+    seeds = ", ".join(map(str, sorted({seed for _, seed in group.tasks})))
+    problems = ", ".join(dict.fromkeys(name for name, _ in group.tasks))
+    runs = f"{len(group.tasks)} runs a method: seeds {seeds} of {problems}."
+    lines = [title, "", f"{names} problem{'s' if names > 1 else ''}, {runs}", ""]
     titles = ["method", *(f"regret at {c}" for c in shown), *(f"rank at {c}" for c in shown),
-              "anytime rank", "decisions"]  # fmt: skip
-    if group.scores is None:
-        titles += ["ms a decision", "s a run"]
-    else:
+              "anytime rank", "decisions", "ms a decision", "s a run"]  # fmt: skip
+    if group.scores is not None:
         titles += [*(f"test at {c}, %" for c in shown), f"validation at {shown[-1]}, %"]
     lines += [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
     for i in np.argsort(anytime, kind="stable"):
@@ -217,10 +218,8 @@ def _table(group: Group) -> list[str]:
         cells += [f"{means[p]:.2f} ± {errors[p]:.2f}".replace(" ± nan", "") for p in places]
         cells += [f"{group.ranks[i, p]:.2f}" for p in places]
         each, whole, decisions = group.seconds[i]
-        cells += [f"{anytime[i]:.2f}", f"{decisions:.0f}"]
-        if group.scores is None:
-            cells += [f"{1e3 * each:.1f}", f"{whole:.1f}"]
-        else:
+        cells += [f"{anytime[i]:.2f}", f"{decisions:.0f}", f"{1e3 * each:.1f}", f"{whole:.1f}"]
+        if group.scores is not None:
             cells += [_percent(group.scores[i, :, p, 0]) for p in places]
             cells.append(_percent(group.scores[i, :, places[-1], 1]))
         lines.append("| " + " | ".join(cells) + " |")

@@ -47,7 +47,7 @@ class Header:
             run_id=secrets.token_hex(16),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             seed=settings.seed,
-            settings=settings.to_dict(),
+            settings=settings.to_file(),
             space=space,
             data=data or {},
             backbones=backbones,

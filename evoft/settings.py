@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from evoft.errors import SettingsError
@@ -85,7 +85,8 @@ class SearchSettings:
     tournsize: int = 3
     #: How many of the best ever stay alive; the other places go to the youngest.  None: half.
     elite: int | None = None
-    #: How many births may be in the open at a birth; None: half of the population's size.
+    #: How many births may be in the open at a birth; None: half of the population's size, or a
+    #: quarter of it for the evolution, which every trial in the open leaves knowing less.
     lookahead: int | None = None
     #: Whether all individuals are evaluated with one seed: the same order of images, the same first
     #: weights of the classifier, so that what is luck for one may be luck for another.
@@ -134,8 +135,10 @@ class SearchSettings:
 
     @property
     def births_ahead(self) -> int:
-        """``lookahead``, or half of the population's size."""
-        return self.population_size // 2 if self.lookahead is None else self.lookahead
+        """``lookahead``, or half or a quarter of the population's size."""
+        if self.lookahead is not None:
+            return self.lookahead
+        return self.population_size // (4 if self.strategy == "evolution" else 2)
 
     @property
     def births(self) -> int | None:
@@ -351,6 +354,11 @@ class Settings:
         """Return the settings as plain JSON data, one table a record."""
         return asdict(self)
 
+    def to_file(self) -> dict[str, Any]:
+        """Return the settings as a population file holds them, whatever later defaults will be."""
+        search = replace(self.search, lookahead=self.search.births_ahead)
+        return replace(self, search=search).to_dict()
+
     @staticmethod
     def of_file(data: Mapping[str, Any]) -> Settings:
         """Return the settings that a population file holds, as they were meant when it was made.
@@ -359,9 +367,13 @@ class Settings:
             SettingsError: An unknown table or name, or a value that breaks its rule.
         """
         # Before there were views, images were augmented anew in each epoch; before there were
-        # strategies, every search was a plain genetic algorithm.
+        # strategies, every search was a plain genetic algorithm; and where a file says nothing of
+        # `lookahead`, it was half of the population's size for every strategy.
         training = {"views": 0, **_table(data.get("training", {}), "training")}
         search = {"strategy": "ga", **_table(data.get("search", {}), "search")}
+        size = search.get("population_size", SearchSettings.population_size)
+        if search.get("lookahead") is None and isinstance(size, int):
+            search["lookahead"] = size // 2
         return Settings.from_dict({**data, "training": training, "search": search})
 
     @staticmethod

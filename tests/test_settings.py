@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -166,13 +168,26 @@ def test_settings_are_read_back_from_json() -> None:
         founders={"mine": {"lr": 0.1}},
     )
     assert Settings.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
-    assert Settings.of_file(json.loads(json.dumps(settings.to_dict()))) == settings
+    ahead = replace(settings, search=replace(settings.search, lookahead=1))
+    assert Settings.of_file(json.loads(json.dumps(settings.to_file()))) == ahead
+    assert Settings.of_file(ahead.to_file()) == ahead
     assert Settings.from_dict({}) == Settings()
 
 
-def test_half_of_the_population_where_nothing_is_said() -> None:
+def test_a_file_of_before_says_nothing_of_lookahead_and_means_half() -> None:
+    for strategy in ("evolution", "ga"):
+        search = SearchSettings(strategy=strategy, population_size=9)
+        before = Settings(search=search).to_dict()
+        assert before["search"]["lookahead"] is None
+        assert Settings.of_file(before).search.births_ahead == 4
+    assert Settings.of_file({}).search.births_ahead == 6
+
+
+def test_half_or_a_quarter_of_the_population_where_nothing_is_said() -> None:
     assert [SearchSettings(population_size=n).elite_places for n in (2, 3, 12)] == [1, 1, 6]
-    assert [SearchSettings(population_size=n).births_ahead for n in (2, 3, 12)] == [1, 1, 6]
+    for strategy, ahead in (("evolution", [0, 0, 3]), ("ga", [1, 1, 6]), ("asha", [1, 1, 6])):
+        of = partial(SearchSettings, strategy=strategy)
+        assert [of(population_size=n).births_ahead for n in (2, 3, 12)] == ahead
     assert SearchSettings(elite=0, lookahead=0).elite_places == 0
     assert SearchSettings(elite=0, lookahead=0).births_ahead == 0
     assert SearchSettings(population_size=5, generations=3).births == 15

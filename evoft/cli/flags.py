@@ -151,8 +151,8 @@ EVOLVE_FLAGS = (
     Flag(("--elite",), "search", "elite", int,
          "How many of the best ever stay alive; half of the population's size unless given."),
     Flag(("--lookahead",), "search", "lookahead", int,
-         "Trials in the open at a decision: more keep more workers busy; half of the "
-         "population's size unless given."),
+         "Trials in the open at a decision: more keep more workers busy; half, for evolution a "
+         "quarter, of the population's size unless given."),
     Flag(("--common-seed/--no-common-seed",), "search", "common_seed", bool,
          "Evaluate all individuals of the search with one seed, or, as by default, each with its "
          "own."),

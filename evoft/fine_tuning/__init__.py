@@ -5,7 +5,7 @@ judged and exported in workers.
 """
 
 from evoft.fine_tuning.plan import Plan
-from evoft.fine_tuning.preparation import resume, start
 from evoft.fine_tuning.session import FineTuning
+from evoft.fine_tuning.starting import resume, start
 
 __all__ = ["FineTuning", "Plan", "resume", "start"]

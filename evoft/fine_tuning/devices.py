@@ -10,16 +10,27 @@ from evoft.training.facts import Survey
 _FILLED = 0.8
 
 
+def gpus_asked_for(run: RunSettings) -> tuple[int, ...] | None:
+    """Return the numbers of the GPUs that were asked for by their numbers; None: none was."""
+    if run.devices in ("auto", "cpu"):
+        return None
+    return tuple(int(number) for number in run.devices.split(","))
+
+
 def place_workers(
-    run: RunSettings, survey: Survey, needed: int, context: int
+    run: RunSettings, survey: Survey, needed: int, context: int, images: int = 0
 ) -> tuple[tuple[str, ...], str]:
-    """Return the device of each worker, and why there are no more when memory is the reason.
+    """Return the device of each worker, and what is to be said of their number; mostly nothing.
+
+    As many as were asked for there are, also where they must share cores: how many there are shows
+    in the time that a run takes, and nowhere in its lineage.
 
     Args:
         run: What was asked for.
         survey: What there is.
-        needed: Predicted bytes of the largest trial; 0 if that is unknown.
+        needed: Predicted bytes of the largest trial, images apart; 0 if that is unknown.
         context: Bytes of a GPU that a process takes beside.
+        images: Bytes of the decoded images: the machine has them once, a GPU once a worker.
 
     Raises:
         SettingsError: A GPU that is not there.
@@ -27,8 +38,11 @@ def place_workers(
     if run.devices == "cpu" or (run.devices == "auto" and not survey.gpus):
         # Where there are GPUs the survey was made on one, and tells nothing of the CPU's memory.
         room = 0 if survey.gpus else survey.memory[0]
-        count, limit = _fitting(run, survey.cores, needed, room, "the machine")
-        return ("cpu",) * (run.workers or count), "" if run.workers else limit
+        # Those that would take most of it are read from disk (evoft/workers/room.py).
+        beside = images if images <= _FILLED * room else 0
+        where = "the machine has free" + (" beside the images" if beside else "")
+        count, limit = _fitting(run, survey.cores, needed, room - beside, where)
+        return _said(("cpu",) * (run.workers or count), survey.cores, "" if run.workers else limit)
     numbers = [str(i) for i in range(len(survey.gpus))]
     wanted = numbers if run.devices == "auto" else run.devices.split(",")
     if missing := [number for number in wanted if number not in numbers]:
@@ -36,9 +50,21 @@ def place_workers(
             f"`devices` names GPU {missing[0]}, but there are {len(numbers)} here: use auto or cpu"
         )
     share, room = max(1, survey.cores // len(wanted)), min(survey.memory[int(n)] for n in wanted)
-    count, limit = _fitting(run, share, needed + context, room, "each GPU")
+    count, limit = _fitting(run, share, needed + context + images, room, "each GPU has free")
     total = run.workers or count * len(wanted)
-    return tuple(wanted[i % len(wanted)] for i in range(total)), "" if run.workers else limit
+    devices = tuple(wanted[i % len(wanted)] for i in range(total))
+    return _said(devices, survey.cores, "" if run.workers else limit)
+
+
+def _said(devices: tuple[str, ...], cores: int, limit: str) -> tuple[tuple[str, ...], str]:
+    """Return the devices with why there are no more of them, or that there are too many."""
+    if len(devices) <= cores:
+        return devices, limit
+    here = "1 core is" if cores == 1 else f"{cores} cores are"
+    return devices, (
+        f"{here} there for {len(devices)} workers of one thread each, which take turns: this "
+        f"takes more memory than {cores}, and hardly less time"
+    )
 
 
 def _fitting(run: RunSettings, cores: int, needed: int, room: int, where: str) -> tuple[int, str]:
@@ -52,5 +78,5 @@ def _fitting(run: RunSettings, cores: int, needed: int, room: int, where: str) -
         return cores, ""
     return fitting, (
         f"{cores} cores would do for {cores} workers, but a trial takes up to "
-        f"{needed / 2**30:.1f} GiB of the {room / 2**30:.1f} GiB that {where} has free"
+        f"{needed / 2**30:.1f} GiB of the {room / 2**30:.1f} GiB that {where}"
     )

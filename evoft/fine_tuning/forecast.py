@@ -24,6 +24,8 @@ from evoft.trial import Stage, Trial
 _LEAST = 1e-6
 #: Trials that ended otherwise took what they took for reasons of their own.
 _TELLING = (Status.OK, Status.DIVERGED)
+#: Trials that took memory as others do; what did not fit took at least so much.
+_FILLING = (*_TELLING, Status.INFEASIBLE)
 
 
 class Forecast:
@@ -70,7 +72,7 @@ class Forecast:
 
     def saw(self, trial: Trial, outcome: Outcome) -> None:
         """Take in how much of a GPU's memory a trial of this run took."""
-        if outcome.status in _TELLING:
+        if outcome.status in _FILLING:
             self._costs.saw(self._express(trial.genome), outcome.peak_memory)
 
     def _span(self, trial: Trial) -> tuple[float, float | None]:

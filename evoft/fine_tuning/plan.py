@@ -33,7 +33,7 @@ class Plan:
     forecast: Forecast
     #: Returns ``devices`` and ``limit`` as they would be by what is known of trials now.
     place: Callable[[], tuple[tuple[str, ...], str]]
-    #: Why there are no more workers, when it is not for want of cores.
+    #: Why there are no more workers, when it is not for want of cores; or that there are too many.
     limit: str = ""
     #: Individuals that are judged, and final runs that are made, already.
     judged: int = 0

@@ -1,49 +1,29 @@
-"""Everything before the first trial: data, backbones, plan, decoded images, population file."""
+"""Everything up to the first trial: data, backbones, plan, decoded images, workers."""
 
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evoft.elders import with_elders
-from evoft.errors import (
-    BackboneError,
-    PopulationExistsError,
-    PopulationMismatchError,
-    SettingsError,
-)
 from evoft.evolution import Evolution
-from evoft.fine_tuning.checks import (
-    check_lineage,
-    check_recipes,
-    check_rungs,
-    check_same,
-    check_search,
-    largest_batch,
-    searched_space,
-    shortened_warmup,
-    unseen,
-)
+from evoft.fine_tuning.checks import largest_batch
 from evoft.fine_tuning.depths import freeze_depths
-from evoft.fine_tuning.devices import place_workers
+from evoft.fine_tuning.devices import gpus_asked_for, place_workers
 from evoft.fine_tuning.forecast import Forecast
-from evoft.fine_tuning.plan import Plan, checkpoints_of, header_of
+from evoft.fine_tuning.plan import Plan, checkpoints_of
 from evoft.fine_tuning.session import FineTuning
-from evoft.genome import Value
-from evoft.lineage import Population, Store
+from evoft.lineage import Store
+from evoft.machine import usable_cores
 from evoft.objectives import objectives_of
 from evoft.scratch import Scratch
-from evoft.search.checks import unheeded, unheeded_settings
 from evoft.search.search import Search
 from evoft.search.space import SearchSpace
-from evoft.settings import Settings, TrainingSettings
+from evoft.settings import Settings
 from evoft.training.costs import Costs
 from evoft.training.data import decode, limit, read_images
 from evoft.training.expression import Expression
@@ -51,122 +31,30 @@ from evoft.training.facts import BackboneFacts, Survey
 from evoft.training.fine_tuner import FineTuner
 from evoft.training.pixels import Pixels
 from evoft.training.survey import Surveyor
-from evoft.trial import Stage
 from evoft.workers.local import LocalWorkers
 
 _logger = logging.getLogger(__name__)
 
-#: What workers import before the first of them starts.
+#: What workers import before the first of them starts: each would pay for the rest itself, at its
+#: first trial.
 PRELOAD = (
     "torch",
+    "torch.utils.serialization",  # which torch.save imports
     "timm",
+    "evoft.training.fine_tuner",
     "evoft.training.loop",
     "evoft.training.backbone",
     "evoft.training.features",
+    "evoft.training.linear",
+    "evoft.training.heads",
+    "evoft.training.start",
+    "evoft.training.latency",
 )
 #: Seconds without a step after which a fine-tuning worker is taken for hung, unless set.
 _STALL = 600.0
 
 #: Called with ``(done, total)`` while images are decoded.
 Progress = Callable[[int, int], None]
-
-
-def start(
-    settings: Settings,
-    space: SearchSpace | None,
-    file: Path,
-    progress: Progress | None = None,
-    elders: Sequence[Path] = (),
-) -> FineTuning:
-    """Look at the data and the backbones, plan the run and make its population file.
-
-    Args:
-        settings: Everything that was set.
-        space: What to search; None: the default space.
-        file: Where the population goes.
-        progress: Told how far the decoding is.
-        elders: Earlier populations, whose best are founders, too.
-
-    Raises:
-        EvoftError: Whatever is wrong with data, backbones, settings or file, before any training.
-    """
-    if file.suffix != ".h5":
-        raise SettingsError(f"a population file is named *.h5, but the name given is {file}")
-    if file.exists():
-        raise PopulationExistsError(
-            f"{file} is there already: go on with it by `evoft resume {file}`, or give another "
-            "name with --file"
-        )
-    settings = _absolute(settings)
-    searched = searched_space(space, settings)
-    check_search(settings)
-    check_rungs(settings, searched)
-    settings = replace(settings, founders={**_linear_probe(searched), **settings.founders})
-    settings = with_elders(settings, searched, elders)
-    assumed = expression_of(settings, tuple(map(unseen, settings.training.models)), searched)
-    check_recipes(assumed, searched, settings.founders)
-    _check_weights(settings.training)
-    for said in (
-        unheeded(searched, settings.search),
-        unheeded_settings(settings, fine_tuning=True),
-        shortened_warmup(settings),
-    ):
-        if said:
-            _logger.warning("%s", said)
-    with Preparation(settings) as preparation:
-        plan = preparation.plan(file, searched)
-        expression = expression_of(settings, plan.backbones, searched)
-        recipes = check_recipes(expression, searched, settings.founders)
-        preparation.workers.call("check_optimizers", sorted({recipe.opt for recipe in recipes}))
-        pixels = preparation.decode(plan, progress)
-        store = Store.create(file, header_of(plan))
-        return preparation.run(plan, expression, pixels, store)
-
-
-def resume(
-    file: Path,
-    *,
-    change: Callable[[Settings], Settings] = lambda settings: settings,
-    progress: Progress | None = None,
-) -> FineTuning:
-    """Go on with a population where it stopped.
-
-    Args:
-        file: The population file.
-        change: Gives the settings to go on with from those in the file: other budgets, workers,
-            limits, or another place of the same data.
-        progress: Told how far the decoding is.
-
-    Raises:
-        PopulationMismatchError: The data or the weights are not those of the file.
-        SettingsError: A setting that settles the lineage was changed.
-        EvoftError: Whatever else is wrong, before any training.
-    """
-    header = Population.open(file).header
-    if not header.data:
-        raise PopulationMismatchError(
-            f"{file} was made with a fitness function of its own: go on with it in Python by "
-            "`evoft.resume(fitness, file)`"
-        )
-    before = Settings.of_file(header.settings)
-    settings = _absolute(change(before))
-    check_lineage(before, settings)
-    space = SearchSpace.from_dict(header.space)
-    with Preparation(settings) as preparation:
-        plan = preparation.plan(file, space)
-        check_same(header, plan)
-        store = Store.open(file)
-        try:
-            judged = sum(stage is Stage.SEARCH for stage, _, _ in store.records)
-            plan = replace(plan, judged=judged, finals=len(store.records) - judged)
-            if settings.to_dict() != before.to_dict():
-                store.amend_settings(settings.to_dict())
-            pixels = preparation.decode(plan, progress)
-            expression = expression_of(settings, plan.backbones, space)
-            return preparation.run(plan, expression, pixels, store)
-        except BaseException:
-            store.close()
-            raise
 
 
 class Preparation:
@@ -208,13 +96,16 @@ class Preparation:
         self.workers.retarget(Surveyor(training, len(images.classes)))
         counts = images.counts()
         largest = min(largest_batch(space, settings.fixed), counts["train"])
-        survey: Survey = self.workers.call("survey", largest)
+        survey: Survey = self.workers.call("survey", largest, gpus_asked_for(settings.run))
         known = {f.model: (f, p) for f, p in zip(survey.backbones, survey.probes, strict=True)}
         costs = Costs(known, counts["train"], counts["val"])
         context = max(probes.context for probes in survey.probes)
+        probed, pixels = costs.memory(largest), _bytes_of(survey.backbones, len(images))
 
         def place() -> tuple[tuple[str, ...], str]:
-            return place_workers(settings.run, survey, costs.memory(largest), context)
+            # No probe has the images in it; what trials were seen to take of a GPU has.
+            needed = max(probed, costs.memory(largest) - pixels)
+            return place_workers(settings.run, survey, needed, context, pixels)
 
         devices, why = place()
         express = expression_of(settings, survey.backbones, space)
@@ -227,13 +118,12 @@ class Preparation:
         images = plan.images
         shared: dict[Any, Any] = {}
         for facts in plan.backbones:
-            p = facts.preprocessing
-            geometry = (p.img_size, p.interpolation, p.crop_pct, p.crop_mode)
+            p, geometry = facts.preprocessing, _geometry(facts)
             if geometry not in shared:
                 place, here = self.workers.share((len(images), *p.img_size, 3), "uint8")
                 out: NDArray[np.uint8] = here.view(np.uint8)
                 told = None if progress is None else _telling(progress, len(images))
-                decode(images, p, out, threads=os.cpu_count() or 1, progress=told)
+                decode(images, p, out, threads=usable_cores(), progress=told)
                 shared[geometry] = place
             shared[facts.model] = shared[geometry]
         return Pixels(
@@ -290,15 +180,20 @@ class Preparation:
         return self._scratch.path
 
 
+def _geometry(facts: BackboneFacts) -> Hashable:
+    """Return what backbones agree on that take the same decoded images."""
+    p = facts.preprocessing
+    return (p.img_size, p.interpolation, p.crop_pct, p.crop_mode)
+
+
+def _bytes_of(backbones: Sequence[BackboneFacts], images: int) -> int:
+    """Return the bytes of all images as the backbones want them decoded."""
+    sizes = {_geometry(facts): facts.preprocessing.img_size for facts in backbones}
+    return sum(images * height * width * 3 for height, width in sizes.values())
+
+
 def _telling(progress: Progress, total: int) -> Callable[[int], None]:
     return lambda done: progress(done, total)
-
-
-def _linear_probe(space: SearchSpace) -> dict[str, dict[str, Value]]:
-    """Return the founder that trains the classifier alone, where depth is a gene."""
-    if "freeze_depth" not in space:
-        return {}
-    return {"linear probe": {"freeze_depth": space["freeze_depth"].at(1.0)}}
 
 
 def expression_of(
@@ -308,25 +203,3 @@ def expression_of(
     facts = {f.model: f for f in backbones}
     fixed, ladder = dict(settings.fixed), settings.ladder(fine_tuning=True)
     return Expression(settings.training, facts, fixed, space.phenotype, ladder)
-
-
-def _check_weights(training: TrainingSettings) -> None:
-    """Refuse weights that are not there, before a worker is needed to read them."""
-    if not training.pretrained or training.checkpoint is None:
-        return
-    if not os.path.isfile(training.checkpoint):
-        raise BackboneError(
-            f"there is no file of weights {training.checkpoint}: give the file's path with "
-            "--checkpoint"
-        )
-
-
-def _absolute(settings: Settings) -> Settings:
-    """Return the settings with whole paths, so that a run can be resumed from any folder."""
-    training = settings.training
-    paths: dict[str, Any] = {}
-    if training.data != "digits":
-        paths["data"] = os.path.abspath(os.path.expanduser(training.data))
-    if training.checkpoint is not None:
-        paths["checkpoint"] = os.path.abspath(training.checkpoint)
-    return replace(settings, training=replace(training, **paths))

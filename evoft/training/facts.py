@@ -78,7 +78,8 @@ class Survey:
     gpus: tuple[str, ...]
     #: One for each backbone.
     probes: tuple[Probes, ...]
-    #: Free bytes of each GPU, or without any those of the machine; 0 where it does not tell.
+    #: Free bytes of each GPU, or without any those of the machine; 0 where it does not tell, and
+    #: for a GPU that is not to be used.
     memory: tuple[int, ...]
     #: CPU cores that may be used.
     cores: int

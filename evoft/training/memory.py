@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
 import torch
 
+from evoft.machine import available_memory
 from evoft.outcome import Outcome, Status
 from evoft.peak import own_peak
 from evoft.training.device import gpu_peak, the_device
@@ -18,23 +18,6 @@ _Answer = TypeVar("_Answer")
 _GIB = 2**30
 #: torch's words on what it was asked for, on a GPU and on the CPU.
 _ASKED = (r"[Tt]ried to allocate (\d+(?:\.\d+)? \wiB)", r"tried to allocate (\d+) bytes")
-
-
-def available_memory() -> int:
-    """Return the bytes that new processes of this machine may take; 0 where it does not tell."""
-    limits = []
-    try:
-        found = re.search(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text())
-        limits += [int(found[1]) * 1024] if found else []
-        group = Path("/sys/fs/cgroup")
-        most = (group / "memory.max").read_text().strip()
-        if most != "max":
-            cached = re.search(r"inactive_file (\d+)", (group / "memory.stat").read_text())
-            used = int((group / "memory.current").read_text()) - int(cached[1] if cached else 0)
-            limits.append(int(most) - used)
-    except (OSError, ValueError):
-        pass
-    return max(0, min(limits, default=0))
 
 
 def shortage(error: BaseException, device: torch.device) -> str:

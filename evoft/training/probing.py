@@ -21,6 +21,9 @@ _FEW = 8
 _SECONDS = 0.15
 #: Times as many images that the larger batch has at least: less tells image from step badly.
 _SPREAD = 2
+#: Most bytes that a process takes of a GPU by being there: what it took before the first look at
+#: what is free cannot be told from what other processes have.
+_PRESENCE = 2**30
 
 
 def probe(
@@ -79,14 +82,21 @@ class _Laboratory:
         self._classes = classes
         self._device = device
         self._precision = Precision.of(device) if amp else None
+        self._before = self._left()
 
     @property
     def context(self) -> int:
         """Bytes of the device that a process takes beside what it allocates."""
         if self._device.type != "cuda":
             return 0
-        free, total = torch.cuda.mem_get_info(self._device)
-        return max(0, total - free - torch.cuda.memory_reserved(self._device))
+        left, total = self._left(), torch.cuda.mem_get_info(self._device)[1]
+        return max(0, min(total - left, max(0, self._before - left) + _PRESENCE))
+
+    def _left(self) -> int:
+        """Return the bytes of a GPU that are free, or ours to allocate; else 0."""
+        if self._device.type != "cuda":
+            return 0
+        return torch.cuda.mem_get_info(self._device)[0] + torch.cuda.memory_reserved(self._device)
 
     def step(self, depth: int, batch_size: int) -> Probe:
         """Train two steps; out of memory is an answer too."""

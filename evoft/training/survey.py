@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from evoft.machine import available_memory, usable_cores
 from evoft.settings import TrainingSettings
 from evoft.training.device import the_device
 from evoft.training.facts import BackboneFacts, Probes, Survey
@@ -19,11 +19,13 @@ class Surveyor:
     settings: TrainingSettings
     classes: int
 
-    def survey(self, largest: int = 32) -> Survey:
+    def survey(self, largest: int = 32, gpus: Sequence[int] | None = None) -> Survey:
         """Return the facts, and what a few steps of training take.
 
         Args:
             largest: Largest batch size that a recipe may have.
+            gpus: Those that are to be used, of which the first is probed and the others are looked
+                at; None: all.
 
         Raises:
             BackboneError: A model that timm does not know, or weights that cannot be had.
@@ -31,20 +33,22 @@ class Surveyor:
         import torch
 
         from evoft.training.backbone import facts_of
-        from evoft.training.memory import available_memory
 
         torch.set_num_threads(1)
         models = self.settings.models
         backbones = tuple(facts_of(m, self.settings, self.classes) for m in models)
         count = torch.cuda.device_count()
+        used = [i for i in (range(count) if gpus is None else gpus) if i < count]
+        if used:
+            torch.cuda.set_device(used[0])
         # Before anything is allocated, while all that is free on them is free.
-        memory = tuple(torch.cuda.mem_get_info(i)[0] for i in range(count))
+        memory = tuple(torch.cuda.mem_get_info(i)[0] if i in used else 0 for i in range(count))
         return Survey(
             backbones,
             gpus=tuple(torch.cuda.get_device_name(i) for i in range(count)),
             probes=tuple(self._probes(facts, largest) for facts in backbones),
             memory=memory or (available_memory(),),
-            cores=len(os.sched_getaffinity(0)),
+            cores=usable_cores(),
         )
 
     def _probes(self, facts: BackboneFacts, largest: int) -> Probes:

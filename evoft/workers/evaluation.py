@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -16,6 +17,16 @@ from evoft.genome import Genome
 from evoft.outcome import CurvePoint, Outcome, Status
 from evoft.peak import forget_peak, peak_memory
 from evoft.trial import Trial
+
+#: How torch tells that a GPU failed.  After most such failures all that the process asks of the GPU
+#: fails; that the rest do not costs a new process.
+_BROKEN = re.compile(r"\b(CUDA|HIP) error\b|CUDNN_STATUS_EXECUTION_FAILED")
+#: What fails in the same words for want of memory, and can go on.
+_SHORT = re.compile(r"out of memory|ALLOC_FAILED")
+
+
+class DeviceBrokenError(BaseException):
+    """This process's GPU failed, and it must end; no `Exception`, for no trial can go on here."""
 
 
 class Target(Protocol):
@@ -63,6 +74,7 @@ def evaluate(target: Target, trial: Trial, listener: Listener, *, alone: bool = 
     Raises:
         StorageError: The disk did not take what the trial must keep.
         PopulationFileError: What the trial stands on is not what the population was made with.
+        DeviceBrokenError: The process is there for trials alone, and its GPU can take no more.
     """
     heard, curve = _listened(trial, listener)
     if alone:
@@ -75,6 +87,8 @@ def evaluate(target: Target, trial: Trial, listener: Listener, *, alone: bool = 
     except MemoryError as error:
         outcome = Outcome(Status.OUT_OF_MEMORY, reason=_tell(error))
     except (Exception, SystemExit) as error:
+        if alone and _breaks_device(error):
+            raise DeviceBrokenError(_tell(error)) from error
         outcome = Outcome(Status.FAILED, reason=_tell(error))
     seconds = time.perf_counter() - start
     return _measured(outcome, curve, seconds, peak_memory() if alone else 0)
@@ -88,6 +102,7 @@ def evaluate_all(
     Raises:
         StorageError: The disk did not take what a trial must keep.
         PopulationFileError: What the trials stand on is not what the population was made with.
+        DeviceBrokenError: The process's GPU can take no more.
     """
     if len(trials) > 1 and isinstance(target, TogetherTarget):
         with contextlib.suppress(Exception, SystemExit):
@@ -169,8 +184,23 @@ def _tell(error: BaseException) -> str:
     """Return one sentence on an exception: its type, its words, and where it was raised."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {_words(error):.300}{where}"
+
+
+def _words(error: BaseException) -> str:
     try:
-        words = " ".join(str(error).split())
+        return " ".join(str(error).split())
     except Exception:  # it raises even when asked what it is
-        words = "it has no words"
-    return f"{type(error).__name__}: {words:.300}{where}"
+        return "it has no words"
+
+
+def _breaks_device(error: BaseException | None) -> bool:
+    """Tell whether a GPU failed, in this error or before it; what is short of memory did not."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        words = _words(error)
+        if _BROKEN.search(words) and not _SHORT.search(words):
+            return True
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return False

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import math
 import os
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evoft.errors import StorageError, WorkerError
 from evoft.shared import SharedArray
+from evoft.workers.room import make_room
+from evoft.workers.visibility import visible
+
+_logger = logging.getLogger(__name__)
 
 #: Names of what a worker's threads are counted by; one each, for results must not depend on it.
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -29,12 +33,12 @@ class Nursery:
 
     def __init__(self, preload: Sequence[str]) -> None:
         ours, theirs = socket.socketpair()
-        environment = {**os.environ, **dict.fromkeys(_THREADS, "1")}
+        self._environment = {**os.environ, **dict.fromkeys(_THREADS, "1")}
         command = [sys.executable, "-c", _program(), str(theirs.fileno())]
         try:
             self._process = subprocess.Popen(
-                command, pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL,
-                start_new_session=True,
+                command, pass_fds=[theirs.fileno()], env=self._environment,
+                stdin=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
         except OSError as error:
             ours.close()
@@ -42,6 +46,7 @@ class Nursery:
         finally:
             theirs.close()
         self._control = ours
+        self._told = False  # that arrays are on disk
         self._answers = ours.makefile("rb")
         # The imports go on while the parent does other things: the answer is read when needed.
         self._preparing = True
@@ -80,9 +85,8 @@ class Nursery:
 
     def fork(self, device: str) -> tuple[int, Connection]:
         """Start a worker that sees no GPU but its own; return its process id and our end."""
+        request = {"do": "fork", "environment": visible(device, self._environment)}
         ours, theirs = socket.socketpair()
-        environment = {"CUDA_VISIBLE_DEVICES": "" if device == "cpu" else device}
-        request = {"do": "fork", "environment": {} if device == "any" else environment}
         with ours, theirs:
             pid = self.ask(request, theirs.fileno())["pid"]
             return pid, Connection(ours.detach())
@@ -90,16 +94,19 @@ class Nursery:
     def share(self, shape: tuple[int, ...], dtype: str) -> tuple[SharedArray, NDArray[np.generic]]:
         """Return a new array of zeros as workers started from now on find it, and as we do."""
         size = max(1, math.prod(shape) * np.dtype(dtype).itemsize)
-        try:
-            with _anonymous_file() as file:
-                os.truncate(file.fileno(), size)
-                fd = self.ask({"do": "share"}, file.fileno())["fd"]
+        file, said = make_room(size)
+        with file:
+            fd = self.ask({"do": "share"}, file.fileno())["fd"]
+            try:
                 here = SharedArray(file.fileno(), shape, dtype).open(writable=True)
-        except OSError as error:
-            raise StorageError(
-                f"there is no room for {size / 2**20:.0f} MiB of images ({error.strerror}): use "
-                "fewer images or a smaller --img-size"
-            ) from error
+            except OSError as error:
+                raise StorageError(
+                    f"{size / 2**20:.0f} MiB of images cannot be mapped ({error.strerror}): use "
+                    "fewer images (--max-train-images) or a smaller --img-size"
+                ) from error
+        if said and not self._told:
+            self._told = True
+            _logger.warning("%s", said)
         return SharedArray(fd, shape, dtype), here
 
     def close(self) -> None:
@@ -120,10 +127,3 @@ def _program() -> str:
     # library too, and not where a script that changed ``sys.path`` found evoft.
     path = [str(folder) for folder in sys.path]
     return f"import sys; sys.path[:] = {path!r}; from evoft.workers.nursery import main; main()"
-
-
-def _anonymous_file() -> IO[bytes]:
-    """Return a file without a name: in memory where the system has that, else on disk."""
-    if hasattr(os, "memfd_create"):
-        return os.fdopen(os.memfd_create("evoft"), "wb")
-    return tempfile.TemporaryFile()

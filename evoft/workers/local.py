@@ -18,7 +18,7 @@ from evoft.errors import EvoftError, WorkerError
 from evoft.outcome import Outcome, Status
 from evoft.shared import SharedArray
 from evoft.trial import Trial
-from evoft.workers.process import Answer, Job, Progress
+from evoft.workers.process import Answer, Farewell, Job, Progress
 from evoft.workers.slots import Slots
 from evoft.workers.worker import Limits, Worker
 
@@ -34,8 +34,8 @@ class LocalWorkers:
 
     Args:
         target: What answers trials; any object with ``evaluate(trial)`` that can be pickled.
-        devices: One a slot: ``cpu``, or the number of a GPU, which is all that the slot's process
-            can see.
+        devices: One a slot: ``cpu``, or the number of a GPU among those that this process can see,
+            which is all that the slot's process can.
         preload: Modules that are imported once, before any worker starts.
         trial_timeout: Seconds that a trial may take, so many times more for as many trials
             together; None: no limit.
@@ -131,6 +131,7 @@ class LocalWorkers:
 
         Raises:
             ValueError: No slot is idle.
+            WorkerError: No worker can be started, or its GPU is not one that we can see.
         """
         if self.idle < 1:
             raise ValueError("no worker is idle")
@@ -220,6 +221,9 @@ class LocalWorkers:
             if message.point is not None and len(trials) == 1:
                 worker.curve.append(message.point)
             return []
+        if isinstance(message, Farewell):
+            worker.farewell = message.reason  # and then its connection ends
+            return []
         worker.trials = ()
         if isinstance(message.error, EvoftError):
             raise message.error
@@ -234,6 +238,7 @@ class LocalWorkers:
 
     def _lost(self, worker: Worker) -> list[tuple[Trial, Outcome]]:
         death = self._slots.bury(worker)
+        death = worker.farewell or death
         trials = worker.trials
         losses = self._losses.pop(trials[0], 0)
         if losses < _SECOND_CHANCES:

@@ -28,6 +28,8 @@ from evoft.scratch import remove
 
 _MESSAGE = 1 << 20
 _PR_SET_PDEATHSIG = 1
+#: What each worker needs for its first trial, whatever that is.
+_NEEDED = ("cloudpickle", "evoft.workers.process")
 #: Seconds that a process may take to end.
 _PATIENCE = 2.0
 
@@ -77,7 +79,7 @@ def _answer(
 ) -> dict[str, Any]:
     match request["do"]:
         case "prepare":
-            for name in request["preload"]:
+            for name in (*_NEEDED, *request["preload"]):
                 importlib.import_module(name)
             gc.collect()
             gc.freeze()  # a worker's collector then leaves the shared pages alone

@@ -12,7 +12,7 @@ from typing import Any
 
 from evoft.outcome import CurvePoint, Outcome
 from evoft.trial import Trial
-from evoft.workers.evaluation import evaluate_all
+from evoft.workers.evaluation import DeviceBrokenError, evaluate_all
 
 #: Least seconds between two signs of life that carry no point of the curve.
 _QUIET = 0.5
@@ -45,6 +45,13 @@ class Answer:
     error: BaseException | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """What a worker sends last of all when it must end: why."""
+
+    reason: str
+
+
 class _Voice:
     """Sends progress to the parent, signs of life no more often than needed."""
 
@@ -60,7 +67,11 @@ class _Voice:
 
 
 def serve(connection: Connection) -> None:
-    """Answer jobs until the parent closes the connection."""
+    """Answer jobs until the parent closes the connection.
+
+    Raises:
+        DeviceBrokenError: A trial left the GPU of no use to this process: another must go on.
+    """
     target: Any = None
     voice = _Voice(connection)
     while True:
@@ -75,6 +86,9 @@ def serve(connection: Connection) -> None:
                 answer = Answer(outcomes=evaluate_all(target, job.trials, voice))
             else:
                 answer = Answer(result=getattr(target, job.method)(*job.args))
+        except DeviceBrokenError as error:
+            connection.send(Farewell(str(error)))
+            raise
         except Exception as error:
             answer = Answer(error=error)
         with contextlib.suppress(

@@ -35,6 +35,8 @@ class Worker:
     heard: float = 0.0
     #: Of a trial alone; what trials together tell of themselves comes with their outcomes.
     curve: list[CurvePoint] = field(default_factory=list)
+    #: Why it ends, if it told.
+    farewell: str = ""
     #: The kin of trials that it had, each with the number of the last job.
     had: dict[Hashable, int] = field(default_factory=dict)
 

@@ -202,3 +202,18 @@ def test_a_trial_that_goes_on_costs_its_own_epochs():
     assert Forecast(run.costs, lambda genome: other, ladder=ladder).cost(high) == (
         run.costs.seconds(other)
     )
+
+
+def test_what_does_not_fit_took_memory_all_the_same():
+    run = Run(settings_of())
+    facts = BackboneFacts("net", 4, 10, LOOK, True, True, "abc")
+    steps = [Probe(d, b, 0.01, b * 100) for d in (0, 4) for b in (8, 32)]
+    costs = Costs({"net": (facts, Probes("net", tuple(steps), 1e-3))}, 640, 100)
+    forecast = Forecast(costs, run.recipe)
+    trial = Trial(0, Genome(freeze_depth=0, batch_size=32), 1)
+    assert costs.memory(32) == 3200
+    for status in (Status.FAILED, Status.LOST, Status.OUT_OF_MEMORY):  # of the process, or unknown
+        forecast.saw(trial, Outcome(status, peak_memory=9000))
+    assert costs.memory(32) == 3200
+    forecast.saw(trial, Outcome(Status.INFEASIBLE, peak_memory=5000))
+    assert costs.memory(32) == 5000

@@ -3,7 +3,7 @@
 import pytest
 
 from evoft.errors import BackboneError, SettingsError
-from evoft.fine_tuning import preparation
+from evoft.fine_tuning import starting
 from evoft.search.genes import Float
 from evoft.search.space import SearchSpace
 from evoft.settings import SearchSettings, Settings, TrainingSettings
@@ -16,11 +16,11 @@ def refused_early(monkeypatch, tmp_path):
     def no_workers(settings):
         pytest.fail("a worker was wanted")
 
-    monkeypatch.setattr(preparation, "Preparation", no_workers)
+    monkeypatch.setattr(starting, "Preparation", no_workers)
 
     def check(error, words, space=None, **settings):
         with pytest.raises(error, match=words):
-            preparation.start(Settings(**settings), space, tmp_path / "p.h5")
+            starting.start(Settings(**settings), space, tmp_path / "p.h5")
         assert list(tmp_path.iterdir()) == []
 
     return check
@@ -49,10 +49,10 @@ def test_what_is_set_and_cannot_be_had_is_said_before_a_worker_is_started(
     def look(settings):
         raise _LookedAtError
 
-    monkeypatch.setattr(preparation, "Preparation", look)
+    monkeypatch.setattr(starting, "Preparation", look)
     settings = Settings(search=SearchSettings(points=4), fixed={"warmup": 0.2})
     with pytest.raises(_LookedAtError):
-        preparation.start(settings, None, tmp_path / "p.h5")
+        starting.start(settings, None, tmp_path / "p.h5")
     unheeded, shortened = caplog.messages
     assert "does not heed `points` (of grid)" in unheeded
     assert "becomes 0.075" in shortened
@@ -66,8 +66,8 @@ def test_what_depends_on_the_backbone_is_left_to_a_worker(monkeypatch, tmp_path)
     def look(settings):
         raise _LookedAtError
 
-    monkeypatch.setattr(preparation, "Preparation", look)
+    monkeypatch.setattr(starting, "Preparation", look)
     training = TrainingSettings(models=("resnet18x",))
     settings = Settings(training=training, fixed={"freeze_depth": 40, "drop_path": 0.1})
     with pytest.raises(_LookedAtError):
-        preparation.start(settings, None, tmp_path / "p.h5")
+        starting.start(settings, None, tmp_path / "p.h5")

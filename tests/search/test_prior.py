@@ -146,7 +146,7 @@ def distance(individual: Individual) -> float:
 
 def best_after(confidence: str | None, default: float, generations: int, seed: int) -> float:
     """Return how near the best comes, whatever the default's place is worth as a founder."""
-    settings = SearchSettings(population_size=10, generations=generations)
+    settings = SearchSettings(population_size=10, generations=generations, lookahead=5)
     search = Search(space_of(confidence, default), settings, seed)
     while (stint := search.ask()) is not None:
         judged = distance(search.born[stint.individual])

@@ -12,7 +12,7 @@ import pytest
 from evoft.genome import Genome
 from evoft.outcome import CurvePoint, Outcome, Status
 from evoft.trial import Trial
-from evoft.workers.evaluation import FitnessTarget, evaluate, peak_memory
+from evoft.workers.evaluation import DeviceBrokenError, FitnessTarget, evaluate, peak_memory
 from evoft.workers.inline import InlineWorkers
 
 TRIAL = Trial(3, Genome(x=2.0), seed=9)
@@ -182,3 +182,60 @@ def test_an_ok_outcome_without_a_finite_fitness_is_a_divergence():
     assert outcome.status is Status.DIVERGED
     assert "nan" in outcome.reason
     assert outcome.metrics == {"kept": 1.0}
+
+
+ASSERTED = RuntimeError(
+    "CUDA error: device-side assert triggered\nCompile with `TORCH_USE_CUDA_DSA`"
+)
+
+
+def after(error: BaseException, other: BaseException) -> BaseException:
+    """Return what is raised while another error is handled."""
+    try:
+        try:
+            raise error
+        except BaseException:
+            raise other  # noqa: B904
+    except BaseException as raised:
+        return raised
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ASSERTED, "RuntimeError: CUDA error: device-side assert triggered Compile"),
+        (RuntimeError("CUDA error: unspecified launch failure"), "unspecified launch failure"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling"), "CUBLAS"),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), "cuDNN"),
+        (after(ASSERTED, ValueError("no metrics")), "ValueError: no metrics"),
+        (after(ASSERTED, SpeechlessError()), "SpeechlessError: it has no words"),
+    ],
+)
+def test_a_gpu_that_fails_ends_the_process(error: BaseException, words: str) -> None:
+    with pytest.raises(DeviceBrokenError, match=words):
+        judged(raising(error))
+    # But not the caller's own.
+    ((_, outcome),) = inline(raising(error))
+    assert outcome.status is Status.FAILED
+    assert words in outcome.reason
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "CUDA out of memory. Tried to allocate 20.00 GiB",
+        "CUDA error: out of memory",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "Expected all tensors to be on the same device, cuda:0 and cpu",
+    ],
+)
+def test_a_gpu_that_is_short_of_memory_goes_on(words: str) -> None:
+    outcome = judged(raising(RuntimeError(words)))
+    assert outcome.status is Status.FAILED
+    assert words in outcome.reason
+
+
+def inline(fitness: Callable[[Genome, Trial], Any]) -> list[tuple[Trial, Outcome]]:
+    workers = InlineWorkers(FitnessTarget(fitness))
+    workers.submit(TRIAL)
+    return workers.collect()

@@ -260,6 +260,48 @@ def test_a_worker_that_cuts_its_connection_and_lives_on_is_killed(
     )  # fmt: skip
 
 
+class Asserting:
+    """A target whose process is of no use once a trial has broken its GPU."""
+
+    broken = False
+
+    def __init__(self, marks: Path) -> None:
+        self.marks = marks
+
+    def evaluate(self, trial: Any) -> float:
+        way, mark = trial.genome.get("way"), self.marks / str(trial.individual)
+        if way == "always" or (way == "once" and not mark.exists()):
+            mark.touch()
+            self.broken = True
+        if self.broken:
+            raise RuntimeError("CUDA error: device-side assert triggered")
+        return 1.0
+
+    def evaluate_together(self, trials: Any) -> list[float]:
+        return [self.evaluate(trial) for trial in trials]
+
+
+def test_a_broken_gpu_costs_its_own_trial_alone(
+    pool: Any, trial: Any, outcomes: Any, tmp_path: Path
+) -> None:
+    ways = ["fine", "always", "fine", "once", "fine"]
+    with pool(Asserting(tmp_path)) as workers:
+        found = outcomes(workers, [trial(n, way=way) for n, way in enumerate(ways)])
+    assert [found[n].status.value for n in range(5)] == ["ok", "lost", "ok", "ok", "ok"]
+    words = "its worker died again: RuntimeError: CUDA error: device-side assert triggered (test_"
+    assert found[1].reason.startswith(words)
+
+
+def test_a_gpu_that_trials_broke_together_costs_the_one_whose_fault_it_was(
+    pool: Any, trial: Any, outcomes: Any, tmp_path: Path
+) -> None:
+    ways = ["fine", "always", "fine"]
+    with pool(Asserting(tmp_path)) as workers:
+        workers.submit(*(trial(n, way=way) for n, way in enumerate(ways)))
+        found = outcomes(workers, [])
+    assert [found[n].status.value for n in range(3)] == ["ok", "lost", "ok"]
+
+
 def test_close_ends_trials_that_run(pool: Any, trial: Any) -> None:
     def fitness(genome: Any, trial: Any) -> float:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -107,8 +107,22 @@ def test_a_worker_is_used_again(pool: Any, trial: Any, outcomes: Any) -> None:
     assert calls == []  # all of it happened elsewhere
 
 
-def test_each_slot_sees_its_own_device(pool: Any, trial: Any, monkeypatch: Any) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
+@pytest.mark.parametrize(
+    ("inherited", "first", "second"),
+    [
+        (None, "0", "1"),
+        ("7,5", "7", "5"),
+        ("2,3", "2", "3"),
+        (" GPU-8f6c , MIG-1", "GPU-8f6c", "MIG-1"),
+    ],
+)
+def test_each_slot_sees_its_own_device(
+    inherited: str | None, first: str, second: str, pool: Any, trial: Any, monkeypatch: Any
+) -> None:
+    if inherited is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", inherited)
 
     def fitness(genome: Any, trial: Any) -> float:
         trial.report(0, **{f"cuda:{os.environ.get('CUDA_VISIBLE_DEVICES')}": 0})
@@ -121,7 +135,18 @@ def test_each_slot_sees_its_own_device(pool: Any, trial: Any, monkeypatch: Any) 
         while workers.busy:
             for _, outcome in workers.collect():
                 seen |= set(outcome.curve[0].metrics)
-    assert seen == {"cuda:0", "cuda:1", "cuda:", "cuda:7"}
+    assert seen == {f"cuda:{first}", f"cuda:{second}", "cuda:", f"cuda:{inherited}"}
+
+
+@pytest.mark.parametrize(("left", "count"), [("7", 1), ("7,-1,6", 1), ("-1", 0), ("", 0)])
+def test_a_gpu_that_was_taken_away_is_not_used(
+    left: str, count: int, pool: Any, trial: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", left)
+    with pool(len, devices=["1"]) as workers:
+        words = f"GPU 1 is not to be seen, for CUDA_VISIBLE_DEVICES={left} leaves {count}, counted"
+        with pytest.raises(WorkerError, match=words):
+            workers.submit(trial(0))
 
 
 def test_a_worker_has_one_thread_for_sums(

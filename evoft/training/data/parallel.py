@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -12,13 +11,6 @@ T = TypeVar("T")
 #: Images a thread takes at a time: enough that handing them out costs nothing, few enough that
 #: progress is seen.
 _CHUNK = 16
-
-
-def usable_threads() -> int:
-    """Return how many threads can run at once, by the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def for_each(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoft.errors import DataError, SettingsError
+from evoft.machine import usable_cores
 from evoft.rules import require
 from evoft.training.data.arrays import find_digits, find_in_npz
 from evoft.training.data.folders import find_in_folder
@@ -21,7 +22,7 @@ from evoft.training.data.images import (
     content_of,
     fingerprint_of,
 )
-from evoft.training.data.parallel import for_each, usable_threads
+from evoft.training.data.parallel import for_each
 from evoft.training.data.pictures import read_bytes, to_picture
 from evoft.training.data.splitting import distinct_images, require_splittable, split_off
 from evoft.training.data.tables import find_in_table
@@ -151,7 +152,7 @@ def _digests(found: Found, progress: Callable[[int], None] | None) -> tuple[byte
         to_picture(data, paths[index])
         return hashlib.sha256(data).digest()
 
-    return tuple(for_each(len(paths), one, threads=usable_threads(), progress=progress))
+    return tuple(for_each(len(paths), one, threads=usable_cores(), progress=progress))
 
 
 def _numbered(digests: Sequence[bytes]) -> NDArray[np.int64]:

@@ -1,0 +1,166 @@
+"""How a run of fine-tuning begins: from settings, or where its population stopped."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from evoft.elders import with_elders
+from evoft.errors import (
+    BackboneError,
+    PopulationExistsError,
+    PopulationMismatchError,
+    SettingsError,
+)
+from evoft.fine_tuning.checks import (
+    check_lineage,
+    check_recipes,
+    check_rungs,
+    check_same,
+    check_search,
+    searched_space,
+    shortened_warmup,
+    unseen,
+)
+from evoft.fine_tuning.plan import header_of
+from evoft.fine_tuning.preparation import Preparation, Progress, expression_of
+from evoft.fine_tuning.session import FineTuning
+from evoft.genome import Value
+from evoft.lineage import Population, Store
+from evoft.search.checks import unheeded, unheeded_settings
+from evoft.search.space import SearchSpace
+from evoft.settings import Settings, TrainingSettings
+from evoft.trial import Stage
+
+_logger = logging.getLogger(__name__)
+
+
+def start(
+    settings: Settings,
+    space: SearchSpace | None,
+    file: Path,
+    progress: Progress | None = None,
+    elders: Sequence[Path] = (),
+) -> FineTuning:
+    """Look at the data and the backbones, plan the run and make its population file.
+
+    Args:
+        settings: Everything that was set.
+        space: What to search; None: the default space.
+        file: Where the population goes.
+        progress: Told how far the decoding is.
+        elders: Earlier populations, whose best are founders, too.
+
+    Raises:
+        EvoftError: Whatever is wrong with data, backbones, settings or file, before any training.
+    """
+    if file.suffix != ".h5":
+        raise SettingsError(f"a population file is named *.h5, but the name given is {file}")
+    if file.exists():
+        raise PopulationExistsError(
+            f"{file} is there already: go on with it by `evoft resume {file}`, or give another "
+            "name with --file"
+        )
+    settings = _absolute(settings)
+    searched = searched_space(space, settings)
+    check_search(settings)
+    check_rungs(settings, searched)
+    settings = replace(settings, founders={**_linear_probe(searched), **settings.founders})
+    settings = with_elders(settings, searched, elders)
+    assumed = expression_of(settings, tuple(map(unseen, settings.training.models)), searched)
+    check_recipes(assumed, searched, settings.founders)
+    _check_weights(settings.training)
+    for said in (
+        unheeded(searched, settings.search),
+        unheeded_settings(settings, fine_tuning=True),
+        shortened_warmup(settings),
+    ):
+        if said:
+            _logger.warning("%s", said)
+    with Preparation(settings) as preparation:
+        plan = preparation.plan(file, searched)
+        expression = expression_of(settings, plan.backbones, searched)
+        recipes = check_recipes(expression, searched, settings.founders)
+        preparation.workers.call("check_optimizers", sorted({recipe.opt for recipe in recipes}))
+        pixels = preparation.decode(plan, progress)
+        store = Store.create(file, header_of(plan))
+        return preparation.run(plan, expression, pixels, store)
+
+
+def resume(
+    file: Path,
+    *,
+    change: Callable[[Settings], Settings] = lambda settings: settings,
+    progress: Progress | None = None,
+) -> FineTuning:
+    """Go on with a population where it stopped.
+
+    Args:
+        file: The population file.
+        change: Gives the settings to go on with from those in the file: other budgets, workers,
+            limits, or another place of the same data.
+        progress: Told how far the decoding is.
+
+    Raises:
+        PopulationMismatchError: The data or the weights are not those of the file.
+        SettingsError: A setting that settles the lineage was changed.
+        EvoftError: Whatever else is wrong, before any training.
+    """
+    header = Population.open(file).header
+    if not header.data:
+        raise PopulationMismatchError(
+            f"{file} was made with a fitness function of its own: go on with it in Python by "
+            "`evoft.resume(fitness, file)`"
+        )
+    before = Settings.of_file(header.settings)
+    settings = _absolute(change(before))
+    check_lineage(before, settings)
+    space = SearchSpace.from_dict(header.space)
+    with Preparation(settings) as preparation:
+        plan = preparation.plan(file, space)
+        check_same(header, plan)
+        store = Store.open(file)
+        try:
+            judged = sum(stage is Stage.SEARCH for stage, _, _ in store.records)
+            plan = replace(plan, judged=judged, finals=len(store.records) - judged)
+            if settings.to_dict() != before.to_dict():
+                store.amend_settings(settings.to_dict())
+            pixels = preparation.decode(plan, progress)
+            expression = expression_of(settings, plan.backbones, space)
+            return preparation.run(plan, expression, pixels, store)
+        except BaseException:
+            store.close()
+            raise
+
+
+def _linear_probe(space: SearchSpace) -> dict[str, dict[str, Value]]:
+    """Return the founder that trains the classifier alone, where depth is a gene."""
+    if "freeze_depth" not in space:
+        return {}
+    return {"linear probe": {"freeze_depth": space["freeze_depth"].at(1.0)}}
+
+
+def _check_weights(training: TrainingSettings) -> None:
+    """Refuse weights that are not there, before a worker is needed to read them."""
+    if not training.pretrained or training.checkpoint is None:
+        return
+    if not os.path.isfile(training.checkpoint):
+        raise BackboneError(
+            f"there is no file of weights {training.checkpoint}: give the file's path with "
+            "--checkpoint"
+        )
+
+
+def _absolute(settings: Settings) -> Settings:
+    """Return the settings with whole paths, so that a run can be resumed from any folder."""
+    training = settings.training
+    paths: dict[str, Any] = {}
+    if training.data != "digits":
+        paths["data"] = os.path.abspath(os.path.expanduser(training.data))
+    if training.checkpoint is not None:
+        paths["checkpoint"] = os.path.abspath(training.checkpoint)
+    return replace(settings, training=replace(training, **paths))

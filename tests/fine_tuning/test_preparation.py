@@ -1,0 +1,73 @@
+"""What a run is prepared with: the devices, by what a first look tells of them."""
+
+from pathlib import Path
+
+import pytest
+
+from evoft.fine_tuning import preparation
+from evoft.search.genes import Ordinal
+from evoft.search.space import SearchSpace
+from evoft.settings import RunSettings, Settings, TrainingSettings
+from evoft.training.data import Preprocessing
+from evoft.training.facts import BackboneFacts, Probe, Probes, Survey
+
+SPACE = SearchSpace(batch_size=Ordinal([8, 16]))
+
+
+class TwoGpus:
+    """Stands for workers on a machine with two GPUs; a trial takes 1 MiB of one."""
+
+    def __init__(self, target, **options):
+        self.asked = []
+
+    def retarget(self, target, devices=None):
+        self.target = target
+
+    def call(self, method, *args):
+        self.asked.append((method, *args))
+        return Survey(
+            tuple(map(_facts, self.target.settings.models)),
+            gpus=("one", "two"),
+            probes=tuple(map(_probes, self.target.settings.models)),
+            memory=(20 * 2**20,) * 2,
+            cores=64,
+        )
+
+    def close(self):
+        pass
+
+
+def _facts(model):
+    crop = "squash" if model == "c" else "center"
+    look = Preprocessing((16, 32), (0.5,) * 3, (0.5,) * 3, "bicubic", 1.0, crop)
+    return BackboneFacts(model, 4, 10, look, True, True, "abc")
+
+
+def _probes(model):
+    steps = [Probe(d, b, 0.01, 2**20) for d in (0, 4) for b in (8, 16)]
+    return Probes(model, tuple(steps), 1e-3)
+
+
+@pytest.mark.parametrize(("devices", "gpus"), [("1", (1,)), ("auto", None)])
+def test_the_gpus_that_were_asked_for_are_looked_at(monkeypatch, devices, gpus):
+    monkeypatch.setattr(preparation, "LocalWorkers", TwoGpus)
+    settings = Settings(run=RunSettings(devices=devices))
+    with preparation.Preparation(settings) as prepared:
+        plan = prepared.plan(Path("unused.h5"), SPACE)
+        assert prepared.workers.asked == [("survey", 16, gpus)]
+        assert set(plan.devices) == ({"1"} if gpus else {"0", "1"})
+
+
+@pytest.mark.parametrize(("models", "copies"), [(("a",), 1), (("a", "b"), 1), (("a", "c"), 2)])
+def test_a_worker_of_a_gpu_needs_room_for_the_images_as_backbones_want_them(
+    monkeypatch, models, copies
+):
+    monkeypatch.setattr(preparation, "LocalWorkers", TwoGpus)
+    run, training = RunSettings(devices="1"), TrainingSettings(models=models)
+    with preparation.Preparation(Settings(run=run, training=training)) as prepared:
+        plan = prepared.plan(Path("unused.h5"), SPACE)
+    each = 2**20 + copies * len(plan.images) * 16 * 32 * 3
+    assert len(plan.devices) == int(0.8 * 20 * 2**20 / each)
+    # What a trial was seen to take has the images in it.
+    plan.forecast._costs._beyond = 2**20 + copies * len(plan.images) * 16 * 32 * 3
+    assert len(plan.place()[0]) == int(0.8 * 20 * 2**20 / (each + 2**20))
