@@ -371,7 +371,7 @@ class Settings:
         # `lookahead`, it was half of the population's size for every strategy.
         training = {"views": 0, **_table(data.get("training", {}), "training")}
         search = {"strategy": "ga", **_table(data.get("search", {}), "search")}
-        size = search.get("population_size", SearchSettings.population_size)
+        size = search.get("population_size", SearchSettings().population_size)
         if search.get("lookahead") is None and isinstance(size, int):
             search["lookahead"] = size // 2
         return Settings.from_dict({**data, "training": training, "search": search})

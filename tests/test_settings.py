@@ -181,6 +181,7 @@ def test_a_file_of_before_says_nothing_of_lookahead_and_means_half() -> None:
         assert before["search"]["lookahead"] is None
         assert Settings.of_file(before).search.births_ahead == 4
     assert Settings.of_file({}).search.births_ahead == 6
+    assert Settings.of_file({"search": {"strategy": "evolution"}}).search.births_ahead == 6
 
 
 def test_half_or_a_quarter_of_the_population_where_nothing_is_said() -> None:

@@ -39,7 +39,7 @@ def test_one_rung_is_told_as_ever():
 
 
 def test_workers_that_the_search_cannot_keep_busy_are_named():
-    search = SearchSettings(population_size=4)
+    search = SearchSettings(population_size=4, lookahead=2)
     assert _idle(search, 3) == ""
     assert _idle(search, 4).startswith("of which the search keeps at most 3 busy, for 2 trials")
     assert _idle(SearchSettings(population_size=4, strategy="random"), 4) == ""
