@@ -25,7 +25,7 @@ class Header:
     settings: Mapping[str, Any] = field(default_factory=dict)
     #: The search space, as ``SearchSpace.to_dict`` gives it.
     space: Mapping[str, Any] = field(default_factory=dict)
-    #: The data: name or path, fingerprint, classes, sizes of the splits.  Empty for a fitness
+    #: The data: name or path, fingerprints, classes, sizes of the splits.  Empty for a fitness
     #: function of one's own.
     data: Mapping[str, Any] = field(default_factory=dict)
     #: One record a backbone: name, layer groups, parameters, preprocessing, weights' fingerprint.

@@ -58,6 +58,17 @@ class Ladder:
         """The highest rung."""
         return len(self.rungs) - 1
 
+    @property
+    def longest_warmup(self) -> float:
+        """Share of a full training, ``(0, 1]``, after which a trial has warmed up at the latest.
+
+        On several rungs that is halfway to the cool-down of the lowest one, so that all trials take
+        the same steps until they cool down, and none is judged before its rate has stood.
+        """
+        if not self.top:
+            return 1.0
+        return 0.5 * (1.0 - self.cooldown) * self.rungs[0] / self.epochs
+
     def begins(self, rung: int) -> float:
         """Return how many epochs of the lower rungs the training to a rung goes on from."""
         return (1.0 - self.cooldown) * self.rungs[rung - 1] if rung else 0.0

@@ -25,7 +25,7 @@ from evoft.lineage import Population, Store
 from evoft.outcome import Outcome
 from evoft.quantities import seconds
 from evoft.run import drive, final_trials, run_all
-from evoft.search.checks import check_epochs, unheeded
+from evoft.search.checks import check_epochs, unheeded, unheeded_settings
 from evoft.search.chronicle import Founders
 from evoft.search.search import Search
 from evoft.search.space import SearchSpace
@@ -245,8 +245,12 @@ def _check_space(space: SearchSpace, settings: Settings) -> None:
     settings.ladder(fine_tuning=False)
     for part in settings.founders.values():
         space.complete(part)
-    if said := unheeded(space, settings.search):
-        _logger.warning("%s", said)
+    for said in (
+        unheeded(space, settings.search),
+        unheeded_settings(settings, fine_tuning=False),
+    ):
+        if said:
+            _logger.warning("%s", said)
 
 
 def _check_file(file: str | os.PathLike[str] | None) -> None:

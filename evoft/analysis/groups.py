@@ -73,6 +73,8 @@ def notes_on(groups: Sequence[Group]) -> list[str]:
             notes.append(
                 f"{group.label} has a seed twice: runs of one seed are no two measurements"
             )
+    if said := _data_note([one for group in groups for one in group.populations]):
+        notes.append(said)
     between = _differences([group.populations[0] for group in groups])
     if len(between) > 1 or "space" in between:
         notes.append(f"the groups differ in {', '.join(between)}: all of that is compared at once")
@@ -120,8 +122,43 @@ def _same_data(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Tell whether two data sets are one, though each seed splits it in another way."""
     if not one:
         return True
-    alike = one["name"] == other["name"] or _images(one) == _images(other)
-    return alike and list(one["classes"]) == list(other["classes"])
+    if list(one["classes"]) != list(other["classes"]):
+        return False
+    if one.get("content") is not None and one["content"] == other.get("content"):
+        return True
+    return one["name"] == other["name"] or _images(one) == _images(other)
+
+
+def _same_images(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool | None:
+    """Tell whether two data sets hold the same labelled images; None: an old file cannot tell."""
+    if one["fingerprint"] == other["fingerprint"]:
+        return True
+    contents = one.get("content"), other.get("content")
+    return None if None in contents else contents[0] == contents[1]
+
+
+def _data_note(populations: Sequence[Population]) -> str | None:
+    """Return a sentence on data that are taken for one data set, and perhaps are not."""
+    first, *others = populations
+    if not first.header.data:
+        return None
+    for same, told in (
+        (False, "{} are not of the same images"),
+        (None, "whether {} are of the same images is not in these files"),
+    ):
+        doubtful = [p for p in others if _same_images(first.header.data, p.header.data) is same]
+        if doubtful:
+            one, other = first.header.data, doubtful[0].header.data
+            names = f"{_name(first)} and {_name(doubtful[0])}"
+            if len(doubtful) > 1:
+                names = f"{_name(first)}, {_name(doubtful[0])} and {len(doubtful) - 1} more"
+            why = (
+                f"name, {one['name']}"
+                if one["name"] == other["name"]
+                else f"number of images, {_images(one)}"
+            )
+            return f"{told.format(names)}: they are taken for one data set by their {why}"
+    return None
 
 
 def _images(data: Mapping[str, Any]) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +21,7 @@ from evoft.cli.flags import (
 )
 from evoft.cli.help import Sectioned
 from evoft.cli.progress import decoding_bar, require_output, run_to_the_end
-from evoft.errors import SettingsError
+from evoft.cli.settling import Settling, with_settling
 from evoft.search.space import SearchSpace
 
 #: What `evoft evolve` does without DATA and without a configuration: an example that ends in
@@ -59,10 +57,8 @@ SECTIONS = {
         "search__first_rung", "search__rung_factor", "search__lookahead", "search__common_seed",
         "search__points", "search__sampler",
     ),
-    "Of the strategy ga": (
-        "search__cxpb", "search__mutpb", "search__indpb", "search__sigma", "search__tournsize",
-        "search__elite",
-    ),
+    "Of the strategies evolution and ga": ("search__sigma", "search__tournsize"),
+    "Of the strategy ga": ("search__cxpb", "search__mutpb", "search__indpb", "search__elite"),
 }  # fmt: skip
 
 
@@ -80,25 +76,7 @@ SECTIONS = {
     type=PATH,
     help="Population file whose best are founders, too; may be given again.",
 )
-@click.option(
-    "--model-kwargs",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="Argument for timm's create_model; may be given again.",
-)
-@click.option(
-    "--warmup-epochs",
-    type=float,
-    help="--warmup in epochs, as timm has it.",
-)
-@click.option(
-    "--objective",
-    "objectives",
-    multiple=True,
-    metavar="NAME",
-    help="accuracy, latency or parameters; may be given again: then the best are a Pareto front.  "
-    "[default: accuracy]",
-)
+@with_settling()
 @with_flags(EVOLVE_FLAGS, RUN_FLAGS, RECIPE_FLAGS, defaults=True)
 def evolve_command(  # noqa: PLR0913, PLR0917  # each is a flag of its own
     data: str | None,
@@ -115,8 +93,12 @@ def evolve_command(  # noqa: PLR0913, PLR0917  # each is a flag of its own
     """Evolve fine-tuning recipes for DATA and export the best model.
 
     DATA is a folder of {train,val,test}/CLASS/IMAGE or of CLASS/IMAGE, a CSV of
-    filepath,label[,split], an npz of images and labels, or `digits`. Without DATA and -c it runs
-    an example of a few minutes: digits, two epochs a trial.
+    filepath,label[,split], an npz of images and labels, or `digits`; how many classes there are
+    follows from it. Without DATA and -c it runs an example of a few minutes: digits, two epochs a
+    trial.
+
+    What you give of --lr, --opt, -b and timm's other flags for a recipe is fixed; the rest is
+    searched, in the ranges that `evoft space --format table` shows.
 
     \b
     Examples:
@@ -134,23 +116,12 @@ def evolve_command(  # noqa: PLR0913, PLR0917  # each is a flag of its own
     genes = _space(base, space)
     if data is not None:
         flags["training__data"] = data
-    if model_kwargs:
-        flags["training__model_kwargs"] = _pairs(model_kwargs)
-    if objectives:
-        flags["search__objectives"] = objectives
     budgeted = flags["run__budget"] is not None or "budget" in base.get("run", {})
     if budgeted and flags["search__generations"] is None:
         # One budget is enough: without a number of generations the time alone decides.
         base.setdefault("search", {}).setdefault("generations", None)
-    settings = overlaid(base, flags)
-    if warmup_epochs is not None:
-        warmup = warmup_epochs / settings.training.epochs
-        if not 0 <= warmup < 1:
-            raise SettingsError(
-                f"`--warmup-epochs` must be in [0, {settings.training.epochs}), the epochs of a "
-                f"trial, but is {warmup_epochs:g}"
-            )
-        settings = replace(settings, fixed={**settings.fixed, "warmup": warmup})
+    given = Settling(model_kwargs, warmup_epochs, objectives)
+    settings = given.over(overlaid(base, flags))
     file = file or Path("populations") / f"{_name(settings.training.data)}.h5"
     require_output(file, output)
     with decoding_bar() as progress:
@@ -167,19 +138,6 @@ def _space(base: dict[str, Any], path: Path | None) -> SearchSpace | None:
         except (OSError, UnicodeDecodeError) as error:
             raise unreadable(f"the search space {path}", error) from error
     return None if table is None else SearchSpace.from_dict(table)
-
-
-def _pairs(texts: tuple[str, ...]) -> dict[str, Any]:
-    pairs: dict[str, Any] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not (name and equals):
-            raise SettingsError(f"--model-kwargs takes NAME=VALUE, but got {text!r}")
-        try:
-            pairs[name] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            pairs[name] = value
-    return pairs
 
 
 def _name(data: str) -> str:

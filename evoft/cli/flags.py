@@ -86,7 +86,8 @@ RUN_FLAGS = (
     Flag(("--budget",), "run", "budget", seconds,
          "Running time over the life of the population: 90s, 30m, 1h30m."),
     Flag(("-j", "--workers"), "run", "workers", int,
-         "Worker processes in all; unless given, as many as --workers-per-device says."),
+         "Worker processes in all, each at one trial at a time; unless given, as many as "
+         "--workers-per-device says."),
     Flag(("--workers-per-device",), "run", "workers_per_device", _auto,
          "Workers on each GPU, or on the CPU; auto: as many as fit its memory and the cores."),
     Flag(("--devices", "--device"), "run", "devices", str,
@@ -102,7 +103,8 @@ EVOLVE_FLAGS = (
     Flag(("--model",), "training", "models", _models,
          "timm model, or several separated by commas: then the backbone is a gene."),
     Flag(("--checkpoint",), "training", "checkpoint", str,
-         "File of weights to start from instead of the model's own."),
+         "File of weights to start from instead of the model's own, as timm's "
+         "--initial-checkpoint."),
     Flag(("--pretrained/--no-pretrained",), "training", "pretrained", bool,
          "Start from pretrained weights, as by default, or from random ones."),
     Flag(("--amp/--no-amp",), "training", "amp", bool,
@@ -127,7 +129,7 @@ EVOLVE_FLAGS = (
     Flag(("--test-share",), "training", "test_share", float,
          "Share split off for the test where the data has no such split."),
     Flag(("--max-train-images",), "training", "max_train_images", int,
-         "Most images of the training split that are used."),
+         "Most images of the training split that are used; all unless given."),
     Flag(("--seed",), "", "seed", int, "The same seed gives the same lineage."),
     Flag(("--strategy",), "search", "strategy", click.Choice(STRATEGIES),
          "Who decides what is trained next."),
@@ -171,13 +173,22 @@ _RECIPE_TYPES: Mapping[str, Any] = {
 #: Names beside those that follow from the field's.
 _MORE_NAMES = {"batch_size": ("-b",), "augment": ("--aa",)}
 
+#: How a value is written, where that is not plain from what it means.
+_WRITTEN = {
+    "freeze_depth": "0.5, or 3 groups",
+    "opt": "adamw, sgd or lamb, say",
+    "sched": "constant, linear, cosine or step",
+    "augment": "0 to 1, or timm's rand-m9",
+}
+
 RECIPE_FLAGS = tuple(
     Flag(
         (*_MORE_NAMES.get(name, ()), f"--{name.replace('_', '-')}"),
         "fixed",
         name,
         kind,
-        f"{MEANINGS[name][0].upper()}{MEANINGS[name][1:]}.",
+        f"{MEANINGS[name][0].upper()}{MEANINGS[name][1:]}"
+        f"{f': {_WRITTEN[name]}' if name in _WRITTEN else ''}.",
     )
     for name, kind in _RECIPE_TYPES.items()
 )

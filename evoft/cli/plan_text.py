@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from evoft.cli.output import counted, duration
+from evoft.cli.output import counted, duration, short
 from evoft.fine_tuning import Plan
 from evoft.settings import BLIND, EMBEDDED, SearchSettings, TrainingSettings
+
+#: Genes and fixed values with fewer of which a space was hardly meant to be all that is searched.
+_FEW = 3
 
 
 def plan_text(plan: Plan, left: float | None) -> str:
@@ -30,7 +33,8 @@ def plan_text(plan: Plan, left: float | None) -> str:
         *(("backbone", _backbone(plan, i)) for i in range(len(plan.backbones))),
         ("", _small(plan.settings.training)),
         ("genes", f"{len(plan.space)}: {', '.join(plan.space)}"),
-        ("fixed", ", ".join(f"{k} = {v}" for k, v in plan.settings.fixed.items())),
+        ("", _few(plan)),
+        ("fixed", _fixed(plan)),
         ("strategy", search.strategy),
         ("objectives", ", ".join(search.objectives) if len(search.objectives) > 1 else ""),
         ("individuals", _individuals(plan)),
@@ -61,6 +65,24 @@ def _small(training: TrainingSettings) -> str:
     if training.models != (EMBEDDED,) or training.data == "digits":
         return ""
     return "it is small, and there to work offline: for photos name one of timm's with --model"
+
+
+def _few(plan: Plan) -> str:
+    """Return what whoever wrote a space of a gene or two should know, unless the rest is fixed."""
+    if len(plan.space) + len(plan.settings.fixed) >= _FEW:
+        return ""
+    return (
+        "your space replaces the default one: to search its other genes too, start from "
+        "`evoft space > mine.toml`"
+    )
+
+
+def _fixed(plan: Plan) -> str:
+    longest = plan.ladder.longest_warmup
+    words = {name: f"{name} = {value}" for name, value in plan.settings.fixed.items()}
+    if (warmup := plan.settings.fixed.get("warmup", 0.0)) > longest:
+        words["warmup"] = f"warmup = {short(longest)} ({short(warmup)} is too long for the rungs)"
+    return ", ".join(words.values())
 
 
 def _individuals(plan: Plan) -> str:

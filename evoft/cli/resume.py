@@ -17,6 +17,7 @@ from evoft.cli.flags import (
     with_flags,
 )
 from evoft.cli.progress import decoding_bar, require_output, run_to_the_end
+from evoft.cli.settling import Settling, with_settling
 from evoft.errors import SettingsError
 from evoft.settings import Settings
 
@@ -30,20 +31,25 @@ from evoft.settings import Settings
 @click.option("--space", type=PATH, hidden=True)
 @click.option("-c", "--config", type=PATH, hidden=True)
 @click.option("--founders", type=PATH, hidden=True)
+@with_settling(hidden=True)
 @with_flags(EVOLVE_FLAGS, RECIPE_FLAGS, hidden=True)
-def resume_command(
+def resume_command(  # noqa: PLR0913, PLR0917  # each is a flag of its own
     file: Path,
     data: str | None,
     output: Path | None,
     space: Path | None,
     config: Path | None,
     founders: Path | None,
+    model_kwargs: tuple[str, ...],
+    warmup_epochs: float | None,
+    objectives: tuple[str, ...],
     **flags: Any,
 ) -> None:
     """Go on with the population in FILE: after a stop, or with a larger budget.
 
     A run that was stopped goes on as if nothing had happened. Budgets are totals over the life of
-    the population: what was made with --generations 4 goes on with --generations 8.
+    the population: what was made with --generations 4 goes on with --generations 8. What is not
+    given is as it was.
 
     \b
     Examples:
@@ -51,8 +57,8 @@ def resume_command(
       evoft resume populations/photos.h5 --generations 8 --workers 2
       evoft resume populations/photos.h5 --budget 4h
 
-    The space, the strategy and the genes that are fixed stay as they are in FILE; a new population
-    with others can begin with its best: `evoft evolve --founders FILE`.
+    The space, the strategy, the objectives, --epochs and the genes that are fixed stay as they are
+    in FILE; a new population with others can begin with its best: `evoft evolve --founders FILE`.
     """
     from evoft.fine_tuning import resume
 
@@ -72,7 +78,8 @@ def resume_command(
         flags["training__data"] = data
 
     def change(settings: Settings) -> Settings:
-        return overlaid(settings.to_dict(), flags)
+        given = Settling(model_kwargs, warmup_epochs, objectives)
+        return given.over(overlaid(settings.to_dict(), flags))
 
     with decoding_bar() as progress:
         run = resume(file, change=change, progress=progress)

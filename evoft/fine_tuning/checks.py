@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -184,3 +185,24 @@ def check_rungs(settings: Settings, space: SearchSpace) -> None:
     for name in ("epochs", "cooldown"):
         names = {*space, *settings.fixed}
         check_settled(names, name, settings.search, f"set --{name} for all")
+
+
+def shortened_warmup(settings: Settings) -> str | None:
+    """Return a sentence on a fixed warm-up that the rungs cut short; None: it is as it was set.
+
+    Args:
+        settings: Those of a run whose recipes are sound.
+    """
+    ladder = settings.ladder(fine_tuning=True)
+    warmup, longest = settings.fixed.get("warmup", 0.0), ladder.longest_warmup
+    if warmup <= longest:
+        return None
+    epochs = ladder.epochs
+    first = min(epochs, math.ceil(warmup / longest * ladder.rungs[0] - 1e-9))
+    alone = "" if first < epochs else ", a single rung,"
+    return (
+        f"`warmup` is fixed at {warmup:.3g} ({warmup * epochs:.3g} of {epochs:g} epochs), but on "
+        f"the rungs of {', '.join(f'{rung:.3g}' for rung in ladder.rungs)} epochs becomes "
+        f"{longest:.3g} ({longest * epochs:.3g} epochs), to end well before the first cool-down: "
+        f"--first-rung {first:g}{alone} leaves room for it"
+    )

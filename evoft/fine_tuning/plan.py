@@ -66,6 +66,7 @@ def header_of(plan: Plan) -> Header:
             "name": images.name,
             "source": images.source,
             "fingerprint": images.fingerprint,
+            "content": images.content,
             "classes": list(images.classes),
             "splits": images.counts(),
         },

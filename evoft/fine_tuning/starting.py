@@ -23,6 +23,7 @@ from evoft.fine_tuning.checks import (
     check_same,
     check_search,
     searched_space,
+    shortened_warmup,
     unseen,
 )
 from evoft.fine_tuning.plan import header_of
@@ -30,7 +31,7 @@ from evoft.fine_tuning.preparation import Preparation, Progress, expression_of
 from evoft.fine_tuning.session import FineTuning
 from evoft.genome import Value
 from evoft.lineage import Population, Store
-from evoft.search.checks import unheeded
+from evoft.search.checks import unheeded, unheeded_settings
 from evoft.search.space import SearchSpace
 from evoft.settings import Settings, TrainingSettings
 from evoft.trial import Stage
@@ -68,13 +69,18 @@ def start(
     searched = searched_space(space, settings)
     check_search(settings)
     check_rungs(settings, searched)
-    if said := unheeded(searched, settings.search):
-        _logger.warning("%s", said)
     settings = replace(settings, founders={**_linear_probe(searched), **settings.founders})
     settings = with_elders(settings, searched, elders)
     assumed = expression_of(settings, tuple(map(unseen, settings.training.models)), searched)
     check_recipes(assumed, searched, settings.founders)
     _check_weights(settings.training)
+    for said in (
+        unheeded(searched, settings.search),
+        unheeded_settings(settings, fine_tuning=True),
+        shortened_warmup(settings),
+    ):
+        if said:
+            _logger.warning("%s", said)
     with Preparation(settings) as preparation:
         plan = preparation.plan(file, searched)
         expression = expression_of(settings, plan.backbones, searched)

@@ -292,6 +292,7 @@ def _refuse_existing(paths: Paths) -> None:
     journal = read_whole(paths.journal)
     if paths.file.exists() or (journal is not None and has_header(journal)):
         raise PopulationExistsError(
-            f"{paths.name} is there already: go on with it by `evoft resume {paths.name}`, or "
+            f"{paths.name} is there already: go on with it by `evoft resume {paths.name}`, or by "
+            f"`evoft.resume(fitness, {paths.name!r})` if the fitness function was your own, or "
             "choose another name"
         )

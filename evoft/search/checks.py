@@ -1,13 +1,33 @@
-"""Genes whose part the rungs play."""
+"""Genes whose part the rungs play, and what is set that a strategy makes nothing of."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import fields
 
 from evoft.errors import SettingsError
 from evoft.search.prior import Prior
 from evoft.search.space import SearchSpace
-from evoft.settings import CLIMBING, SearchSettings
+from evoft.settings import BLIND, CLIMBING, STRATEGIES, SearchSettings, Settings, TrainingSettings
+
+_ON_RUNGS = tuple(one for one in STRATEGIES if one in CLIMBING)
+
+#: The strategies that heed a setting; all heed the settings that are not here.
+HEEDED_BY: Mapping[str, tuple[str, ...]] = {
+    "first_rung": _ON_RUNGS,
+    "rung_factor": _ON_RUNGS,
+    "cooldown": _ON_RUNGS,
+    "points": ("grid",),
+    "sampler": ("bayes",),
+    "cxpb": ("ga",),
+    "mutpb": ("ga",),
+    "indpb": ("ga",),
+    "sigma": ("evolution", "ga"),
+    "eta": ("ga",),
+    "tournsize": ("evolution", "ga"),
+    "elite": ("ga",),
+    "lookahead": tuple(one for one in STRATEGIES if one not in BLIND),
+}
 
 
 def check_settled(
@@ -61,3 +81,39 @@ def unheeded(space: SearchSpace, settings: SearchSettings) -> str | None:
         f"the strategy 'grid' makes nothing of the confidence of the {genes}: the defaults are "
         "born first, and then a grid over the whole space"
     )
+
+
+def unheeded_settings(settings: Settings, *, fine_tuning: bool) -> str | None:
+    """Return a sentence on what differs from its default in vain; None: nothing does.
+
+    Args:
+        settings: Those of a run whose rungs fit its epochs.
+        fine_tuning: Whether trials are fine-tuning, which has settings of its own.
+
+    Raises:
+        SettingsError: The rungs do not fit the epochs of a full training.
+    """
+    strategy = settings.search.strategy
+    chosen = _chosen(settings.search)
+    if fine_tuning:
+        chosen += [name for name in _chosen(settings.training) if name in HEEDED_BY]
+    words = [
+        f"`{name}` (of {', '.join(HEEDED_BY[name])})"
+        for name in chosen
+        if strategy not in HEEDED_BY.get(name, (strategy,))
+    ]
+    if strategy in CLIMBING and len(settings.ladder(fine_tuning=fine_tuning)) == 1:
+        vain = {"rung_factor", "cooldown"}
+        if settings.epochs(fine_tuning=fine_tuning) is None:
+            vain.add("first_rung")
+        words += [f"`{name}` (of several rungs)" for name in chosen if name in vain]
+    if not words:
+        return None
+    changes = "it changes" if len(words) == 1 else "they change"
+    return f"the strategy {strategy!r} does not heed {', '.join(words)}: {changes} nothing here"
+
+
+def _chosen(record: SearchSettings | TrainingSettings) -> list[str]:
+    """Return the names of the settings that differ from their defaults."""
+    standard = type(record)()
+    return [f.name for f in fields(record) if getattr(record, f.name) != getattr(standard, f.name)]

@@ -51,15 +51,10 @@ class Expression:
         return Recipe.of(values, layer_groups=facts.layer_groups)
 
     def _on_rungs(self, warmup: Any) -> dict[str, Any]:
-        """Return what several rungs settle: a cool-down, and a warm-up that is over well before.
-
-        It ends halfway to the cool-down of the lowest rung at the latest, on every rung, so that
-        all take the same steps until they cool down.
-        """
+        """Return what several rungs settle: a cool-down, and a warm-up that is over well before."""
         ladder = self.ladder
         if len(ladder) == 1:
             return {}
-        latest = 0.5 * (1.0 - ladder.cooldown) * ladder.rungs[0] / ladder.epochs
         if obeys(warmup, "in [0, 1)"):  # else the recipe says what is wrong with it
-            warmup = min(warmup, latest)
+            warmup = min(warmup, ladder.longest_warmup)
         return {"cooldown": ladder.cooldown, "warmup": warmup}

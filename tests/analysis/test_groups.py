@@ -118,6 +118,40 @@ def test_one_data_set_split_by_each_seed_in_its_own_way_is_one() -> None:
     assert labels_of(*runs) == {"a": ["a", "b", "c"]}
 
 
+def test_data_that_are_taken_for_one_set_and_may_be_two_are_noted() -> None:
+    def notes(*data: dict[str, Any]) -> list[str]:
+        return notes_on(grouped([population("abcd"[i], i, data=one) for i, one in enumerate(data)]))
+
+    content = {**DIGITS, "content": "c1"}
+    split_anew = {**content, "fingerprint": "b2"}
+    assert notes(DIGITS, DIGITS) == []
+    assert notes(content, split_anew, {**split_anew, "fingerprint": "c3"}) == []
+    assert notes(content, {**split_anew, "content": "c2"}) == [
+        "runs/a.h5 and runs/b.h5 are not of the same images: they are taken for one data set by "
+        "their name, digits"
+    ]
+    renamed = {**split_anew, "content": "c2", "name": "signs"}
+    assert notes(content, renamed, renamed) == [
+        "runs/a.h5, runs/b.h5 and 1 more are not of the same images: they are taken for one "
+        "data set by their number of images, 100"
+    ]
+    assert notes(content, {**DIGITS, "fingerprint": "b2"}) == [
+        "whether runs/a.h5 and runs/b.h5 are of the same images is not in these files: they are "
+        "taken for one data set by their name, digits"
+    ]
+
+
+def test_the_same_images_are_one_data_set_whatever_their_name_and_however_many_were_left_out() -> (
+    None
+):
+    one = {**DIGITS, "content": "c1"}
+    fewer = {**one, "name": "d", "fingerprint": "b2", "splits": {"train": 9, "val": 20, "test": 20}}
+    runs = [population("a", data=one), population("b", data=fewer)]
+    assert len(grouped(runs)) == 1
+    with pytest.raises(PopulationMismatchError, match="are of different data"):
+        grouped([runs[0], population("c", data={**fewer, "content": "c2"})])
+
+
 @pytest.mark.parametrize(
     ("others", "message"),
     [

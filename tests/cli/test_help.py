@@ -7,7 +7,9 @@ from click.testing import CliRunner
 from evoft.cli.evolve import SECTIONS, evolve_command
 from evoft.cli.flags import EVOLVE_FLAGS, RUN_FLAGS, default_text, parameter
 from evoft.cli.main import group
+from evoft.cli.resume import resume_command
 from evoft.errors import SettingsError
+from evoft.recipe import Recipe
 from evoft.settings import Settings
 
 
@@ -53,8 +55,29 @@ def test_a_default_is_what_holds_without_the_flag(flag):
     assert read == standard
 
 
+def test_how_a_value_is_written_is_said_as_it_is_read():
+    text = " ".join(help_of("evolve").split())
+    for written in ("constant, linear, cosine or step", "0 to 1, or timm's rand-m9",
+                    "0.5, or 3 groups"):  # fmt: skip
+        assert written in text
+    options = {p.name: p for p in evolve_command.params}
+    assert options["fixed__augment"].type_cast_value(None, "rand-m9") == 0.9
+    depths = [options["fixed__freeze_depth"].type_cast_value(None, text) for text in ("0.5", "3")]
+    assert depths == [0.5, 3]
+    for sched in ("constant", "linear", "cosine", "step"):
+        assert Recipe.of({"model": "m", "epochs": 1, "sched": sched}, layer_groups=1)
+
+
 def test_resume_names_no_default_for_what_the_file_settles():
     assert "[default" not in help_of("resume")
+
+
+def test_resume_knows_every_flag_of_evolve_and_says_itself_which_cannot_be_given():
+    known = {option for parameter in resume_command.params for option in parameter.opts}
+    flags = {name for p in evolve_command.params for name in p.opts if name.startswith("-")}
+    assert flags - known == {"--file"}  # which is the argument there
+    hidden = {p.name for p in resume_command.params if getattr(p, "hidden", False)}
+    assert {"objectives", "warmup_epochs", "model_kwargs", "search__strategy"} <= hidden
 
 
 @pytest.mark.parametrize("flag", ["--space", "-c", "--founders"])

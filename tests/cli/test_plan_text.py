@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from climbing import install
 
-from evoft.cli.plan_text import _generation, _idle, _individuals, _small
+from evoft.cli.plan_text import _few, _fixed, _generation, _idle, _individuals, _small
 from evoft.settings import SearchSettings, Settings, TrainingSettings
 
 
@@ -14,9 +14,10 @@ def _climber(monkeypatch):
     install(monkeypatch.setattr)
 
 
-def plan_of(strategy, epochs, **search):
+def plan_of(strategy, epochs, fixed=None, **search):
     search = SearchSettings(strategy=strategy, **search)
-    settings = Settings(search=search, training=TrainingSettings(epochs=epochs))
+    training = TrainingSettings(epochs=epochs)
+    settings = Settings(search=search, training=training, fixed=fixed or {})
     return SimpleNamespace(settings=settings, ladder=settings.ladder(fine_tuning=True))
 
 
@@ -38,7 +39,7 @@ def test_one_rung_is_told_as_ever():
 
 
 def test_workers_that_the_search_cannot_keep_busy_are_named():
-    search = SearchSettings(population_size=4)
+    search = SearchSettings(population_size=4, lookahead=2)
     assert _idle(search, 3) == ""
     assert _idle(search, 4).startswith("of which the search keeps at most 3 busy, for 2 trials")
     assert _idle(SearchSettings(population_size=4, strategy="random"), 4) == ""
@@ -53,3 +54,22 @@ def test_whoever_names_no_backbone_for_images_of_their_own_is_told_what_they_get
     assert "--model" in _small(TrainingSettings(data="photos"))
     assert _small(TrainingSettings(data="photos", models=("resnet18",))) == ""
     assert _small(TrainingSettings()) == ""
+
+
+def test_a_fixed_warm_up_is_told_as_it_will_be():
+    fixed = {"lr": 0.1, "warmup": 0.2}
+    assert _fixed(plan_of("ga", 5, fixed)) == "lr = 0.1, warmup = 0.2"
+    words = "lr = 0.1, warmup = 0.075 (0.2 is too long for the rungs)"
+    assert _fixed(plan_of("climber", 5, fixed)) == words
+    assert _fixed(plan_of("climber", 5, {"warmup": 0.05})) == "warmup = 0.05"
+    assert _fixed(plan_of("climber", 5)) == ""
+
+
+def test_whoever_searches_a_gene_or_two_is_told_where_the_others_are():
+    plan = plan_of("ga", 5)
+    for genes, told in ((["lr"], True), (["lr", "opt"], True), (["lr", "opt", "drop"], False)):
+        plan.space = dict.fromkeys(genes)
+        assert ("`evoft space > mine.toml`" in _few(plan)) is told
+    fixed = plan_of("ga", 5, {"opt": "sgd", "drop": 0.1})
+    fixed.space = {"lr": None}
+    assert _few(fixed) == ""

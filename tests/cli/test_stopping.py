@@ -167,6 +167,12 @@ class TestGoingOn:
             (("--epochs", 9), ["`epochs` settles the lineage", "was 2 and is to be 9"]),
             (("--rung-factor", 2), ["`rung_factor` settles the lineage", "start a new population"]),
             (("--lr", 0.1), ["`fixed` settles the lineage"]),
+            (("--warmup-epochs", 1), ["`fixed` settles the lineage", "'warmup': 0.5"]),
+            (
+                ("--objective", "accuracy", "--objective", "latency"),
+                ["`objectives` settles the lineage", "is to be ('accuracy', 'latency')"],
+            ),
+            (("--model-kwargs", "drop_rate=0.1"), ["`model_kwargs` settles the lineage"]),
         ],
     )
     def test_what_settles_the_lineage_cannot_change(self, cli, copy, tmp_path, flags, words):

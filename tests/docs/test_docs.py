@@ -17,10 +17,12 @@ from evoft.fine_tuning.preparation import expression_of
 from evoft.outcome import Status
 from evoft.quantities import size_text
 from evoft.recipe import Recipe
+from evoft.search.checks import HEEDED_BY
 from evoft.search.space import SearchSpace
 from evoft.settings import (
     _OPERATORS,
     SAMPLERS,
+    STRATEGIES,
     RunSettings,
     SearchSettings,
     Settings,
@@ -62,6 +64,16 @@ def test_every_setting_is_documented_with_its_default_and_its_flag(name, record)
             is_size = field.name == "cache_size"
             shown = size_text(field.default) if is_size else f"{field.default:g}"
             assert f"| {shown} |" in row
+
+
+def test_every_strategys_settings_are_documented():
+    text = (ROOT / "docs/strategies.md").read_text()
+    text = text.split("## Settings that each strategy has")[1].split("\n## ")[0]
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) ?\|$", text, re.MULTILINE))
+    assert set(rows) == set(STRATEGIES)
+    for strategy, row in rows.items():
+        heeded = {name for name, strategies in HEEDED_BY.items() if strategy in strategies}
+        assert set(filter(None, row.split(", "))) == heeded, strategy
 
 
 def test_the_exit_codes_are_documented():

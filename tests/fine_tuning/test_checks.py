@@ -12,6 +12,7 @@ from evoft.fine_tuning.checks import (
     check_rungs,
     check_search,
     searched_space,
+    shortened_warmup,
 )
 from evoft.fine_tuning.preparation import expression_of
 from evoft.search.genes import Choice, Float, Integer, Ordinal
@@ -171,7 +172,36 @@ class TestRungs:
         assert short.warmup == 0.01
         assert {long.cooldown, short.cooldown} == {0.25}
         assert express(space.complete({"sched": "constant"})).cooldown == 1.0
+        assert long.warmup == settings.ladder(fine_tuning=True).longest_warmup
         with pytest.raises(SettingsError, match="warmup"):
             expression_of(replace(settings, fixed={"warmup": 2.0}), facts, space.pin(warmup=0))(
                 space.pin(warmup=0).default()
             )
+
+    @pytest.mark.parametrize(
+        ("epochs", "warmup", "becomes", "way_out"),
+        [
+            (5, 0.2, "0.2 (1 of 5 epochs), but on the rungs of 1, 5 epochs becomes 0.075 (0.375",
+             "--first-rung 3 leaves"),
+            (9, 0.1, "0.1 (0.9 of 9 epochs), but on the rungs of 1, 3, 9 epochs becomes 0.0417",
+             "--first-rung 3 leaves"),
+            (2, 0.5, "on the rungs of 1, 2 epochs becomes 0.188", "--first-rung 2, a single rung,"),
+        ],
+    )  # fmt: skip
+    def test_a_fixed_warm_up_that_the_rungs_cut_short_is_said_with_a_way_out(
+        self, epochs, warmup, becomes, way_out
+    ):
+        settings = Settings(
+            search=SearchSettings(strategy="asha"),
+            training=TrainingSettings(epochs=epochs),
+            fixed={"warmup": warmup},
+        )
+        said = shortened_warmup(settings)
+        assert becomes in said
+        assert way_out in said
+        first = float(way_out.split()[1].rstrip(","))
+        longer = replace(settings.search, first_rung=first)
+        assert shortened_warmup(replace(settings, search=longer)) is None
+        assert shortened_warmup(replace(settings, fixed={"warmup": 0.01})) is None
+        assert shortened_warmup(replace(settings, fixed={})) is None
+        assert shortened_warmup(replace(settings, search=SearchSettings(strategy="ga"))) is None

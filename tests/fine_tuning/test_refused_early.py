@@ -6,7 +6,7 @@ from evoft.errors import BackboneError, SettingsError
 from evoft.fine_tuning import starting
 from evoft.search.genes import Float
 from evoft.search.space import SearchSpace
-from evoft.settings import Settings, TrainingSettings
+from evoft.settings import SearchSettings, Settings, TrainingSettings
 
 
 @pytest.fixture
@@ -41,6 +41,21 @@ def test_genes_that_mean_nothing_and_bounds_that_cannot_be(refused_early):
 def test_weights_that_are_not_there(refused_early, tmp_path):
     training = TrainingSettings(checkpoint="nowhere.safetensors")
     refused_early(BackboneError, "no file of weights .*nowhere.safetensors", training=training)
+
+
+def test_what_is_set_and_cannot_be_had_is_said_before_a_worker_is_started(
+    monkeypatch, tmp_path, caplog
+):
+    def look(settings):
+        raise _LookedAtError
+
+    monkeypatch.setattr(starting, "Preparation", look)
+    settings = Settings(search=SearchSettings(points=4), fixed={"warmup": 0.2})
+    with pytest.raises(_LookedAtError):
+        starting.start(settings, None, tmp_path / "p.h5")
+    unheeded, shortened = caplog.messages
+    assert "does not heed `points` (of grid)" in unheeded
+    assert "becomes 0.075" in shortened
 
 
 class _LookedAtError(Exception):

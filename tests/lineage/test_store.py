@@ -40,8 +40,9 @@ def test_create_refuses_what_is_there(population_path: Path, header: Header, lef
         journal.unlink()
     if left == "journal":
         population_path.unlink()
-    with pytest.raises(PopulationExistsError, match=f"`evoft resume {population_path}`"):
+    with pytest.raises(PopulationExistsError, match=f"`evoft resume {population_path}`") as error:
         Store.create(population_path, header)
+    assert f"`evoft.resume(fitness, {str(population_path)!r})`" in str(error.value)
     assert len(Population.open(population_path)) == 10
 
 

@@ -94,6 +94,9 @@ class Images:
     #: Hexadecimal SHA-256 over contents, labels, classes and split in their order; the same
     #: wherever the data lies and however old its files are.
     fingerprint: str
+    #: Likewise of the source's images and their labels, in whatever order and split; it is the same
+    #: where some were left out.
+    content: str
     #: Sentences for the user on what was passed over or decided.
     notes: tuple[str, ...] = ()
 
@@ -132,6 +135,17 @@ def fingerprint_of(
     digest.update(labels.astype("<i8").tobytes())
     digest.update(split.astype("<i1").tobytes())
     digest.update(b"".join(digests))
+    return digest.hexdigest()
+
+
+def content_of(
+    classes: tuple[str, ...], labels: NDArray[np.int64], form: str, digests: tuple[bytes, ...]
+) -> str:
+    """Return the hexadecimal SHA-256 of labelled images, whatever their order and their split."""
+    digest = hashlib.sha256()
+    digest.update(json.dumps(["evoft content 1", form, list(classes), len(labels)]).encode())
+    pairs = zip(labels.astype("<i8"), digests, strict=True)
+    digest.update(b"".join(sorted(label.tobytes() + image for label, image in pairs)))
     return digest.hexdigest()
 
 

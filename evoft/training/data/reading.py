@@ -14,7 +14,14 @@ from evoft.machine import usable_cores
 from evoft.rules import require
 from evoft.training.data.arrays import find_digits, find_in_npz
 from evoft.training.data.folders import find_in_folder
-from evoft.training.data.images import SPLITS, FilePixels, Found, Images, fingerprint_of
+from evoft.training.data.images import (
+    SPLITS,
+    FilePixels,
+    Found,
+    Images,
+    content_of,
+    fingerprint_of,
+)
 from evoft.training.data.parallel import for_each
 from evoft.training.data.pictures import read_bytes, to_picture
 from evoft.training.data.splitting import distinct_images, require_splittable, split_off
@@ -68,6 +75,7 @@ def read_images(
         pixels=found.pixels,
         digests=digests,
         fingerprint=fingerprint_of(found.classes, labels, split, found.pixels.form, digests),
+        content=content_of(found.classes, labels, found.pixels.form, digests),
         notes=(*found.notes, *_copies(labels, content), *_split_notes(made, shares, seed)),
     )
 

@@ -92,6 +92,28 @@ class TestFingerprint:
         assert fingerprint("four", 255 - x) != first
 
 
+class TestContent:
+    def test_neither_the_split_nor_a_name_nor_a_limit_matters(self, images, tmp_path):
+        assert len(bytes.fromhex(images.content)) == 32
+        assert again(images, seed=1).content == images.content
+        assert limit(images, 7, seed=0).content == images.content
+        first = first_path(images)
+        os.rename(first, f"{os.path.dirname(first)}/zzz.png")  # and so the last of its class
+        assert again(images).content == images.content
+        shutil.copytree(images.source, tmp_path / "copy")
+        assert read_images(tmp_path / "copy", seed=2).content == images.content
+
+    def test_images_and_labels_matter(self, images, paint, tmp_path):
+        contents = {images.content}
+        shutil.move(first_path(images), tmp_path / "set" / "b" / "moved.png")
+        contents.add(again(images).content)
+        paint(tmp_path / "set" / "a" / "new.png", 12345)
+        contents.add(again(images).content)
+        (tmp_path / "set" / "c").rename(tmp_path / "set" / "d")
+        contents.add(again(images).content)
+        assert len(contents) == 4
+
+
 class TestLimit:
     def test_each_class_at_its_share(self, images):
         assert np.bincount(images.labels[images.indices("train")]).tolist() == [12, 6, 3]
