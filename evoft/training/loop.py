@@ -259,6 +259,8 @@ class _Trainer:
             # Outside of the handler, which keeps what the step had allocated alive.
             self._micro = math.ceil(self._micro / 2)
             self._optimizer.zero_grad(set_to_none=True)
+            if not self.done:  # of moments that it was about to make it may have some
+                self._optimizer = make_optimizer(self._model, self._recipe)
             if targets.device.type == "cuda":
                 torch.cuda.empty_cache()
 

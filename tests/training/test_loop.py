@@ -192,6 +192,23 @@ class TestOutOfMemory:
         assert len(steps) == 2 + 10
         assert sizes[:6] == [8, 4, 2, 2, 2, 2]
 
+    def test_moments_that_were_half_made_are_made_anew(self, tuner, examples, monkeypatch):
+        _, wanted = train(tuner, examples, opt="adamw", batch_size=8)
+        real, made = torch.zeros_like, []
+
+        def scarce(like, **named):
+            made.append(like)
+            if len(made) == 2:  # the second moment of the first parameter
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+            return real(like, **named)
+
+        monkeypatch.setattr(torch, "zeros_like", scarce)
+        _, trained = train(tuner, examples, opt="adamw", batch_size=8)
+        assert len(made) > 2
+        assert trained.outcome.status is Status.OK
+        assert trained.state.keys() == wanted.state.keys()
+        assert all(bool(value.isfinite().all()) for value in trained.state.values())
+
     def test_an_allocation_that_fails_on_the_cpu_is_one(self, tuner, space, monkeypatch):
         monkeypatch.setattr(loop, "training_step", lambda *_, **__: torch.empty(2**58))
         outcome = tuner.evaluate(Trial(80, space.default(), 1))
