@@ -8,7 +8,6 @@ and trial.
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -28,8 +27,6 @@ from evoft.training.prefix import Plan, Split, Suffix, Whole, split
 from evoft.training.store import FeatureStore, address
 from evoft.training.trunk import Stretch, make_trunk
 from evoft.training.views import KINDS, UNCHANGED, possible
-
-_logger = logging.getLogger(__name__)
 
 #: Share of a GPU's memory that a trial's features of one split may take; else they stay with the
 #: processor, and batches of them are moved.  They go with the trial: how much memory the next one
@@ -98,11 +95,19 @@ class FeatureCache:
             if isinstance(found, Split):
                 return found.plan
             if recipe.freeze_depth:
-                _logger.info("%s trains whole: %s", recipe.model, found.reason)
+                self._say_whole(recipe.model, found.reason)
             return found
 
         facts = {"plan": built, **self._facts(recipe.model, examples)}
         return self._plans.get(address(facts), make)
+
+    def _say_whole(self, model: str, reason: str) -> None:
+        """Say that nothing is saved by freezing layers of a model: once, whatever the depth."""
+        self._store.say(
+            f"whole-{address({'model': model})}",
+            f"{model} trains whole, for {reason}: what its frozen layers make of images is "
+            "computed anew in each trial, which takes longer",
+        )
 
     def _facts(self, model: str, examples: Examples) -> dict[str, Any]:
         return {"model": model, **self._sources[model], **_kernels(examples.pixels.device)}
