@@ -25,12 +25,11 @@ from evoft.training.freezing import train_mode
 from evoft.training.layouts import Layout
 from evoft.training.memory import is_out_of_memory
 from evoft.training.parts import Bound, Part
+from evoft.training.rounding import equal
 from evoft.training.tracing import BATCHES, VALUES, random_images, reason_of, trace
 
 #: Images in the batch that a split is checked with; unlike those that it was traced with.
 _CHECKED = 5
-#: How far off results may be where kernels do not give the same bits each time (not on a CPU).
-_ROUNDING = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,13 +268,3 @@ def _step(what: nn.Module, given: Any, model: nn.Module) -> dict[str, Tensor | N
         cross_entropy(logits.float(), targets).backward()  # type: ignore[no-untyped-call]
     made = {f"the gradient of {name}": p.grad for name, p in model.named_parameters()}
     return {"logits": logits.detach(), **made, **model.state_dict()}
-
-
-def equal(first: Tensor | None, second: Tensor | None, exact: bool) -> bool:
-    """Tell whether two tensors have the same bits; if not ``exact``, the same up to rounding."""
-    if first is None or second is None:
-        return first is second
-    if exact or not first.is_floating_point():
-        return torch.equal(first.nan_to_num(), second.nan_to_num())
-    scale = float(first.abs().max()) if first.numel() else 1.0
-    return torch.allclose(first, second, rtol=_ROUNDING, atol=_ROUNDING * scale, equal_nan=True)

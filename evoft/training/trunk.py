@@ -21,7 +21,8 @@ from evoft.training.freezing import freeze, train_mode
 from evoft.training.layouts import Layout
 from evoft.training.memory import is_out_of_memory
 from evoft.training.parts import Bound, Part
-from evoft.training.prefix import Plan, equal, kept_of, name_of_cut
+from evoft.training.prefix import Plan, kept_of, name_of_cut
+from evoft.training.rounding import equal
 from evoft.training.tracing import BATCHES, VALUES, Traced, random_images, reason_of, trace
 
 _logger = logging.getLogger(__name__)
