@@ -153,6 +153,9 @@ class FineTuner:
         train, val = self._with_features(parts, recipe, _alive(trial))
         if train.features is None or val.features is None:
             return None
+        # What is too large for the device goes there batch by batch, which only others do.
+        if any(one.device.type != the_device().type for one in (train.features, val.features)):
+            return None
         linear = self._keep(
             ("linear", f"{alike.model} {alike.drop}"),
             lambda: linear_head(val.features, alike.drop),

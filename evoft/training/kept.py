@@ -29,6 +29,11 @@ class Features:
     #: in one piece; else empty.
     together: tuple[Tensor, ...] = ()
 
+    @property
+    def device(self) -> torch.device:
+        """Where they are."""
+        return self.values[0][0].device
+
     def batch(self, chosen: Tensor, drawn: Tensor | None = None) -> tuple[Tensor, ...]:
         """Return what is kept of some images, ``(batch, ...)`` each, where ``chosen`` is.
 
@@ -36,7 +41,7 @@ class Features:
             chosen: ``(batch,)``: which images.
             drawn: ``(batch,)``: which of ``values`` for each; None: the first.
         """
-        here = self.values[0][0].device
+        here = self.device
         places = chosen.to(here)
         if drawn is None or len(self.values) == 1:
             rows = tuple(value[places] for value in self.values[0])
@@ -55,7 +60,7 @@ class Features:
         first = self.values[0]
         size = chosen.shape[1] * sum(value[:1].nbytes for value in first)
         count = max(1, _GATHERED // max(1, size))
-        places, views = chosen.to(first[0].device), drawn.to(first[0].device)
+        places, views = chosen.to(self.device), drawn.to(self.device)
         for some, of in zip(torch.split(places, count), torch.split(views, count), strict=True):
             rows = self.batch(some.flatten(), of.flatten())
             for values in zip(

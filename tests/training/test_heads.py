@@ -3,6 +3,7 @@
 import os
 import signal
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import timm
@@ -234,6 +235,33 @@ def test_a_classifier_that_is_not_linear_trains_the_ordinary_way(
     assert all(
         same_but_for_cost(f, ordinary.evaluate(t)) for f, t in zip(found, trials, strict=True)
     )
+
+
+def test_features_that_are_not_on_the_device_go_the_ordinary_way(
+    make_tuner, space, tmp_path, monkeypatch
+):
+    trial, seen = asked(space, 1), []
+    tuner = make_tuner(TrainingSettings(), tmp_path)
+    whole_way(monkeypatch)
+    ordinary = tuner.evaluate(trial)
+    monkeypatch.undo()
+    for split in (0, 1):
+        with monkeypatch.context() as patch:
+
+            def elsewhere(self, *arguments, split=split, real=FineTuner._with_features):
+                both = list(real(self, *arguments))
+                seen.append(features := both[split].features)
+                if len(seen) == 1:
+                    apart = SimpleNamespace(
+                        device=torch.device("meta"), values=features.values, suffix=features.suffix
+                    )
+                    both[split] = replace(both[split], features=apart)
+                return tuple(both)
+
+            patch.setattr(FineTuner, "_with_features", elsewhere)
+            assert same_but_for_cost(tuner.evaluate(trial), ordinary)
+        assert len(seen) == 2  # asked for as a head, then as any other
+        seen.clear()
 
 
 def test_where_all_do_not_fit_in_the_memory_each_trains_alone(
