@@ -20,12 +20,13 @@ from torch import Tensor, nn
 from evoft.recipe import Recipe
 from evoft.training.examples import Examples
 from evoft.training.kept import Features, in_one_piece
+from evoft.training.memory import is_out_of_memory
 from evoft.training.optimization import Precision
 from evoft.training.passes import BATCH, Rendered, passed
 from evoft.training.plans import Plans
 from evoft.training.prefix import Plan, Split, Suffix, Whole, split
 from evoft.training.store import FeatureStore, address
-from evoft.training.trunk import Stretch, make_trunk
+from evoft.training.trunk import Stretch, Trunk, make_trunk
 from evoft.training.views import KINDS, UNCHANGED, possible
 
 #: Share of a GPU's memory that a trial's features of one split may take; else they stay with the
@@ -99,7 +100,14 @@ class FeatureCache:
             return found
 
         facts = {"plan": built, **self._facts(recipe.model, examples)}
-        return self._plans.get(address(facts), make)
+        try:
+            return self._plans.get(address(facts), make)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+        # Another trial may find more of it.
+        self._say_whole(recipe.model, reason := "memory ran out while it was split")
+        return Whole(reason)
 
     def _say_whole(self, model: str, reason: str) -> None:
         """Say that nothing is saved by freezing layers of a model: once, whatever the depth."""
@@ -123,14 +131,17 @@ class FeatureCache:
         most = self._store.limit // prospects.pool
         facts = {"trunk": depths, "most": most, **self._facts(model, examples)}
         batch = min(BATCH, prospects.images)
-        trunk = self._plans.get(
-            address(facts),
-            lambda: make_trunk(
-                parts.model, _example(examples), depths, most=most, batch=batch, alive=alive
-            ),
-            alive,
-        )
-        return trunk.way(parts.plan)
+
+        def make() -> Trunk:
+            example = _example(examples)
+            return make_trunk(parts.model, example, depths, most=most, batch=batch, alive=alive)
+
+        try:
+            return self._plans.get(address(facts), make, alive).way(parts.plan)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+        return ()  # straight from the images it takes less
 
     def unchanged(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -76,48 +76,77 @@ class FineTuner:
         """Do for each trial what ``evaluate`` does, to the bit; those of one company together."""
         import torch
 
-        from evoft.training.checkpoints import save
-        from evoft.training.heads import train_heads
-        from evoft.training.learner import Head
-        from evoft.training.memory import unless_out_of_memory
-
         torch.set_num_threads(1)
         device = the_device()
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
-        begun: list[Head | Trained | Outcome] = [
-            unless_out_of_memory(partial(self._begin, trial)) for trial in trials
+        several = len(trials) != 1
+        answers = self._together(trials) if several else [self._alone(*trials)]
+        return [
+            self.evaluate(trial) if answer is None else self._ended(trial, answer)
+            for trial, answer in zip(trials, answers, strict=True)
         ]
+
+    def _together(self, trials: Sequence[Trial]) -> list[Trained | None]:
+        """Return what training gave; None for trials that do not fit in the memory together."""
+        from evoft.training.heads import train_heads
+        from evoft.training.learner import Head
+        from evoft.training.memory import unless_out_of_memory
+
+        begun = [unless_out_of_memory(partial(self._begin, trial)) for trial in trials]
         heads = [one for one in begun if isinstance(one, Head)]
-        done = unless_out_of_memory(partial(train_heads, heads))
-        if isinstance(done, Outcome) and len(trials) > 1:
-            return [self.evaluate(trial) for trial in trials]
-        ended: Iterator[Trained | Outcome]
-        ended = iter([done] if isinstance(done, Outcome) else done)
-        outcomes = []
-        for trial, one in zip(trials, begun, strict=True):
-            answer: Trained | Outcome = next(ended) if isinstance(one, Head) else one
-            if isinstance(answer, Outcome):
-                outcomes.append(answer)
-                continue
-            if self.checkpoints is not None and answer.state:
-                path = checkpoint_path(self.checkpoints, trial.key)
-                recipe = self.express(trial.genome).until(trial.epochs)
-                save(answer.state, path, recipe, trial.seed)
-            if answer.paused is not None:
-                self._pauses.leave(trial, answer.paused)
-            metrics = {**answer.outcome.metrics, **self._measured(trial)}
-            outcome = replace(answer.outcome, metrics=metrics, peak_memory=gpu_peak(device))
-            outcomes.append(outcome)
-        return outcomes
+        done: list[Trained] | Outcome | None = None
+        if not any(isinstance(one, Outcome) for one in begun):
+            done = unless_out_of_memory(partial(train_heads, heads))
+        ended = iter(done if isinstance(done, list) else [None] * len(heads))
+        return [
+            next(ended) if isinstance(one, Head) else None if isinstance(one, Outcome) else one
+            for one in begun
+        ]
+
+    def _alone(self, trial: Trial) -> Trained | Outcome:
+        """Return what training gave, or what memory was short of."""
+        from evoft.training.heads import train_heads
+        from evoft.training.learner import Head
+        from evoft.training.memory import unless_out_of_memory
+
+        answer: Head | Trained | Outcome | list[Trained]
+        answer = unless_out_of_memory(partial(self._begin, trial))
+        if isinstance(answer, Head):
+            answer = unless_out_of_memory(partial(train_heads, [answer]))
+        if isinstance(answer, list):
+            (answer,) = answer
+        if isinstance(answer, Outcome) and self.company(trial) is not None:
+            # A head's features are there all at once, where the ordinary way halves what it takes.
+            answer = unless_out_of_memory(partial(self._fine_tune, trial))
+        return answer
+
+    def _ended(self, trial: Trial, answer: Trained | Outcome) -> Outcome:
+        """Return a trial's outcome; keep what training gave beside it."""
+        from evoft.training.checkpoints import save
+
+        if isinstance(answer, Outcome):
+            return answer
+        if self.checkpoints is not None and answer.state:
+            path = checkpoint_path(self.checkpoints, trial.key)
+            recipe = self.express(trial.genome).until(trial.epochs)
+            save(answer.state, path, recipe, trial.seed)
+        if answer.paused is not None:
+            self._pauses.leave(trial, answer.paused)
+        metrics = {**answer.outcome.metrics, **self._measured(trial)}
+        return replace(answer.outcome, metrics=metrics, peak_memory=gpu_peak(the_device()))
 
     def _begin(self, trial: Trial) -> Head | Trained:
         """Return a trial's linear head before training; or what training gave, if it has none."""
-        from evoft.training.loop import fine_tune
-
         recipe = self.express(trial.genome)
         if self.company(trial) is not None and (head := self._head(trial, recipe)) is not None:
             return head
+        return self._fine_tune(trial)
+
+    def _fine_tune(self, trial: Trial) -> Trained:
+        from evoft.training.loop import fine_tune
+
+        recipe = self.express(trial.genome)
         model = self.start(recipe, trial.seed).to(the_device())
         train, val = self._splits(model, recipe, _alive(trial))
         amp, report, leg = self.settings.amp, trial.report, self._leg(trial)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
+from torch import Tensor
 
 from evoft.outcome import Outcome, Status
 from evoft.peak import own_peak
@@ -61,6 +62,27 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether torch ran out of memory, on a GPU or on the CPU."""
     words = str(error)
     return "out of memory" in words or "can't allocate memory" in words
+
+
+def in_halves(
+    act: Callable[[int, int], tuple[Tensor, ...]], first: int, stop: int
+) -> tuple[Tensor, ...]:
+    """Return what ``act`` returns for some images, in smaller and smaller parts until they fit.
+
+    Args:
+        act: Given the first image and the one after the last, returns ``(images, ...)`` each.
+        first: The first of all.
+        stop: The one after the last of all.
+    """
+    try:
+        return act(first, stop)
+    except RuntimeError as error:
+        if not is_out_of_memory(error) or stop - first == 1:
+            raise
+    # Outside of the handler, which keeps what was allocated alive.
+    middle = (first + stop) // 2
+    parts = in_halves(act, first, middle), in_halves(act, middle, stop)
+    return tuple(torch.cat(values) for values in zip(*parts, strict=True))
 
 
 def unless_out_of_memory(act: Callable[[], _Answer]) -> _Answer | Outcome:

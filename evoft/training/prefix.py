@@ -28,8 +28,9 @@ from evoft.training.parts import Bound, Part
 from evoft.training.rounding import equal
 from evoft.training.tracing import BATCHES, VALUES, random_images, reason_of, trace
 
-#: Images in the batch that a split is checked with; unlike those that it was traced with.
-_CHECKED = 5
+#: Images in the batch that a split is checked with, unlike those that it was traced with; and where
+#: memory runs out.  One alone would upset batch norm.
+_CHECKED, _FEWEST = 5, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,29 +229,35 @@ def _plan(model: nn.Module, example: Tensor) -> Plan | Whole:
     return Plan(layouts, name_of_cut(wanted), rates_inside, before, training, evaluation)
 
 
-def _difference(model: nn.Module, plan: Plan, example: Tensor) -> str:
+def _difference(model: nn.Module, plan: Plan, example: Tensor, count: int = _CHECKED) -> str:
     """Return in what the parts of a model differ from the whole; empty if in nothing."""
-    images = random_images(example, _CHECKED)
+    try:
+        return _compared(model, plan, random_images(example, count))
+    except Exception as error:  # what was traced may not run for another batch
+        if not is_out_of_memory(error):
+            return reason_of(error)
+        if count == _FEWEST:
+            raise
+    # Outside of the handler, which keeps what was allocated alive.
+    return _difference(model, plan, example, max(_FEWEST, count // 2))
+
+
+def _compared(model: nn.Module, plan: Plan, images: Tensor) -> str:
     exact = images.device.type == "cpu"
     whole, parted = copy.deepcopy(model), copy.deepcopy(model)
-    try:
-        bound = plan.bind(parted)
-        kept = bound.prefix(images)
-        seen = [_step(whole, images, whole), _step(bound.suffix, kept, parted)]
-        for name, value in seen[0].items():
-            if not equal(value, seen[1].get(name), exact):
-                return f"{name} in training"
-        whole.eval()
-        bound.suffix.eval()
-        with torch.inference_mode():
-            if not equal(whole(images), bound.suffix(kept), exact):
-                return "logits in evaluation"
-            if not equal(whole(images[:1]), bound.suffix(tuple(k[:1] for k in kept)), False):
-                return "logits of a single image"
-    except Exception as error:  # what was traced may not run for another batch
-        if is_out_of_memory(error):
-            raise
-        return reason_of(error)
+    bound = plan.bind(parted)
+    kept = bound.prefix(images)
+    seen = [_step(whole, images, whole), _step(bound.suffix, kept, parted)]
+    for name, value in seen[0].items():
+        if not equal(value, seen[1].get(name), exact):
+            return f"{name} in training"
+    whole.eval()
+    bound.suffix.eval()
+    with torch.inference_mode():
+        if not equal(whole(images), bound.suffix(kept), exact):
+            return "logits in evaluation"
+        if not equal(whole(images[:1]), bound.suffix(tuple(k[:1] for k in kept)), False):
+            return "logits of a single image"
     return ""
 
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import weakref
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -279,6 +280,44 @@ def test_where_all_do_not_fit_in_the_memory_each_trains_alone(
     tuner = make_tuner(TrainingSettings(), tmp_path)
     together = tuner.evaluate_together(trials)
     assert all(same_but_for_cost(one, other) for one, other in zip(together, outcomes, strict=True))
+
+
+def test_where_not_all_can_begin_at_once_each_trains_alone(
+    make_tuner, alone, tmp_path, monkeypatch
+):
+    trials, outcomes, _folder = alone
+    begun, held = [], []
+    real = FineTuner._head
+
+    def scarce(self, trial, recipe):
+        held.append(sum(feed() is not None for feed in begun))
+        if held[-1] == 3:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        head = real(self, trial, recipe)
+        begun.append(weakref.ref(head.feed))
+        return head
+
+    monkeypatch.setattr(FineTuner, "_head", scarce)
+    tuner = make_tuner(TrainingSettings(), tmp_path)
+    together = tuner.evaluate_together(trials)
+    assert all(same_but_for_cost(one, other) for one, other in zip(together, outcomes, strict=True))
+    assert held[-len(trials) :] == [0] * len(trials)  # what they held together is gone by then
+
+
+def test_a_head_that_does_not_fit_alone_trains_the_ordinary_way(
+    make_tuner, space, tmp_path, monkeypatch
+):
+    trial = asked(space, 1)
+    tuner = make_tuner(TrainingSettings(), tmp_path)
+
+    def short_of_memory(many):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(heads, "train_heads", short_of_memory)
+        outcome = tuner.evaluate(trial)
+    whole_way(monkeypatch)
+    assert same_but_for_cost(outcome, tuner.evaluate(trial))
 
 
 @pytest.mark.parametrize("killed", [False, True])

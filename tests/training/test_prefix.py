@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from evoft.training import prefix
 from evoft.training.dataflow import Dataflow
 from evoft.training.flow import INFINITE
 from evoft.training.freezing import freeze, layer_groups, train_mode
@@ -438,3 +439,18 @@ def test_what_is_not_finite_tells_nothing_of_rounding() -> None:
     assert equal(values, values + 1e-4, exact=False)
     assert not equal(values, values + 0.1, exact=False)
     assert not equal(values, values.nan_to_num(), exact=False)
+
+
+@pytest.mark.parametrize(("fits", "tried"), [(5, [5]), (2, [5, 2])])
+def test_where_memory_runs_out_a_split_is_checked_with_fewer_images(monkeypatch, fits, tried):
+    sizes, real = [], prefix._compared
+
+    def scarce(model, plan, images):
+        sizes.append(len(images))
+        if len(images) > fits:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return real(model, plan, images)
+
+    monkeypatch.setattr(prefix, "_compared", scarce)
+    assert isinstance(split(resnet(), 3, images(64, 1)), Split)
+    assert sizes == tried
