@@ -18,13 +18,14 @@ import torch
 from torch import Tensor, nn
 
 from evoft.recipe import Recipe
+from evoft.training.entries import Mapped
 from evoft.training.examples import Examples
 from evoft.training.kept import Features, in_one_piece
 from evoft.training.memory import is_out_of_memory
 from evoft.training.optimization import Precision
 from evoft.training.passes import BATCH, Rendered, passed
 from evoft.training.plans import Plans
-from evoft.training.prefix import Plan, Split, Suffix, Whole, split
+from evoft.training.prefix import Plan, Split, Whole, split
 from evoft.training.store import FeatureStore, address
 from evoft.training.trunk import Stretch, Trunk, make_trunk
 from evoft.training.views import KINDS, UNCHANGED, possible
@@ -72,6 +73,8 @@ class FeatureCache:
         self._sources = sources
         self._prospects = prospects
         self._plans = Plans(store.folder if store.limit else None)
+        #: What trials that are under way have on a GPU, by the entries that it was copied from.
+        self._placed = Mapped()
 
     def parts(self, model: nn.Module, recipe: Recipe, examples: Examples) -> Split | None:
         """Return a frozen model in two parts; None where it trains whole.
@@ -149,6 +152,7 @@ class FeatureCache:
         model: str,
         examples: Examples,
         alive: Callable[[], None] = lambda: None,
+        apart: bool = False,
     ) -> Features | None:
         """Return the features of a split's images as they are; None where they are not kept.
 
@@ -157,11 +161,12 @@ class FeatureCache:
             model: The backbone's name, one of ``sources``.
             examples: The split's images.
             alive: Called as a sign of life while they are computed, here or elsewhere.
+            apart: Have each view by itself on a GPU, once for all who hold it at a time; else all
+                in one piece, from which batches are gathered faster.
         """
         if parts is None or not self._fits(parts, model, len(examples)):
             return None
-        values = self._values(parts, model, examples, Rendered(UNCHANGED, 1, None), alive)
-        return _placed(parts.suffix, (values,), 1, examples.pixels.device)
+        return self._of(parts, model, examples, [Rendered(UNCHANGED, 1, None)], alive, apart)
 
     def drawn(
         self,
@@ -171,6 +176,7 @@ class FeatureCache:
         views: int,
         precision: Precision | None,
         alive: Callable[[], None] = lambda: None,
+        apart: bool = False,
     ) -> Features | None:
         """Return the features of each view that a recipe may draw; None where it trains whole.
 
@@ -185,6 +191,8 @@ class FeatureCache:
                 as they are have features.
             precision: That the model trains in.
             alive: Called as a sign of life while they are computed, here or elsewhere.
+            apart: Have each view by itself on a GPU, once for all who hold it at a time; else all
+                in one piece, from which batches are gathered faster.
         """
         if parts is None or (recipe.changes_images and not views):
             return None
@@ -195,24 +203,49 @@ class FeatureCache:
         versions = 1 if wanted == (UNCHANGED,) else KINDS * views
         if not self._fits(parts, recipe.model, versions * len(examples)):
             return None
-        values = tuple(
-            self._values(parts, recipe.model, examples, Rendered(view, views, precision), alive)
-            for view in wanted
-        )
-        return _placed(parts.suffix, values, views, examples.pixels.device)
+        rendered = [Rendered(view, views, precision) for view in wanted]
+        return self._of(parts, recipe.model, examples, rendered, alive, apart)
 
     def _fits(self, parts: Split, model: str, images: int) -> bool:
         what = f"what frozen layers of {model} make of {images} images"
         return self._store.fits(parts.bytes_per_image * images, what)
 
-    def _values(
+    def _of(
         self,
         parts: Split,
         model: str,
         examples: Examples,
-        rendered: Rendered,
+        rendered: Sequence[Rendered],
         alive: Callable[[], None],
+        apart: bool,
+    ) -> Features:
+        """Return the features of views on the device; where they are if they are too large."""
+        device, views = examples.pixels.device, rendered[0].views
+        values = tuple(self._values(parts, model, examples, one, alive) for one in rendered)
+        features = Features(parts.suffix, values, views)
+        if not _has_room(device, sum(value.nbytes for view in values for value in view)):
+            return features
+        try:
+            if not apart:
+                return in_one_piece(features, device)
+            names = [self._naming(model, examples, one)(parts.plan.key) for one in rendered]
+            there = map(partial(self._there, device), names, values)
+            return Features(parts.suffix, tuple(there), views)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+        return features
+
+    def _there(
+        self, device: torch.device, name: str, values: tuple[Tensor, ...]
     ) -> tuple[Tensor, ...]:
+        """Return an entry's values on the device: the same tensors for all who hold them."""
+        if (there := self._placed.find(name)) is not None:
+            return there
+        return self._placed.keep(name, tuple(value.to(device, copy=True) for value in values))
+
+    def _naming(self, model: str, examples: Examples, rendered: Rendered) -> Callable[[str], str]:
+        """Return what names an entry by its cut."""
         facts = {
             **self._sources[model],
             **_kernels(examples.pixels.device),
@@ -225,6 +258,17 @@ class FeatureCache:
             # By what the values are, not by how they are made: that is the same to the bit.
             return address({**facts, "cut": key})
 
+        return named
+
+    def _values(
+        self,
+        parts: Split,
+        model: str,
+        examples: Examples,
+        rendered: Rendered,
+        alive: Callable[[], None],
+    ) -> tuple[Tensor, ...]:
+        named = self._naming(model, examples, rendered)
         if (values := self._store.find(named(parts.plan.key))) is not None:
             return values
         way = self._way(parts, model, examples, alive)
@@ -254,17 +298,12 @@ def _kernels(device: torch.device) -> dict[str, str]:
     return {"device": name, "torch": torch.__version__, "timm": timm.__version__}
 
 
-def _placed(
-    suffix: Suffix, values: tuple[tuple[Tensor, ...], ...], views: int, device: torch.device
-) -> Features:
-    """Return the values of all views on the device, or where they are if they are too large."""
-    size = sum(value.nbytes for view in values for value in view)
-    if (
-        device.type != "cuda"
-        or size > _SHARE * torch.cuda.get_device_properties(device).total_memory
-    ):
-        return Features(suffix, values, views)
-    return in_one_piece(Features(suffix, values, views), device)
+def _has_room(device: torch.device, size: int) -> bool:
+    """Whether so many bytes of features are copied to a device."""
+    if device.type != "cuda":
+        return False
+    total: int = torch.cuda.get_device_properties(device).total_memory
+    return size <= _SHARE * total
 
 
 def _example(examples: Examples) -> Tensor:

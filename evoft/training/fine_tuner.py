@@ -179,7 +179,7 @@ class FineTuner:
             ("parts", f"{alike.model} {alike.drop}"),
             lambda: self._parts(self.start(alike, 0).to(the_device()), alike),
         )
-        train, val = self._with_features(parts, recipe, _alive(trial))
+        train, val = self._with_features(parts, recipe, _alive(trial), apart=True)
         if train.features is None or val.features is None:
             return None
         # What is too large for the device goes there batch by batch, which only others do.
@@ -301,15 +301,15 @@ class FineTuner:
         return self._with_features(self._parts(model, recipe), recipe, alive)
 
     def _with_features(
-        self, parts: Split | None, recipe: Recipe, alive: Callable[[], None]
+        self, parts: Split | None, recipe: Recipe, alive: Callable[[], None], apart: bool = False
     ) -> tuple[Examples, Examples]:
         from evoft.training.optimization import Precision
 
         train, val = self._examples(recipe.model, "train"), self._examples(recipe.model, "val")
         precision = Precision.of(the_device()) if self.settings.amp else None
         views = self.settings.views
-        drawn = self._features.drawn(parts, recipe, train, views, precision, alive)
-        unchanged = self._features.unchanged(parts, recipe.model, val, alive)
+        drawn = self._features.drawn(parts, recipe, train, views, precision, alive, apart)
+        unchanged = self._features.unchanged(parts, recipe.model, val, alive, apart)
         return replace(train, features=drawn), replace(val, features=unchanged)
 
     @property

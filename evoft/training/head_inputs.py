@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Generator, Tensor
@@ -11,6 +11,11 @@ from torch import Generator, Tensor
 from evoft.seeds import derive
 from evoft.training.feed import Drawn, Feed
 from evoft.training.head_memory import ROW
+from evoft.training.kept import gathered
+
+#: Most bytes of the copy that a company makes of its features, which lie under the cache's limit as
+#: they are; of more, batches are gathered from where they lie, in a few calls for each view.
+_COPIED = 2**29
 
 
 class Dropout:
@@ -63,15 +68,18 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Bank:
-    """All features that feeds draw from, once each."""
+    """All features that feeds draw from, once each, as numbered rows."""
 
-    #: Features of an image; rows are as wide as memory is aligned, so that a batch lies alike for
-    #: each head.
+    #: Features of an image.
     features: int
-    #: ``(rows, width)``, float32.
-    rows: Tensor
-    #: In which row each of a feed's pools begins.
+    #: ``(images, features)`` each.
+    pools: tuple[Tensor, ...]
+    #: ``(pools,)``: the number of each one's first row.
+    starts: Tensor
+    #: The same for each of a feed's pools.
     first: Mapping[Feed, Tensor]
+    #: ``(rows, width)``, float32: all pools; None where that would take too much memory.
+    rows: Tensor | None
 
     @staticmethod
     def of(feeds: Sequence[Feed]) -> Bank:
@@ -88,13 +96,30 @@ class Bank:
             feed: torch.tensor([starts[id(pool)] for pool in feed.pools], device=one.device)
             for feed in feeds
         }
-        width = -(-features // ROW) * ROW
-        if not others and width == features and one.dtype == torch.float32:
-            return Bank(features, one, first)
-        rows = torch.zeros(total, width, device=one.device)
+        numbers = torch.tensor(list(starts.values()), device=one.device)
+        bank = Bank(features, tuple(pools.values()), numbers, first, None)
+        if not others and bank.width == features and one.dtype == torch.float32:
+            return replace(bank, rows=one)
+        if total * bank.width * torch.float32.itemsize > _COPIED:
+            return bank
+        rows = torch.zeros(total, bank.width, device=one.device)
         for key, pool in pools.items():
             rows[starts[key] : starts[key] + len(pool), :features] = pool
-        return Bank(features, rows, first)
+        return replace(bank, rows=rows)
+
+    @property
+    def width(self) -> int:
+        """Of a row: as memory is aligned, so that a batch lies alike for each head."""
+        return -(-self.features // ROW) * ROW
+
+    def take(self, rows: Tensor, out: Tensor) -> None:
+        """Put rows, given their numbers ``(count,)``, into ``out``, ``(count, width)`` of zeros."""
+        if self.rows is not None:
+            torch.index_select(self.rows, 0, rows, out=out)
+            return
+        drawn = torch.bucketize(rows, self.starts, right=True) - 1
+        (taken,) = gathered([(pool,) for pool in self.pools], rows - self.starts[drawn], drawn)
+        out[:, : self.features] = taken
 
 
 class Batches:
@@ -113,8 +138,8 @@ class Batches:
         self._bank = bank
         self._feeds = feeds
         self._dropouts = dropouts
-        heads, batch, width = len(feeds), feeds[0].batch, bank.rows.shape[1]
-        device = bank.rows.device
+        heads, batch, width = len(feeds), feeds[0].batch, bank.width
+        device = bank.starts.device
         self._memory = torch.zeros(heads * batch, width, device=device)
         self._inputs = self._memory.view(heads, batch, width)[:, :, : bank.features]
         self._targets = torch.zeros(heads, classes, batch, device=device)
@@ -133,7 +158,7 @@ class Batches:
         both = zip(self._dropouts, self._inputs, strict=True)
         dropping = [(dropout, inputs) for dropout, inputs in both if dropout.active]
         for step in range(len(rows)):
-            torch.index_select(self._bank.rows, 0, rows[step].flatten(), out=self._memory)
+            self._bank.take(rows[step].flatten(), self._memory)
             self._targets.zero_()
             if mixing:
                 self._mix(mixing, labels[step])

@@ -48,7 +48,7 @@ class Features:
         elif self.together:
             rows = tuple(value[drawn.to(here), places] for value in self.together)
         else:
-            rows = _gathered(self.values, places, drawn.to(here))
+            rows = gathered(self.values, places, drawn.to(here))
         return tuple(row.to(chosen.device) for row in rows)
 
     def batches(self, chosen: Tensor, drawn: Tensor) -> Iterator[tuple[Tensor, ...]]:
@@ -69,7 +69,7 @@ class Features:
                 yield tuple(value.to(chosen.device, non_blocking=True) for value in values)
 
 
-def _gathered(
+def gathered(
     views: Sequence[tuple[Tensor, ...]], chosen: Tensor, drawn: Tensor
 ) -> tuple[Tensor, ...]:
     """Return rows of several views: row ``chosen[i]`` of ``views[drawn[i]]`` at place ``i``."""

@@ -1,5 +1,6 @@
 """Linear heads that train together: alone to the bit, the ordinary way but for rounding."""
 
+import operator
 import os
 import signal
 import weakref
@@ -16,10 +17,10 @@ from evoft.ladder import Ladder
 from evoft.outcome import Status
 from evoft.search.space import SearchSpace
 from evoft.settings import TrainingSettings
-from evoft.training import heads
+from evoft.training import features, head_inputs, heads
 from evoft.training.default_space import DEFAULT_GENES
 from evoft.training.fine_tuner import FineTuner, checkpoint_path
-from evoft.training.head_inputs import Dropout
+from evoft.training.head_inputs import Bank, Dropout
 from evoft.training.pauses import paused_path
 from evoft.trial import Trial
 from evoft.workers.local import LocalWorkers
@@ -249,12 +250,12 @@ def test_features_that_are_not_on_the_device_go_the_ordinary_way(
     for split in (0, 1):
         with monkeypatch.context() as patch:
 
-            def elsewhere(self, *arguments, split=split, real=FineTuner._with_features):
-                both = list(real(self, *arguments))
-                seen.append(features := both[split].features)
+            def elsewhere(self, *given, split=split, real=FineTuner._with_features, **named):
+                both = list(real(self, *given, **named))
+                seen.append(one := both[split].features)
                 if len(seen) == 1:
                     apart = SimpleNamespace(
-                        device=torch.device("meta"), values=features.values, suffix=features.suffix
+                        device=torch.device("meta"), values=one.values, suffix=one.suffix
                     )
                     both[split] = replace(both[split], features=apart)
                 return tuple(both)
@@ -318,6 +319,60 @@ def test_a_head_that_does_not_fit_alone_trains_the_ordinary_way(
         outcome = tuner.evaluate(trial)
     whole_way(monkeypatch)
     assert same_but_for_cost(outcome, tuner.evaluate(trial))
+
+
+VIEWS = [
+    {"augment": 0.9, "hflip": 0.5, "drop": 0.2},
+    {"augment": 0.3, "reprob": 0.25, "mixup": 0.4},
+    {"augment": 0.9, "hflip": 0.5, "lr": 0.01},
+]
+
+
+def test_batches_of_pools_too_large_to_copy_have_the_same_bits(
+    make_tuner, space, tmp_path, monkeypatch
+):
+    trials = [asked(space, number, **genes) for number, genes in enumerate(VIEWS)]
+    tuner = make_tuner(TrainingSettings(views=3), tmp_path)
+    wanted = tuner.evaluate_together(trials)
+    copied = Bank.of([tuner._begin(trial).feed for trial in trials])
+    monkeypatch.setattr(head_inputs, "_COPIED", copied.rows.nbytes - 1)
+    assert Bank.of([tuner._begin(trial).feed for trial in trials]).rows is None
+    assert tuner.evaluate_together(trials) == wanted
+
+
+class TestOnADevice:
+    """As where features are copied to a GPU."""
+
+    @pytest.fixture(autouse=True)
+    def _roomy(self, monkeypatch):
+        monkeypatch.setattr(features, "_has_room", lambda device, size: True)
+
+    def test_heads_that_train_together_have_each_view_there_once(self, make_tuner, space):
+        tuner = make_tuner(TrainingSettings(views=3))
+        first, second, third = (tuner._begin(asked(space, n, **g)) for n, g in enumerate(VIEWS))
+        assert all(map(operator.is_, first.feed.pools, third.feed.pools))
+        shared = {id(p) for p in first.feed.pools} & {id(p) for p in second.feed.pools}
+        assert len(shared) == 2  # of the two lower strengths, neither mirrored nor erased
+        assert first.val.features.data_ptr() == second.val.features.data_ptr()
+        there = [weakref.ref(pool) for pool in first.feed.pools]
+        del first, second, third, shared
+        assert not any(pool() is not None for pool in there)
+
+    def test_trials_stay_as_they_are(self, make_tuner, space, tmp_path, monkeypatch):
+        trials = [asked(space, number, **genes) for number, genes in enumerate(VIEWS)]
+        trials.append(asked(space, 4, freeze_depth=0.5, **VIEWS[0]))
+        there = [make_tuner(TrainingSettings(views=3), tmp_path).evaluate_together(trials)]
+
+        def short_of_memory(*_):
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+        monkeypatch.setattr(features, "in_one_piece", short_of_memory)
+        monkeypatch.setattr(features.FeatureCache, "_there", short_of_memory)
+        there.append(make_tuner(TrainingSettings(views=3), tmp_path).evaluate_together(trials))
+        monkeypatch.undo()
+        here = make_tuner(TrainingSettings(views=3), tmp_path).evaluate_together(trials)
+        for found in there:
+            assert all(map(same_but_for_cost, found, here))
 
 
 @pytest.mark.parametrize("killed", [False, True])
