@@ -18,22 +18,17 @@ import torch
 from torch import Tensor, nn
 
 from evoft.recipe import Recipe
-from evoft.training.entries import Mapped
 from evoft.training.examples import Examples
-from evoft.training.kept import Features, in_one_piece
+from evoft.training.kept import Features
 from evoft.training.memory import is_out_of_memory
 from evoft.training.optimization import Precision
 from evoft.training.passes import BATCH, Rendered, passed
+from evoft.training.placing import Placed
 from evoft.training.plans import Plans
 from evoft.training.prefix import Plan, Split, Whole, split
 from evoft.training.store import FeatureStore, address
 from evoft.training.trunk import Stretch, Trunk, make_trunk
 from evoft.training.views import KINDS, UNCHANGED, possible
-
-#: Share of a GPU's memory that a trial's features of one split may take; else they stay with the
-#: processor, and batches of them are moved.  They go with the trial: how much memory the next one
-#: finds must not depend on those before it.
-_SHARE = 1 / 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +68,7 @@ class FeatureCache:
         self._sources = sources
         self._prospects = prospects
         self._plans = Plans(store.folder if store.limit else None)
-        #: What trials that are under way have on a GPU, by the entries that it was copied from.
-        self._placed = Mapped()
+        self._placed = Placed()
 
     def parts(self, model: nn.Module, recipe: Recipe, examples: Examples) -> Split | None:
         """Return a frozen model in two parts; None where it trains whole.
@@ -151,6 +145,7 @@ class FeatureCache:
         parts: Split | None,
         model: str,
         examples: Examples,
+        precision: Precision | None,
         alive: Callable[[], None] = lambda: None,
         apart: bool = False,
     ) -> Features | None:
@@ -160,13 +155,14 @@ class FeatureCache:
             parts: The model in two parts.
             model: The backbone's name, one of ``sources``.
             examples: The split's images.
+            precision: That the model is judged in.
             alive: Called as a sign of life while they are computed, here or elsewhere.
             apart: Have each view by itself on a GPU, once for all who hold it at a time; else all
                 in one piece, from which batches are gathered faster.
         """
         if parts is None or not self._fits(parts, model, len(examples)):
             return None
-        return self._of(parts, model, examples, [Rendered(UNCHANGED, 1, None)], alive, apart)
+        return self._of(parts, model, examples, [Rendered(UNCHANGED, 1, precision)], alive, apart)
 
     def drawn(
         self,
@@ -219,30 +215,14 @@ class FeatureCache:
         alive: Callable[[], None],
         apart: bool,
     ) -> Features:
-        """Return the features of views on the device; where they are if they are too large."""
-        device, views = examples.pixels.device, rendered[0].views
+        """Return the features of views, on the device if there is room for them."""
         values = tuple(self._values(parts, model, examples, one, alive) for one in rendered)
-        features = Features(parts.suffix, values, views)
-        if not _has_room(device, sum(value.nbytes for view in values for value in view)):
-            return features
-        try:
-            if not apart:
-                return in_one_piece(features, device)
-            names = [self._naming(model, examples, one)(parts.plan.key) for one in rendered]
-            there = map(partial(self._there, device), names, values)
-            return Features(parts.suffix, tuple(there), views)
-        except RuntimeError as error:
-            if not is_out_of_memory(error):
-                raise
-        return features
 
-    def _there(
-        self, device: torch.device, name: str, values: tuple[Tensor, ...]
-    ) -> tuple[Tensor, ...]:
-        """Return an entry's values on the device: the same tensors for all who hold them."""
-        if (there := self._placed.find(name)) is not None:
-            return there
-        return self._placed.keep(name, tuple(value.to(device, copy=True) for value in values))
+        def names() -> list[str]:
+            return [self._naming(model, examples, one)(parts.plan.key) for one in rendered]
+
+        features = Features(parts.suffix, values, rendered[0].views)
+        return self._placed.place(features, examples.pixels.device, names if apart else None)
 
     def _naming(self, model: str, examples: Examples, rendered: Rendered) -> Callable[[str], str]:
         """Return what names an entry by its cut."""
@@ -296,14 +276,6 @@ def _kernels(device: torch.device) -> dict[str, str]:
     cuda = device.type == "cuda"
     name = torch.cuda.get_device_name(device) if cuda else torch.backends.cpu.get_cpu_capability()
     return {"device": name, "torch": torch.__version__, "timm": timm.__version__}
-
-
-def _has_room(device: torch.device, size: int) -> bool:
-    """Whether so many bytes of features are copied to a device."""
-    if device.type != "cuda":
-        return False
-    total: int = torch.cuda.get_device_properties(device).total_memory
-    return size <= _SHARE * total
 
 
 def _example(examples: Examples) -> Tensor:

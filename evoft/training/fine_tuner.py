@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from evoft.training.features import FeatureCache
     from evoft.training.learner import Head
     from evoft.training.loop import Leg, Trained
+    from evoft.training.optimization import Precision
     from evoft.training.prefix import Split
     from evoft.training.start import Start
 
@@ -200,7 +201,7 @@ class FineTuner:
             linear.names,
             Feed(train, recipe, trial.seed),
             Dropout(recipe.drop if linear.drops else 0.0, trial.seed),
-            Judges(val.features.values[0][0].float(), val.labels),
+            Judges(val.features.values[0][0], val.labels),
             trial.report,
             self._leg(trial),
         )
@@ -249,7 +250,8 @@ class FineTuner:
         torch.set_num_threads(1)
         model = self.trained(genome, key).to(the_device())
         test = self._examples(self.express(genome).model, "test")
-        right: NDArray[np.bool_] = (predict(model, test).argmax(dim=1) == test.labels).cpu().numpy()
+        logits = predict(model, test, self._precision)
+        right: NDArray[np.bool_] = (logits.argmax(dim=1) == test.labels).cpu().numpy()
         return right
 
     def export(
@@ -303,14 +305,19 @@ class FineTuner:
     def _with_features(
         self, parts: Split | None, recipe: Recipe, alive: Callable[[], None], apart: bool = False
     ) -> tuple[Examples, Examples]:
-        from evoft.training.optimization import Precision
-
         train, val = self._examples(recipe.model, "train"), self._examples(recipe.model, "val")
-        precision = Precision.of(the_device()) if self.settings.amp else None
+        precision = self._precision
         views = self.settings.views
         drawn = self._features.drawn(parts, recipe, train, views, precision, alive, apart)
-        unchanged = self._features.unchanged(parts, recipe.model, val, alive, apart)
+        unchanged = self._features.unchanged(parts, recipe.model, val, precision, alive, apart)
         return replace(train, features=drawn), replace(val, features=unchanged)
+
+    @property
+    def _precision(self) -> Precision | None:
+        """That models are trained and judged in."""
+        from evoft.training.optimization import Precision
+
+        return Precision.of(the_device()) if self.settings.amp else None
 
     @property
     def _features(self) -> FeatureCache:

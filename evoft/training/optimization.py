@@ -196,7 +196,7 @@ def training_step(
     scaler = precision.scaler if precision else None
     for first in range(0, count, size):
         some, wanted = (inputs, targets) if size >= count else _part(inputs, targets, first, size)
-        with _autocast(targets.device, precision):
+        with autocast(targets.device, precision):
             logits = model(some)
             loss = cross_entropy(logits.float(), wanted, label_smoothing=smoothing)
             if size < count:
@@ -241,7 +241,8 @@ def _part(inputs: Inputs, targets: Tensor, first: int, size: int) -> tuple[Input
     return some, targets[part]
 
 
-def _autocast(device: torch.device, precision: Precision | None) -> AbstractContextManager[object]:
+def autocast(device: torch.device, precision: Precision | None) -> AbstractContextManager[object]:
+    """Return a context in which layers compute in a precision; None: in that of their weights."""
     if precision is None:
         return nullcontext()
     return torch.autocast(device.type, dtype=precision.dtype)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from evoft.training.examples import Examples
 from evoft.training.memory import in_halves
-from evoft.training.optimization import Precision
+from evoft.training.optimization import Precision, autocast
 from evoft.training.prefix import Split
 from evoft.training.trunk import BoundStretch
 from evoft.training.views import View, render
@@ -71,18 +71,10 @@ def _made(
     """Return what layers make of a batch, in smaller parts only where it does not fit."""
 
     def act(first: int, stop: int) -> tuple[Tensor, ...]:
-        with _mixed(device, precision):
+        with autocast(device, precision):
             return through.prefix(*(value[first:stop].to(device) for value in given))
 
     return in_halves(act, 0, len(given[0]))
-
-
-def _mixed(device: torch.device, precision: Precision | None) -> torch.autocast:
-    return torch.autocast(
-        device.type,
-        dtype=precision.dtype if precision else None,
-        enabled=precision is not None,
-    )
 
 
 def compute(

@@ -17,7 +17,7 @@ from evoft.ladder import Ladder
 from evoft.outcome import Status
 from evoft.search.space import SearchSpace
 from evoft.settings import TrainingSettings
-from evoft.training import features, head_inputs, heads
+from evoft.training import head_inputs, heads, placing
 from evoft.training.default_space import DEFAULT_GENES
 from evoft.training.fine_tuner import FineTuner, checkpoint_path
 from evoft.training.head_inputs import Bank, Dropout
@@ -345,7 +345,7 @@ class TestOnADevice:
 
     @pytest.fixture(autouse=True)
     def _roomy(self, monkeypatch):
-        monkeypatch.setattr(features, "_has_room", lambda device, size: True)
+        monkeypatch.setattr(placing, "_has_room", lambda device, size: True)
 
     def test_heads_that_train_together_have_each_view_there_once(self, make_tuner, space):
         tuner = make_tuner(TrainingSettings(views=3))
@@ -366,8 +366,8 @@ class TestOnADevice:
         def short_of_memory(*_):
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
-        monkeypatch.setattr(features, "in_one_piece", short_of_memory)
-        monkeypatch.setattr(features.FeatureCache, "_there", short_of_memory)
+        monkeypatch.setattr(placing, "in_one_piece", short_of_memory)
+        monkeypatch.setattr(placing.Placed, "_there", short_of_memory)
         there.append(make_tuner(TrainingSettings(views=3), tmp_path).evaluate_together(trials))
         monkeypatch.undo()
         here = make_tuner(TrainingSettings(views=3), tmp_path).evaluate_together(trials)
