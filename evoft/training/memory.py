@@ -19,6 +19,15 @@ _Answer = TypeVar("_Answer")
 _GIB = 2**30
 #: torch's words on what it was asked for, on a GPU and on the CPU.
 _ASKED = (r"[Tt]ried to allocate (\d+(?:\.\d+)? \wiB)", r"tried to allocate (\d+) bytes")
+#: What torch, and the libraries that it asks, say where there is too little.  cuDNN finds no way to
+#: compute where none fits.
+_SHORT = (
+    "out of memory",
+    "can't allocate memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "unable to find an engine",
+)
 
 
 def available_memory() -> int:
@@ -45,15 +54,14 @@ def shortage(error: BaseException, device: torch.device) -> str:
     if found is None:
         asked = "more memory"
     else:
-        asked = f"{int(found[1]) / _GIB:.2f} GiB" if found[1].isdecimal() else found[1]
+        size = f"{int(found[1]) / _GIB:.2f} GiB" if found[1].isdecimal() else found[1]
+        asked = f"{size} more"
     if device.type == "cuda":
         used = torch.cuda.memory_allocated(device)
         total = torch.cuda.get_device_properties(device).total_memory
-        return (
-            f"{asked} more beside {used / _GIB:.2f} GiB in use of the GPU's {total / _GIB:.2f} GiB"
-        )
+        return f"{asked} beside {used / _GIB:.2f} GiB in use of the GPU's {total / _GIB:.2f} GiB"
     return (
-        f"{asked} more beside {own_peak() / _GIB:.2f} GiB in use, where the machine has "
+        f"{asked} beside {own_peak() / _GIB:.2f} GiB in use, where the machine has "
         f"{available_memory() / _GIB:.2f} GiB left"
     )
 
@@ -61,7 +69,7 @@ def shortage(error: BaseException, device: torch.device) -> str:
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether torch ran out of memory, on a GPU or on the CPU."""
     words = str(error)
-    return "out of memory" in words or "can't allocate memory" in words
+    return any(short in words for short in _SHORT)
 
 
 def in_halves(

@@ -216,6 +216,28 @@ class TestOutOfMemory:
         assert "it needs 1073741824.00 GiB more" in outcome.reason
         assert "\n" not in outcome.reason
 
+    @pytest.mark.parametrize(
+        "words",
+        [
+            "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+            "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+            "FIND was unable to find an engine to execute this computation",
+            "GET was unable to find an engine to execute this computation",
+        ],
+    )
+    def test_what_libraries_cannot_allocate_is_one(self, tuner, space, monkeypatch, words):
+        sizes = []
+
+        def step(*_, micro, **__):
+            sizes.append(micro)
+            raise RuntimeError(words)
+
+        monkeypatch.setattr(loop, "training_step", step)
+        outcome = tuner.evaluate(Trial(82, space.complete({"batch_size": 8}), 1))
+        assert sizes == [8, 4, 2, 1]
+        assert outcome.status is Status.INFEASIBLE
+        assert "it needs more memory beside" in outcome.reason
+
     def test_any_other_error_is_not(self, tuner, space, monkeypatch):
         monkeypatch.setattr(loop, "training_step", lambda *_, **__: torch.ones(2) @ torch.ones(3))
         with pytest.raises(RuntimeError, match="size"):
