@@ -6,6 +6,7 @@ resampling does rotation, scale, shear and shift together.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,7 +48,7 @@ class Dice:
     def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
         """Return numbers of ``[low, high)``."""
         drawn = torch.rand(*shape, generator=self._generator)
-        return (low + drawn * (high - low)).to(self._device)
+        return (low + drawn * (high - low)).to(self._device, non_blocking=True)
 
     def beta(self, alpha: float) -> float:
         """Return one number of ``[0, 1]`` from the symmetric beta distribution."""
@@ -102,11 +103,7 @@ def _move(images: Tensor, strength: float, hflip: float, dice: Dice) -> Tensor:
     """Flip, rotate, scale, shear and shift, each image in its own way, by one resampling."""
     count = images.shape[0]
     angle, log_scale, shear, right, down = (
-        dice.uniform(5, count, low=-1.0, high=1.0)
-        * torch.tensor([_ROTATION, _SCALE, _SHEAR, 2 * _SHIFT, 2 * _SHIFT], device=images.device)[
-            :, None
-        ]
-        * strength
+        dice.uniform(5, count, low=-1.0, high=1.0) * _full(images.device) * strength
     )
     flip = torch.where(dice.uniform(count) < hflip, -1.0, 1.0)
     if not strength:
@@ -119,6 +116,13 @@ def _move(images: Tensor, strength: float, hflip: float, dice: Dice) -> Tensor:
     )
     grid: Tensor = affine_grid(torch.stack(rows, dim=1), list(images.shape), align_corners=False)
     return grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+
+@functools.cache
+def _full(device: torch.device) -> Tensor:
+    """Return what full strength means for each move, ``(5, 1)``: made once, for a GPU waits."""
+    moves = [_ROTATION, _SCALE, _SHEAR, 2 * _SHIFT, 2 * _SHIFT]
+    return torch.tensor(moves, device=device)[:, None]
 
 
 def _colour(images: Tensor, strength: float, dice: Dice) -> Tensor:

@@ -51,7 +51,7 @@ class Dropout:
         words.random_(-(2**63), None, generator=self._generator)
         bits = words.view(torch.int16)[: inputs.numel()].view(inputs.shape)
         kept = bits >= self._dropped - 2**15
-        inputs.mul_(kept.to(inputs.device)).mul_(2**16 / (2**16 - self._dropped))
+        inputs.mul_(kept.to(inputs.device, non_blocking=True)).mul_(2**16 / (2**16 - self._dropped))
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,30 +155,36 @@ class Batches:
         )
         labels = torch.stack([one.labels for one in drawn], dim=1)
         mixing = [at for at, feed in enumerate(self._feeds) if feed.mixes]
+        chosen = torch.tensor(mixing, dtype=torch.int64, device=rows.device)
         both = zip(self._dropouts, self._inputs, strict=True)
         dropping = [(dropout, inputs) for dropout, inputs in both if dropout.active]
         for step in range(len(rows)):
             self._bank.take(rows[step].flatten(), self._memory)
             self._targets.zero_()
             if mixing:
-                self._mix(mixing, labels[step])
+                self._mix(mixing, chosen, labels[step])
             else:
                 self._targets.scatter_(1, labels[step][:, None], 1.0)
             for dropout, inputs in dropping:
                 dropout.apply(inputs)
             yield Batch(self._inputs, self._targets, labels[step])
 
-    def _mix(self, mixing: list[int], labels: Tensor) -> None:
-        """Blend inputs with those of partners, and write targets; see ``mixing.mix``."""
+    def _mix(self, mixing: list[int], chosen: Tensor, labels: Tensor) -> None:
+        """Blend inputs with those of partners, and write targets; see ``mixing.mix``.
+
+        Args:
+            mixing: The heads that mix.
+            chosen: The same, on the device.
+            labels: ``(heads, batch)``.
+        """
         heads, batch = labels.shape
         kept = torch.ones(heads, dtype=torch.float64)
         partners = torch.arange(batch).repeat(heads, 1)
         for at in mixing:
             kept[at], partners[at] = self._feeds[at].mixture()
-        partners = partners.to(labels.device)
-        keeps = kept.float().to(labels.device)[:, None, None]
-        gives = (1.0 - kept).float().to(labels.device)[:, None, None]
-        chosen = torch.tensor(mixing, device=labels.device)
+        partners = partners.to(labels.device, non_blocking=True)
+        keeps = kept.float().to(labels.device, non_blocking=True)[:, None, None]
+        gives = (1.0 - kept).float().to(labels.device, non_blocking=True)[:, None, None]
         inputs = self._memory.view(heads, batch, -1)
         own = inputs[chosen]
         others = own.gather(1, partners[chosen][:, :, None].expand_as(own))

@@ -49,7 +49,7 @@ class Features:
             rows = tuple(value[drawn.to(here), places] for value in self.together)
         else:
             rows = gathered(self.values, places, drawn.to(here))
-        return tuple(row.to(chosen.device) for row in rows)
+        return tuple(row.to(chosen.device, non_blocking=True) for row in rows)
 
     def batches(self, chosen: Tensor, drawn: Tensor) -> Iterator[tuple[Tensor, ...]]:
         """Yield what `batch` gives for each row of ``(batches, batch)`` images and views.
