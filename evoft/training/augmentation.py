@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
 from evoft.recipe import Recipe
+from evoft.training.streams import Stream
 
 #: What full strength means: rotation in radians, log-scale, shear, shift as a share of the side.
 _ROTATION, _SCALE, _SHEAR, _SHIFT = 0.5, 0.4, 0.3, 0.2
@@ -26,24 +27,12 @@ _ERASED = (0.02, 0.33)
 _AT_A_TIME = 32
 
 
-class Dice:
-    """Random numbers for a batch, on the device, from a generator on the CPU.
-
-    The stream is the same on every device, so that a seed means the same augmentation there.
-    """
+class Dice(Stream):
+    """Random numbers for a batch, on the device."""
 
     def __init__(self, seed: int, device: torch.device) -> None:
-        self._generator = Generator().manual_seed(seed)
+        super().__init__(seed)
         self._device = device
-
-    @property
-    def state(self) -> Tensor:
-        """What it is going to give follows from, as bytes; set it to give the same again."""
-        return self._generator.get_state()
-
-    @state.setter
-    def state(self, state: Tensor) -> None:
-        self._generator.set_state(state)
 
     def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
         """Return numbers of ``[low, high)``."""

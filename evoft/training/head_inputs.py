@@ -6,19 +6,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from evoft.seeds import derive
 from evoft.training.feed import Drawn, Feed
 from evoft.training.head_memory import ROW
 from evoft.training.kept import gathered
+from evoft.training.streams import Stream
 
 #: Most bytes of the copy that a company makes of its features, which lie under the cache's limit as
 #: they are; of more, batches are gathered from where they lie, in a few calls for each view.
 _COPIED = 2**29
 
 
-class Dropout:
+class Dropout(Stream):
     """One trial's dropout before its head: ``nn.Dropout`` in a tenth of its time.
 
     Args:
@@ -27,23 +28,14 @@ class Dropout:
     """
 
     def __init__(self, rate: float, seed: int) -> None:
+        super().__init__(derive(seed, "layers"))
         #: Sixteen random bits keep a value from this number on.
         self._dropped = round(rate * 2**16)
-        self._generator = Generator().manual_seed(derive(seed, "layers"))
 
     @property
     def active(self) -> bool:
         """Whether anything is dropped."""
         return self._dropped > 0
-
-    @property
-    def state(self) -> Tensor:
-        """What it is going to drop follows from, as bytes; set it to drop the same again."""
-        return self._generator.get_state()
-
-    @state.setter
-    def state(self, state: Tensor) -> None:
-        self._generator.set_state(state)
 
     def apply(self, inputs: Tensor) -> None:
         """Drop some of ``inputs`` and scale up the rest, in place."""
