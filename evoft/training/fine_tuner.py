@@ -150,19 +150,21 @@ class FineTuner:
         recipe = self.express(trial.genome)
         model = self.start(recipe, trial.seed).to(the_device())
         train, val = self._splits(model, recipe, _alive(trial))
-        amp, report, leg = self.settings.amp, trial.report, self._leg(trial)
+        amp, report, leg = self.settings.amp, trial.report, self._leg(trial, head=False)
         return fine_tune(model, recipe, train, val, trial.seed, report=report, amp=amp, leg=leg)
 
-    def _leg(self, trial: Trial) -> Leg:
-        """Return how much of its training a trial is, from where it can go on."""
+    def _leg(self, trial: Trial, *, head: bool) -> Leg:
+        """Return how much of its training a trial is, from where it can go on in that way."""
         from evoft.training.loop import Leg
         from evoft.training.schedule import can_pause
 
         recipe = self.express(trial.genome)
         climbs = self.paused is not None and trial.stage is Stage.SEARCH and can_pause(recipe)
+        paused = self._pauses.find(trial) if climbs else None
         return Leg(
             trial.epochs,
-            paused=self._pauses.find(trial) if climbs else None,
+            # Memory may have done for a head on one rung and not on another.
+            paused=paused if paused is not None and paused.of_head == head else None,
             pause=climbs and trial.epochs is not None,
         )
 
@@ -203,7 +205,7 @@ class FineTuner:
             Dropout(recipe.drop if linear.drops else 0.0, trial.seed),
             Judges(val.features.values[0][0], val.labels),
             trial.report,
-            self._leg(trial),
+            self._leg(trial, head=True),
         )
 
     def _measured(self, trial: Trial) -> dict[str, float]:

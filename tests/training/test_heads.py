@@ -423,6 +423,24 @@ class TestRungs:
             assert point.epoch == wanted.epoch
             assert point.metrics == pytest.approx(wanted.metrics, rel=2e-4, abs=2e-5)
 
+    @pytest.mark.parametrize("first", ["head", "whole"])
+    def test_who_trained_in_another_way_begins_anew(
+        self, make_tuner, space, tmp_path, monkeypatch, first
+    ):
+        def trained(trial, folder, *, head):
+            tuner = make_tuner(TrainingSettings(), folder, ladder=self.LADDER, paused=folder)
+            with monkeypatch.context() as patch:
+                if not head:
+                    patch.setattr(FineTuner, "_head", lambda self, trial, recipe: None)
+                return tuner.evaluate(trial)
+
+        low, high = (self.asked(space, 1, epochs) for epochs in (0.6, 2.0))
+        straight = trained(high, tmp_path / "straight", head=first != "head")
+        trained(low, tmp_path / "climbed", head=first == "head")
+        assert paused_path(tmp_path / "climbed", 1).exists()
+        climbed = trained(high, tmp_path / "climbed", head=first != "head")
+        assert same_but_for_cost(climbed, straight)
+
     def test_those_of_one_rung_go_together(self, make_tuner, space, tmp_path):
         tuner = make_tuner(TrainingSettings(), tmp_path, ladder=self.LADDER)
         low, lower, top = (self.asked(space, 1, epochs) for epochs in (2.0, 0.6, None))
