@@ -6,14 +6,16 @@ resampling does rotation, scale, shear and shift together.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
 from evoft.recipe import Recipe
+from evoft.training.streams import Stream
 
 #: What full strength means: rotation in radians, log-scale, shear, shift as a share of the side.
 _ROTATION, _SCALE, _SHEAR, _SHIFT = 0.5, 0.4, 0.3, 0.2
@@ -25,29 +27,17 @@ _ERASED = (0.02, 0.33)
 _AT_A_TIME = 32
 
 
-class Dice:
-    """Random numbers for a batch, on the device, from a generator on the CPU.
-
-    The stream is the same on every device, so that a seed means the same augmentation there.
-    """
+class Dice(Stream):
+    """Random numbers for a batch, on the device."""
 
     def __init__(self, seed: int, device: torch.device) -> None:
-        self._generator = Generator().manual_seed(seed)
+        super().__init__(seed)
         self._device = device
-
-    @property
-    def state(self) -> Tensor:
-        """What it is going to give follows from, as bytes; set it to give the same again."""
-        return self._generator.get_state()
-
-    @state.setter
-    def state(self, state: Tensor) -> None:
-        self._generator.set_state(state)
 
     def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
         """Return numbers of ``[low, high)``."""
         drawn = torch.rand(*shape, generator=self._generator)
-        return (low + drawn * (high - low)).to(self._device)
+        return (low + drawn * (high - low)).to(self._device, non_blocking=True)
 
     def beta(self, alpha: float) -> float:
         """Return one number of ``[0, 1]`` from the symmetric beta distribution."""
@@ -102,11 +92,7 @@ def _move(images: Tensor, strength: float, hflip: float, dice: Dice) -> Tensor:
     """Flip, rotate, scale, shear and shift, each image in its own way, by one resampling."""
     count = images.shape[0]
     angle, log_scale, shear, right, down = (
-        dice.uniform(5, count, low=-1.0, high=1.0)
-        * torch.tensor([_ROTATION, _SCALE, _SHEAR, 2 * _SHIFT, 2 * _SHIFT], device=images.device)[
-            :, None
-        ]
-        * strength
+        dice.uniform(5, count, low=-1.0, high=1.0) * _full(images.device) * strength
     )
     flip = torch.where(dice.uniform(count) < hflip, -1.0, 1.0)
     if not strength:
@@ -119,6 +105,13 @@ def _move(images: Tensor, strength: float, hflip: float, dice: Dice) -> Tensor:
     )
     grid: Tensor = affine_grid(torch.stack(rows, dim=1), list(images.shape), align_corners=False)
     return grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+
+@functools.cache
+def _full(device: torch.device) -> Tensor:
+    """Return what full strength means for each move, ``(5, 1)``: made once, for a GPU waits."""
+    moves = [_ROTATION, _SCALE, _SHEAR, 2 * _SHIFT, 2 * _SHIFT]
+    return torch.tensor(moves, device=device)[:, None]
 
 
 def _colour(images: Tensor, strength: float, dice: Dice) -> Tensor:

@@ -141,6 +141,8 @@ def _tell(model: str, settings: TrainingSettings, pretrained: bool, error: Excep
 def start_weights(model: str, settings: TrainingSettings, classes: int) -> dict[str, Tensor]:
     """Return the pretrained state of the trunk by name; empty for a random start.
 
+    What a file lacks is random, the same each time: `complete_weights` sees to that.
+
     Raises:
         BackboneError: The weights cannot be had.
     """
@@ -148,8 +150,17 @@ def start_weights(model: str, settings: TrainingSettings, classes: int) -> dict[
         return {}
     if settings.checkpoint and not Path(settings.checkpoint).is_file():
         raise BackboneError(f"there is no file of weights {settings.checkpoint}")
-    weights = _trunk(model, settings, classes, seed=0)
-    if settings.checkpoint:
+    return _trunk(model, settings, classes, seed=0)
+
+
+def complete_weights(model: str, settings: TrainingSettings, classes: int) -> dict[str, Tensor]:
+    """Return what `start_weights` does, which is then known to lack nothing.
+
+    Raises:
+        BackboneError: The weights cannot be had, or a file lacks some.
+    """
+    weights = start_weights(model, settings, classes)
+    if weights and settings.checkpoint:
         # timm passes over what a file lacks, which then stays random: it differs between seeds.
         other = _trunk(model, settings, classes, seed=1)
         for name, tensor in weights.items():
@@ -202,7 +213,7 @@ def facts_of(model: str, settings: TrainingSettings, classes: int) -> BackboneFa
     Raises:
         BackboneError: timm does not know the model, or its weights cannot be had.
     """
-    weights = start_weights(model, settings, classes)
+    weights = complete_weights(model, settings, classes)
     built = build(model, settings, classes, pretrained=False)
     return BackboneFacts(
         model=model,

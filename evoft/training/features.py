@@ -8,7 +8,6 @@ and trial.
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,21 +19,16 @@ from torch import Tensor, nn
 
 from evoft.recipe import Recipe
 from evoft.training.examples import Examples
-from evoft.training.kept import Features, in_one_piece
+from evoft.training.kept import Features
+from evoft.training.memory import is_out_of_memory
 from evoft.training.optimization import Precision
 from evoft.training.passes import BATCH, Rendered, passed
+from evoft.training.placing import Placed
 from evoft.training.plans import Plans
-from evoft.training.prefix import Plan, Split, Suffix, Whole, split
+from evoft.training.prefix import Plan, Split, Whole, split
 from evoft.training.store import FeatureStore, address
-from evoft.training.trunk import Stretch, make_trunk
+from evoft.training.trunk import Stretch, Trunk, make_trunk
 from evoft.training.views import KINDS, UNCHANGED, possible
-
-_logger = logging.getLogger(__name__)
-
-#: Share of a GPU's memory that a trial's features of one split may take; else they stay with the
-#: processor, and batches of them are moved.  They go with the trial: how much memory the next one
-#: finds must not depend on those before it.
-_SHARE = 1 / 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +68,7 @@ class FeatureCache:
         self._sources = sources
         self._prospects = prospects
         self._plans = Plans(store.folder if store.limit else None)
+        self._placed = Placed()
 
     def parts(self, model: nn.Module, recipe: Recipe, examples: Examples) -> Split | None:
         """Return a frozen model in two parts; None where it trains whole.
@@ -98,11 +93,26 @@ class FeatureCache:
             if isinstance(found, Split):
                 return found.plan
             if recipe.freeze_depth:
-                _logger.info("%s trains whole: %s", recipe.model, found.reason)
+                self._say_whole(recipe.model, found.reason)
             return found
 
         facts = {"plan": built, **self._facts(recipe.model, examples)}
-        return self._plans.get(address(facts), make)
+        try:
+            return self._plans.get(address(facts), make)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+        # Another trial may find more of it.
+        self._say_whole(recipe.model, reason := "memory ran out while it was split")
+        return Whole(reason)
+
+    def _say_whole(self, model: str, reason: str) -> None:
+        """Say that nothing is saved by freezing layers of a model: once, whatever the depth."""
+        self._store.say(
+            f"whole-{address({'model': model})}",
+            f"{model} trains whole, for {reason}: what its frozen layers make of images is "
+            "computed anew in each trial, which takes longer",
+        )
 
     def _facts(self, model: str, examples: Examples) -> dict[str, Any]:
         return {"model": model, **self._sources[model], **_kernels(examples.pixels.device)}
@@ -118,21 +128,26 @@ class FeatureCache:
         most = self._store.limit // prospects.pool
         facts = {"trunk": depths, "most": most, **self._facts(model, examples)}
         batch = min(BATCH, prospects.images)
-        trunk = self._plans.get(
-            address(facts),
-            lambda: make_trunk(
-                parts.model, _example(examples), depths, most=most, batch=batch, alive=alive
-            ),
-            alive,
-        )
-        return trunk.way(parts.plan)
+
+        def make() -> Trunk:
+            example = _example(examples)
+            return make_trunk(parts.model, example, depths, most=most, batch=batch, alive=alive)
+
+        try:
+            return self._plans.get(address(facts), make, alive).way(parts.plan)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+        return ()  # straight from the images it takes less
 
     def unchanged(
         self,
         parts: Split | None,
         model: str,
         examples: Examples,
+        precision: Precision | None,
         alive: Callable[[], None] = lambda: None,
+        apart: bool = False,
     ) -> Features | None:
         """Return the features of a split's images as they are; None where they are not kept.
 
@@ -140,12 +155,14 @@ class FeatureCache:
             parts: The model in two parts.
             model: The backbone's name, one of ``sources``.
             examples: The split's images.
+            precision: That the model is judged in.
             alive: Called as a sign of life while they are computed, here or elsewhere.
+            apart: Have each view by itself on a GPU, once for all who hold it at a time; else all
+                in one piece, from which batches are gathered faster.
         """
         if parts is None or not self._fits(parts, model, len(examples)):
             return None
-        values = self._values(parts, model, examples, Rendered(UNCHANGED, 1, None), alive)
-        return _placed(parts.suffix, (values,), 1, examples.pixels.device)
+        return self._of(parts, model, examples, [Rendered(UNCHANGED, 1, precision)], alive, apart)
 
     def drawn(
         self,
@@ -155,6 +172,7 @@ class FeatureCache:
         views: int,
         precision: Precision | None,
         alive: Callable[[], None] = lambda: None,
+        apart: bool = False,
     ) -> Features | None:
         """Return the features of each view that a recipe may draw; None where it trains whole.
 
@@ -169,6 +187,8 @@ class FeatureCache:
                 as they are have features.
             precision: That the model trains in.
             alive: Called as a sign of life while they are computed, here or elsewhere.
+            apart: Have each view by itself on a GPU, once for all who hold it at a time; else all
+                in one piece, from which batches are gathered faster.
         """
         if parts is None or (recipe.changes_images and not views):
             return None
@@ -179,24 +199,33 @@ class FeatureCache:
         versions = 1 if wanted == (UNCHANGED,) else KINDS * views
         if not self._fits(parts, recipe.model, versions * len(examples)):
             return None
-        values = tuple(
-            self._values(parts, recipe.model, examples, Rendered(view, views, precision), alive)
-            for view in wanted
-        )
-        return _placed(parts.suffix, values, views, examples.pixels.device)
+        rendered = [Rendered(view, views, precision) for view in wanted]
+        return self._of(parts, recipe.model, examples, rendered, alive, apart)
 
     def _fits(self, parts: Split, model: str, images: int) -> bool:
         what = f"what frozen layers of {model} make of {images} images"
         return self._store.fits(parts.bytes_per_image * images, what)
 
-    def _values(
+    def _of(
         self,
         parts: Split,
         model: str,
         examples: Examples,
-        rendered: Rendered,
+        rendered: Sequence[Rendered],
         alive: Callable[[], None],
-    ) -> tuple[Tensor, ...]:
+        apart: bool,
+    ) -> Features:
+        """Return the features of views, on the device if there is room for them."""
+        values = tuple(self._values(parts, model, examples, one, alive) for one in rendered)
+
+        def names() -> list[str]:
+            return [self._naming(model, examples, one)(parts.plan.key) for one in rendered]
+
+        features = Features(parts.suffix, values, rendered[0].views)
+        return self._placed.place(features, examples.pixels.device, names if apart else None)
+
+    def _naming(self, model: str, examples: Examples, rendered: Rendered) -> Callable[[str], str]:
+        """Return what names an entry by its cut."""
         facts = {
             **self._sources[model],
             **_kernels(examples.pixels.device),
@@ -209,6 +238,17 @@ class FeatureCache:
             # By what the values are, not by how they are made: that is the same to the bit.
             return address({**facts, "cut": key})
 
+        return named
+
+    def _values(
+        self,
+        parts: Split,
+        model: str,
+        examples: Examples,
+        rendered: Rendered,
+        alive: Callable[[], None],
+    ) -> tuple[Tensor, ...]:
+        named = self._naming(model, examples, rendered)
         if (values := self._store.find(named(parts.plan.key))) is not None:
             return values
         way = self._way(parts, model, examples, alive)
@@ -236,19 +276,6 @@ def _kernels(device: torch.device) -> dict[str, str]:
     cuda = device.type == "cuda"
     name = torch.cuda.get_device_name(device) if cuda else torch.backends.cpu.get_cpu_capability()
     return {"device": name, "torch": torch.__version__, "timm": timm.__version__}
-
-
-def _placed(
-    suffix: Suffix, values: tuple[tuple[Tensor, ...], ...], views: int, device: torch.device
-) -> Features:
-    """Return the values of all views on the device, or where they are if they are too large."""
-    size = sum(value.nbytes for view in values for value in view)
-    if (
-        device.type != "cuda"
-        or size > _SHARE * torch.cuda.get_device_properties(device).total_memory
-    ):
-        return Features(suffix, values, views)
-    return in_one_piece(Features(suffix, values, views), device)
 
 
 def _example(examples: Examples) -> Tensor:

@@ -94,10 +94,11 @@ class Feed:
         self._before = self._sources()
         device = self._train.pixels.device
         count = self.steps * self.batch
-        places = self._order.order(len(self._train))[:count].to(device)
+        places = self._order.order(len(self._train))[:count].to(device, non_blocking=True)
         views = torch.zeros_like(places)
         if (features := self._train.features) is not None:
-            views = choose(self._recipe, features.views, count, self._drawn).to(device)
+            views = choose(self._recipe, features.views, count, self._drawn)
+            views = views.to(device, non_blocking=True)
         shape = self.steps, self.batch
         labels = self._train.labels[places]
         return Drawn(places.view(shape), views.view(shape), labels.view(shape))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from evoft.training.features import FeatureCache
     from evoft.training.learner import Head
     from evoft.training.loop import Leg, Trained
+    from evoft.training.optimization import Precision
     from evoft.training.prefix import Split
     from evoft.training.start import Start
 
@@ -76,63 +77,94 @@ class FineTuner:
         """Do for each trial what ``evaluate`` does, to the bit; those of one company together."""
         import torch
 
-        from evoft.training.checkpoints import save
-        from evoft.training.heads import train_heads
-        from evoft.training.learner import Head
-        from evoft.training.memory import unless_out_of_memory
-
         torch.set_num_threads(1)
         device = the_device()
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
-        begun: list[Head | Trained | Outcome] = [
-            unless_out_of_memory(partial(self._begin, trial)) for trial in trials
+        several = len(trials) != 1
+        answers = self._together(trials) if several else [self._alone(*trials)]
+        return [
+            self.evaluate(trial) if answer is None else self._ended(trial, answer)
+            for trial, answer in zip(trials, answers, strict=True)
         ]
+
+    def _together(self, trials: Sequence[Trial]) -> list[Trained | None]:
+        """Return what training gave; None for trials that do not fit in the memory together."""
+        from evoft.training.heads import train_heads
+        from evoft.training.learner import Head
+        from evoft.training.memory import unless_out_of_memory
+
+        begun = [unless_out_of_memory(partial(self._begin, trial)) for trial in trials]
         heads = [one for one in begun if isinstance(one, Head)]
-        done = unless_out_of_memory(partial(train_heads, heads))
-        if isinstance(done, Outcome) and len(trials) > 1:
-            return [self.evaluate(trial) for trial in trials]
-        ended: Iterator[Trained | Outcome]
-        ended = iter([done] if isinstance(done, Outcome) else done)
-        outcomes = []
-        for trial, one in zip(trials, begun, strict=True):
-            answer: Trained | Outcome = next(ended) if isinstance(one, Head) else one
-            if isinstance(answer, Outcome):
-                outcomes.append(answer)
-                continue
-            if self.checkpoints is not None and answer.state:
-                path = checkpoint_path(self.checkpoints, trial.key)
-                recipe = self.express(trial.genome).until(trial.epochs)
-                save(answer.state, path, recipe, trial.seed)
-            if answer.paused is not None:
-                self._pauses.leave(trial, answer.paused)
-            metrics = {**answer.outcome.metrics, **self._measured(trial)}
-            outcome = replace(answer.outcome, metrics=metrics, peak_memory=gpu_peak(device))
-            outcomes.append(outcome)
-        return outcomes
+        done: list[Trained] | Outcome | None = None
+        if not any(isinstance(one, Outcome) for one in begun):
+            done = unless_out_of_memory(partial(train_heads, heads))
+        ended = iter(done if isinstance(done, list) else [None] * len(heads))
+        return [
+            next(ended) if isinstance(one, Head) else None if isinstance(one, Outcome) else one
+            for one in begun
+        ]
+
+    def _alone(self, trial: Trial) -> Trained | Outcome:
+        """Return what training gave, or what memory was short of."""
+        from evoft.training.heads import train_heads
+        from evoft.training.learner import Head
+        from evoft.training.memory import unless_out_of_memory
+
+        answer: Head | Trained | Outcome | list[Trained]
+        answer = unless_out_of_memory(partial(self._begin, trial))
+        if isinstance(answer, Head):
+            answer = unless_out_of_memory(partial(train_heads, [answer]))
+        if isinstance(answer, list):
+            (answer,) = answer
+        if isinstance(answer, Outcome) and self.company(trial) is not None:
+            # A head's features are there all at once, where the ordinary way halves what it takes.
+            answer = unless_out_of_memory(partial(self._fine_tune, trial))
+        return answer
+
+    def _ended(self, trial: Trial, answer: Trained | Outcome) -> Outcome:
+        """Return a trial's outcome; keep what training gave beside it."""
+        from evoft.training.checkpoints import save
+
+        if isinstance(answer, Outcome):
+            return answer
+        if self.checkpoints is not None and answer.state:
+            path = checkpoint_path(self.checkpoints, trial.key)
+            recipe = self.express(trial.genome).until(trial.epochs)
+            save(answer.state, path, recipe, trial.seed)
+        if answer.paused is not None:
+            self._pauses.leave(trial, answer.paused)
+        metrics = {**answer.outcome.metrics, **self._measured(trial)}
+        return replace(answer.outcome, metrics=metrics, peak_memory=gpu_peak(the_device()))
 
     def _begin(self, trial: Trial) -> Head | Trained:
         """Return a trial's linear head before training; or what training gave, if it has none."""
-        from evoft.training.loop import fine_tune
-
         recipe = self.express(trial.genome)
         if self.company(trial) is not None and (head := self._head(trial, recipe)) is not None:
             return head
+        return self._fine_tune(trial)
+
+    def _fine_tune(self, trial: Trial) -> Trained:
+        from evoft.training.loop import fine_tune
+
+        recipe = self.express(trial.genome)
         model = self.start(recipe, trial.seed).to(the_device())
         train, val = self._splits(model, recipe, _alive(trial))
-        amp, report, leg = self.settings.amp, trial.report, self._leg(trial)
+        amp, report, leg = self.settings.amp, trial.report, self._leg(trial, head=False)
         return fine_tune(model, recipe, train, val, trial.seed, report=report, amp=amp, leg=leg)
 
-    def _leg(self, trial: Trial) -> Leg:
-        """Return how much of its training a trial is, from where it can go on."""
+    def _leg(self, trial: Trial, *, head: bool) -> Leg:
+        """Return how much of its training a trial is, from where it can go on in that way."""
         from evoft.training.loop import Leg
         from evoft.training.schedule import can_pause
 
         recipe = self.express(trial.genome)
         climbs = self.paused is not None and trial.stage is Stage.SEARCH and can_pause(recipe)
+        paused = self._pauses.find(trial) if climbs else None
         return Leg(
             trial.epochs,
-            paused=self._pauses.find(trial) if climbs else None,
+            # Memory may have done for a head on one rung and not on another.
+            paused=paused if paused is not None and paused.of_head == head else None,
             pause=climbs and trial.epochs is not None,
         )
 
@@ -150,8 +182,11 @@ class FineTuner:
             ("parts", f"{alike.model} {alike.drop}"),
             lambda: self._parts(self.start(alike, 0).to(the_device()), alike),
         )
-        train, val = self._with_features(parts, recipe, _alive(trial))
+        train, val = self._with_features(parts, recipe, _alive(trial), apart=True)
         if train.features is None or val.features is None:
+            return None
+        # What is too large for the device goes there batch by batch, which only others do.
+        if any(one.device.type != the_device().type for one in (train.features, val.features)):
             return None
         linear = self._keep(
             ("linear", f"{alike.model} {alike.drop}"),
@@ -168,9 +203,9 @@ class FineTuner:
             linear.names,
             Feed(train, recipe, trial.seed),
             Dropout(recipe.drop if linear.drops else 0.0, trial.seed),
-            Judges(val.features.values[0][0].float(), val.labels),
+            Judges(val.features.values[0][0], val.labels),
             trial.report,
-            self._leg(trial),
+            self._leg(trial, head=True),
         )
 
     def _measured(self, trial: Trial) -> dict[str, float]:
@@ -217,7 +252,8 @@ class FineTuner:
         torch.set_num_threads(1)
         model = self.trained(genome, key).to(the_device())
         test = self._examples(self.express(genome).model, "test")
-        right: NDArray[np.bool_] = (predict(model, test).argmax(dim=1) == test.labels).cpu().numpy()
+        logits = predict(model, test, self._precision)
+        right: NDArray[np.bool_] = (logits.argmax(dim=1) == test.labels).cpu().numpy()
         return right
 
     def export(
@@ -269,16 +305,21 @@ class FineTuner:
         return self._with_features(self._parts(model, recipe), recipe, alive)
 
     def _with_features(
-        self, parts: Split | None, recipe: Recipe, alive: Callable[[], None]
+        self, parts: Split | None, recipe: Recipe, alive: Callable[[], None], apart: bool = False
     ) -> tuple[Examples, Examples]:
+        train, val = self._examples(recipe.model, "train"), self._examples(recipe.model, "val")
+        precision = self._precision
+        views = self.settings.views
+        drawn = self._features.drawn(parts, recipe, train, views, precision, alive, apart)
+        unchanged = self._features.unchanged(parts, recipe.model, val, precision, alive, apart)
+        return replace(train, features=drawn), replace(val, features=unchanged)
+
+    @property
+    def _precision(self) -> Precision | None:
+        """That models are trained and judged in."""
         from evoft.training.optimization import Precision
 
-        train, val = self._examples(recipe.model, "train"), self._examples(recipe.model, "val")
-        precision = Precision.of(the_device()) if self.settings.amp else None
-        views = self.settings.views
-        drawn = self._features.drawn(parts, recipe, train, views, precision, alive)
-        unchanged = self._features.unchanged(parts, recipe.model, val, alive)
-        return replace(train, features=drawn), replace(val, features=unchanged)
+        return Precision.of(the_device()) if self.settings.amp else None
 
     @property
     def _features(self) -> FeatureCache:

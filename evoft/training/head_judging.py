@@ -17,7 +17,7 @@ _LOOKED_AT = 2**22
 class Judges:
     """The images that heads are judged on."""
 
-    #: ``(images, features)``.
+    #: ``(images, features)``, floats as they are kept.
     features: Tensor
     #: ``(images,)``, int64.
     labels: Tensor
@@ -43,7 +43,7 @@ class Judges:
         heads, classes = biases.shape
         images = len(self.labels)
         logits = room(heads, classes, images, biases.device)[1]
-        multiply(weights, self.features.t().expand(heads, -1, -1), logits)
+        multiply(weights, self.features.float().t().expand(heads, -1, -1), logits)
         logits.add_(biases[:, :, None])
         logs = torch.log_softmax(logits, dim=1)
         losses = logs.gather(1, self.labels.expand(heads, 1, -1)).sum(dim=(1, 2)).div_(-images)

@@ -2,7 +2,7 @@
 
 Sums and products run over one row at a time, in memory that begins and ends alike for each, and all
 else is elementwise: so a head has the same bits whoever is beside it.  Plain ``torch.bmm`` does not
-promise that, for BLAS goes by the number of rows and by where they lie.
+promise that, for BLAS goes by the number of rows and by where they lie.  A GPU gives no such bits.
 """
 
 from __future__ import annotations
@@ -37,19 +37,15 @@ def matrices(memory: Tensor, rows: int, columns: int) -> Tensor:
 
 
 def multiply(first: Tensor, second: Tensor, out: Tensor) -> None:
-    """Put each head's matrix product into ``out``, the same to the bit for any number of heads.
+    """Put each head's matrix product into ``out``, on a CPU the same to the bit for any number.
 
     Args:
         first: ``(heads, m, n)``.
         second: ``(heads, n, p)``.
         out: ``(heads, m, p)``, from ``room``.
     """
-    if out.device.type == "cpu":
-        # As `out` is not contiguous, this is one product after the other, without Python between.
-        torch.bmm(first, second, out=out)
-        return
-    for one, other, product in zip(first, second, out, strict=True):
-        torch.mm(one, other, out=product)
+    # As `out` is not contiguous, a CPU makes one product after the other, without Python between.
+    torch.bmm(first, second, out=out)
 
 
 def column(numbers: Sequence[float], device: torch.device) -> Tensor:

@@ -7,35 +7,39 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from evoft.training.examples import Examples
-from evoft.training.memory import is_out_of_memory
+from evoft.training.memory import in_halves
+from evoft.training.optimization import Precision, autocast
 
 #: Images in a batch, where no gradient is kept.
 _BATCH = 256
 
 
 @torch.inference_mode()
-def predict(model: nn.Module, examples: Examples) -> Tensor:
-    """Return the logits ``(images, classes)`` of a split, in float32, in its own order."""
+def predict(model: nn.Module, examples: Examples, precision: Precision | None = None) -> Tensor:
+    """Return the logits ``(images, classes)`` of a split, in float32, in its own order.
+
+    Args:
+        model: On the device.
+        examples: The split, features included that have this precision.
+        precision: That the model was trained in.
+    """
     model.eval()
     network = examples.through(model)
     places = torch.arange(len(examples), device=examples.pixels.device)
-    batches = (places[i : i + _BATCH] for i in range(0, len(examples), _BATCH))
-    return torch.cat([_logits(network, examples, batch) for batch in batches])
+
+    def logits(first: int, stop: int) -> tuple[Tensor]:
+        with autocast(places.device, precision):
+            return (network(examples.inputs(places[first:stop])).float(),)
+
+    count = len(examples)
+    batches = ((first, min(first + _BATCH, count)) for first in range(0, count, _BATCH))
+    return torch.cat([in_halves(logits, *batch)[0] for batch in batches])
 
 
-def evaluate(model: nn.Module, examples: Examples) -> tuple[float, float]:
-    """Return the mean loss, and the share of the images that are classified rightly."""
-    logits = predict(model, examples)
+def evaluate(
+    model: nn.Module, examples: Examples, precision: Precision | None = None
+) -> tuple[float, float]:
+    """Return the mean loss, and the share of images classified rightly; see `predict`."""
+    logits = predict(model, examples, precision)
     loss = float(cross_entropy(logits, examples.labels))
     return loss, float((logits.argmax(dim=1) == examples.labels).sum()) / len(examples)
-
-
-def _logits(model: nn.Module, examples: Examples, places: Tensor) -> Tensor:
-    """Return the logits of some images, in smaller and smaller parts until they fit."""
-    try:
-        return model(examples.inputs(places)).float()  # type: ignore[no-any-return]
-    except RuntimeError as error:
-        if not is_out_of_memory(error) or len(places) == 1:
-            raise
-    half = len(places) // 2
-    return torch.cat([_logits(model, examples, part) for part in (places[:half], places[half:])])

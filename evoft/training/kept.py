@@ -29,6 +29,11 @@ class Features:
     #: in one piece; else empty.
     together: tuple[Tensor, ...] = ()
 
+    @property
+    def device(self) -> torch.device:
+        """Where they are."""
+        return self.values[0][0].device
+
     def batch(self, chosen: Tensor, drawn: Tensor | None = None) -> tuple[Tensor, ...]:
         """Return what is kept of some images, ``(batch, ...)`` each, where ``chosen`` is.
 
@@ -36,15 +41,15 @@ class Features:
             chosen: ``(batch,)``: which images.
             drawn: ``(batch,)``: which of ``values`` for each; None: the first.
         """
-        here = self.values[0][0].device
+        here = self.device
         places = chosen.to(here)
         if drawn is None or len(self.values) == 1:
             rows = tuple(value[places] for value in self.values[0])
         elif self.together:
             rows = tuple(value[drawn.to(here), places] for value in self.together)
         else:
-            rows = _gathered(self.values, places, drawn.to(here))
-        return tuple(row.to(chosen.device) for row in rows)
+            rows = gathered(self.values, places, drawn.to(here))
+        return tuple(row.to(chosen.device, non_blocking=True) for row in rows)
 
     def batches(self, chosen: Tensor, drawn: Tensor) -> Iterator[tuple[Tensor, ...]]:
         """Yield what `batch` gives for each row of ``(batches, batch)`` images and views.
@@ -55,7 +60,7 @@ class Features:
         first = self.values[0]
         size = chosen.shape[1] * sum(value[:1].nbytes for value in first)
         count = max(1, _GATHERED // max(1, size))
-        places, views = chosen.to(first[0].device), drawn.to(first[0].device)
+        places, views = chosen.to(self.device), drawn.to(self.device)
         for some, of in zip(torch.split(places, count), torch.split(views, count), strict=True):
             rows = self.batch(some.flatten(), of.flatten())
             for values in zip(
@@ -64,7 +69,7 @@ class Features:
                 yield tuple(value.to(chosen.device, non_blocking=True) for value in values)
 
 
-def _gathered(
+def gathered(
     views: Sequence[tuple[Tensor, ...]], chosen: Tensor, drawn: Tensor
 ) -> tuple[Tensor, ...]:
     """Return rows of several views: row ``chosen[i]`` of ``views[drawn[i]]`` at place ``i``."""

@@ -109,7 +109,7 @@ def fine_tune(
         val_loss, measured = 0.0, schedule.measures(stop)
         if measured:
             with trainer.averaged():
-                val_loss, val_accuracy = evaluate(model, val)
+                val_loss, val_accuracy = evaluate(model, val, trainer.precision)
                 wanted = recipe.patience or stop == schedule.total
                 state = trained_state(model) if wanted else {}
             metrics = {
@@ -157,7 +157,8 @@ class _Trainer:
         self._feed = Feed(train, recipe, seed)
         #: Images that pass through the model at a time: fewer than a batch once memory ran out.
         self._micro = self._feed.batch
-        self._precision = Precision.of(device) if amp else None
+        #: That it trains in, and is judged in.
+        self.precision = Precision.of(device) if amp else None
         self._average = Average(model, recipe.model_ema) if recipe.model_ema else None
         self._batches: Iterator[tuple[Inputs, Tensor, Tensor]] = iter(())
         #: Of the current epoch: the sum of its steps' losses, and the images classified rightly.
@@ -237,7 +238,7 @@ class _Trainer:
 
     @property
     def _scaler(self) -> torch.amp.GradScaler | None:
-        return self._precision.scaler if self._precision else None
+        return self.precision.scaler if self.precision else None
 
     def _step(self, inputs: Inputs, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Take a step, in smaller and smaller parts until they fit in the memory."""
@@ -251,7 +252,7 @@ class _Trainer:
                     smoothing=self._recipe.smoothing,
                     l1=self._recipe.l1,
                     micro=self._micro,
-                    precision=self._precision,
+                    precision=self.precision,
                 )
             except RuntimeError as error:
                 if not is_out_of_memory(error) or self._micro == 1:
@@ -259,6 +260,8 @@ class _Trainer:
             # Outside of the handler, which keeps what the step had allocated alive.
             self._micro = math.ceil(self._micro / 2)
             self._optimizer.zero_grad(set_to_none=True)
+            if not self.done:  # of moments that it was about to make it may have some
+                self._optimizer = make_optimizer(self._model, self._recipe)
             if targets.device.type == "cuda":
                 torch.cuda.empty_cache()
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import torch
+from torch import Tensor
 
 from evoft.machine import available_memory
 from evoft.outcome import Outcome, Status
@@ -18,6 +19,15 @@ _Answer = TypeVar("_Answer")
 _GIB = 2**30
 #: torch's words on what it was asked for, on a GPU and on the CPU.
 _ASKED = (r"[Tt]ried to allocate (\d+(?:\.\d+)? \wiB)", r"tried to allocate (\d+) bytes")
+#: What torch, and the libraries that it asks, say where there is too little.  cuDNN finds no way to
+#: compute where none fits.
+_SHORT = (
+    "out of memory",
+    "can't allocate memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "unable to find an engine",
+)
 
 
 def shortage(error: BaseException, device: torch.device) -> str:
@@ -27,15 +37,14 @@ def shortage(error: BaseException, device: torch.device) -> str:
     if found is None:
         asked = "more memory"
     else:
-        asked = f"{int(found[1]) / _GIB:.2f} GiB" if found[1].isdecimal() else found[1]
+        size = f"{int(found[1]) / _GIB:.2f} GiB" if found[1].isdecimal() else found[1]
+        asked = f"{size} more"
     if device.type == "cuda":
         used = torch.cuda.memory_allocated(device)
         total = torch.cuda.get_device_properties(device).total_memory
-        return (
-            f"{asked} more beside {used / _GIB:.2f} GiB in use of the GPU's {total / _GIB:.2f} GiB"
-        )
+        return f"{asked} beside {used / _GIB:.2f} GiB in use of the GPU's {total / _GIB:.2f} GiB"
     return (
-        f"{asked} more beside {own_peak() / _GIB:.2f} GiB in use, where the machine has "
+        f"{asked} beside {own_peak() / _GIB:.2f} GiB in use, where the machine has "
         f"{available_memory() / _GIB:.2f} GiB left"
     )
 
@@ -43,7 +52,28 @@ def shortage(error: BaseException, device: torch.device) -> str:
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether torch ran out of memory, on a GPU or on the CPU."""
     words = str(error)
-    return "out of memory" in words or "can't allocate memory" in words
+    return any(short in words for short in _SHORT)
+
+
+def in_halves(
+    act: Callable[[int, int], tuple[Tensor, ...]], first: int, stop: int
+) -> tuple[Tensor, ...]:
+    """Return what ``act`` returns for some images, in smaller and smaller parts until they fit.
+
+    Args:
+        act: Given the first image and the one after the last, returns ``(images, ...)`` each.
+        first: The first of all.
+        stop: The one after the last of all.
+    """
+    try:
+        return act(first, stop)
+    except RuntimeError as error:
+        if not is_out_of_memory(error) or stop - first == 1:
+            raise
+    # Outside of the handler, which keeps what was allocated alive.
+    middle = (first + stop) // 2
+    parts = in_halves(act, first, middle), in_halves(act, middle, stop)
+    return tuple(torch.cat(values) for values in zip(*parts, strict=True))
 
 
 def unless_out_of_memory(act: Callable[[], _Answer]) -> _Answer | Outcome:

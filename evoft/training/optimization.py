@@ -154,7 +154,8 @@ class Precision:
         """Return bfloat16 where it is native, else scaled float16; None on a CPU."""
         if device.type != "cuda":
             return None
-        if torch.cuda.is_bf16_supported():
+        # Before Ampere it is emulated, and cuDNN has no convolutions for it.
+        if torch.cuda.is_bf16_supported(including_emulation=False):
             return Precision(torch.bfloat16, None)
         return Precision(torch.float16, torch.amp.GradScaler(device.type))
 
@@ -195,7 +196,7 @@ def training_step(
     scaler = precision.scaler if precision else None
     for first in range(0, count, size):
         some, wanted = (inputs, targets) if size >= count else _part(inputs, targets, first, size)
-        with _autocast(targets.device, precision):
+        with autocast(targets.device, precision):
             logits = model(some)
             loss = cross_entropy(logits.float(), wanted, label_smoothing=smoothing)
             if size < count:
@@ -204,18 +205,34 @@ def training_step(
         scaled.backward()  # type: ignore[no-untyped-call]
         losses.append(loss.detach())
         parts.append(logits.detach())
-    if scaler is not None:
-        scaler.unscale_(optimizer)
-    if l1:
-        add_l1(parameters, l1)
-    if scaler is not None:
-        scaler.step(optimizer)
-        scaler.update()
-    else:
-        optimizer.step()
+    _take(optimizer, parameters, l1, scaler)
     if len(losses) == 1:
         return losses[0], parts[0]
     return torch.stack(losses).sum(), torch.cat(parts)
+
+
+def _take(
+    optimizer: Optimizer,
+    parameters: list[nn.Parameter],
+    l1: float,
+    scaler: torch.amp.GradScaler | None,
+) -> None:
+    """Take the step that gradients ask for; none where scaling took them beyond what is finite."""
+    if scaler is None:
+        if l1:
+            add_l1(parameters, l1)
+        optimizer.step()
+        return
+    scaler.unscale_(optimizer)
+    try:
+        if l1:
+            add_l1(parameters, l1)
+        scaler.step(optimizer)
+    except RuntimeError:
+        # It would refuse to unscale another try at this step.
+        scaler.update(scaler.get_scale())
+        raise
+    scaler.update()
 
 
 def _part(inputs: Inputs, targets: Tensor, first: int, size: int) -> tuple[Inputs, Tensor]:
@@ -224,7 +241,8 @@ def _part(inputs: Inputs, targets: Tensor, first: int, size: int) -> tuple[Input
     return some, targets[part]
 
 
-def _autocast(device: torch.device, precision: Precision | None) -> AbstractContextManager[object]:
+def autocast(device: torch.device, precision: Precision | None) -> AbstractContextManager[object]:
+    """Return a context in which layers compute in a precision; None: in that of their weights."""
     if precision is None:
         return nullcontext()
     return torch.autocast(device.type, dtype=precision.dtype)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from evoft.training.examples import Examples
-from evoft.training.optimization import Precision
+from evoft.training.memory import in_halves
+from evoft.training.optimization import Precision, autocast
 from evoft.training.prefix import Split
 from evoft.training.trunk import BoundStretch
 from evoft.training.views import View, render
@@ -58,17 +59,22 @@ def further(
         ``(batch, ...)`` for each value at the next cut.
     """
     for first in range(0, len(start[0]), BATCH):
-        with _mixed(device, precision):
-            values = through.prefix(*(v[first : first + BATCH].to(device) for v in start))
-        yield values
+        yield _made(through, [v[first : first + BATCH] for v in start], device, precision)
 
 
-def _mixed(device: torch.device, precision: Precision | None) -> torch.autocast:
-    return torch.autocast(
-        device.type,
-        dtype=precision.dtype if precision else None,
-        enabled=precision is not None,
-    )
+def _made(
+    through: Split | BoundStretch,
+    given: Sequence[Tensor],
+    device: torch.device,
+    precision: Precision | None,
+) -> tuple[Tensor, ...]:
+    """Return what layers make of a batch, in smaller parts only where it does not fit."""
+
+    def act(first: int, stop: int) -> tuple[Tensor, ...]:
+        with autocast(device, precision):
+            return through.prefix(*(value[first:stop].to(device) for value in given))
+
+    return in_halves(act, 0, len(given[0]))
 
 
 def compute(
@@ -96,6 +102,4 @@ def compute(
         images = render(examples.batch(places[first : first + BATCH]), view, views, first)
         # As images lie that are not changed, which is what the model was split for.
         images = images.contiguous(memory_format=torch.channels_last)
-        with _mixed(device, precision):
-            values = parts.prefix(examples.normalise(images))
-        yield values
+        yield _made(parts, [examples.normalise(images)], device, precision)

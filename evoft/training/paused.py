@@ -42,6 +42,11 @@ class Paused:
     #: The learning curve so far.
     curve: tuple[CurvePoint, ...]
 
+    @property
+    def of_head(self) -> bool:
+        """Whether `learner` left it, and not `loop`: neither goes on from what the other left."""
+        return "head" in self.state
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:

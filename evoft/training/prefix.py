@@ -25,12 +25,12 @@ from evoft.training.freezing import train_mode
 from evoft.training.layouts import Layout
 from evoft.training.memory import is_out_of_memory
 from evoft.training.parts import Bound, Part
+from evoft.training.rounding import equal
 from evoft.training.tracing import BATCHES, VALUES, random_images, reason_of, trace
 
-#: Images in the batch that a split is checked with; unlike those that it was traced with.
-_CHECKED = 5
-#: How far off results may be where kernels do not give the same bits each time (not on a CPU).
-_ROUNDING = 1e-3
+#: Images in the batch that a split is checked with, unlike those that it was traced with; and where
+#: memory runs out.  One alone would upset batch norm.
+_CHECKED, _FEWEST = 5, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,29 +229,35 @@ def _plan(model: nn.Module, example: Tensor) -> Plan | Whole:
     return Plan(layouts, name_of_cut(wanted), rates_inside, before, training, evaluation)
 
 
-def _difference(model: nn.Module, plan: Plan, example: Tensor) -> str:
+def _difference(model: nn.Module, plan: Plan, example: Tensor, count: int = _CHECKED) -> str:
     """Return in what the parts of a model differ from the whole; empty if in nothing."""
-    images = random_images(example, _CHECKED)
+    try:
+        return _compared(model, plan, random_images(example, count))
+    except Exception as error:  # what was traced may not run for another batch
+        if not is_out_of_memory(error):
+            return reason_of(error)
+        if count == _FEWEST:
+            raise
+    # Outside of the handler, which keeps what was allocated alive.
+    return _difference(model, plan, example, max(_FEWEST, count // 2))
+
+
+def _compared(model: nn.Module, plan: Plan, images: Tensor) -> str:
     exact = images.device.type == "cpu"
     whole, parted = copy.deepcopy(model), copy.deepcopy(model)
-    try:
-        bound = plan.bind(parted)
-        kept = bound.prefix(images)
-        seen = [_step(whole, images, whole), _step(bound.suffix, kept, parted)]
-        for name, value in seen[0].items():
-            if not equal(value, seen[1].get(name), exact):
-                return f"{name} in training"
-        whole.eval()
-        bound.suffix.eval()
-        with torch.inference_mode():
-            if not equal(whole(images), bound.suffix(kept), exact):
-                return "logits in evaluation"
-            if not equal(whole(images[:1]), bound.suffix(tuple(k[:1] for k in kept)), False):
-                return "logits of a single image"
-    except Exception as error:  # what was traced may not run for another batch
-        if is_out_of_memory(error):
-            raise
-        return reason_of(error)
+    bound = plan.bind(parted)
+    kept = bound.prefix(images)
+    seen = [_step(whole, images, whole), _step(bound.suffix, kept, parted)]
+    for name, value in seen[0].items():
+        if not equal(value, seen[1].get(name), exact):
+            return f"{name} in training"
+    whole.eval()
+    bound.suffix.eval()
+    with torch.inference_mode():
+        if not equal(whole(images), bound.suffix(kept), exact):
+            return "logits in evaluation"
+        if not equal(whole(images[:1]), bound.suffix(tuple(k[:1] for k in kept)), False):
+            return "logits of a single image"
     return ""
 
 
@@ -269,13 +275,3 @@ def _step(what: nn.Module, given: Any, model: nn.Module) -> dict[str, Tensor | N
         cross_entropy(logits.float(), targets).backward()  # type: ignore[no-untyped-call]
     made = {f"the gradient of {name}": p.grad for name, p in model.named_parameters()}
     return {"logits": logits.detach(), **made, **model.state_dict()}
-
-
-def equal(first: Tensor | None, second: Tensor | None, exact: bool) -> bool:
-    """Tell whether two tensors have the same bits; if not ``exact``, the same up to rounding."""
-    if first is None or second is None:
-        return first is second
-    if exact or not first.is_floating_point():
-        return torch.equal(first.nan_to_num(), second.nan_to_num())
-    scale = float(first.abs().max()) if first.numel() else 1.0
-    return torch.allclose(first, second, rtol=_ROUNDING, atol=_ROUNDING * scale, equal_nan=True)

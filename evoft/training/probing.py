@@ -13,7 +13,7 @@ from evoft.training.data import Preprocessing
 from evoft.training.facts import Probe, Probes
 from evoft.training.freezing import freeze, layer_groups, train_mode
 from evoft.training.memory import is_out_of_memory
-from evoft.training.optimization import Precision, training_step
+from evoft.training.optimization import Precision, autocast, training_step
 
 #: Images in the smaller batch of the two, unless the space has only smaller ones.
 _FEW = 8
@@ -137,7 +137,7 @@ class _Laboratory:
         self._model.eval()
         try:
             images = torch.zeros(batch_size, 3, *self._size, device=self._device)
-            with torch.inference_mode():
+            with torch.inference_mode(), autocast(self._device, self._precision):
                 self._wait()
                 start = time.perf_counter()
                 self._model(images)

@@ -83,6 +83,7 @@ class Start:
         return self._read[model]
 
     def _start_weights(self, model: str) -> dict[str, Tensor]:
+        # Whether a file has all of them was seen when the facts were made, whose digest they have.
         weights = start_weights(model, self._settings, self._classes)
         if weights and digest(weights) != self._facts[model].weights:
             raise PopulationMismatchError(

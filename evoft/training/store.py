@@ -68,7 +68,7 @@ class FeatureStore:
     def fits(self, needed: int, what: str = "an entry") -> bool:
         """Tell whether so many bytes may be kept at all; says so, once, where they may not."""
         if needed > self.limit > 0:
-            self._say(
+            self.say(
                 "limit",
                 f"the cache of {size_text(self.limit)} is too small for {what} "
                 f"({size_text(needed)}), which is computed whenever it is needed, as is all that "
@@ -120,7 +120,7 @@ class FeatureStore:
                 raise
             except OSError as error:
                 values = None
-                self._say(
+                self.say(
                     "disk",
                     f"features cannot be shared in {self.folder} ({error.strerror or error}); "
                     "each worker keeps its own in memory, as far as --cache-size allows for all: "
@@ -251,8 +251,8 @@ class FeatureStore:
             with contextlib.suppress(OSError):  # then it is what it was, which is more
                 self._claim.set(size)
 
-    def _say(self, kind: str, text: str) -> None:
-        """Warn, unless this worker or another of the run has."""
+    def say(self, kind: str, text: str) -> None:
+        """Warn of a kind of thing, unless this worker or another of the run has."""
         if kind in self._said:
             return
         self._said.add(kind)

@@ -21,7 +21,8 @@ from evoft.training.freezing import freeze, train_mode
 from evoft.training.layouts import Layout
 from evoft.training.memory import is_out_of_memory
 from evoft.training.parts import Bound, Part
-from evoft.training.prefix import Plan, equal, kept_of, name_of_cut
+from evoft.training.prefix import Plan, kept_of, name_of_cut
+from evoft.training.rounding import equal
 from evoft.training.tracing import BATCHES, VALUES, Traced, random_images, reason_of, trace
 
 _logger = logging.getLogger(__name__)
@@ -119,7 +120,7 @@ def make_trunk(
         straight = head(flow, [n for cut in cuts for n in cut], traced.root, copies=True)
         for count in sorted({*_CHECKED, batch}):
             alive()
-            if not _same(model, trunk, straight, random_images(example, count)):
+            if not _same(model, trunk, straight, example, count):
                 _logger.info("frozen layers in stretches do not give what they give in one go")
                 return Trunk(())
     except Exception as error:  # a model's own code meets symbols: anything may be raised
@@ -183,8 +184,21 @@ def _stretch(
     return head(flow, cuts[place], traced.root), None
 
 
-def _same(model: nn.Module, trunk: Trunk, straight: Part, images: Tensor) -> bool:
-    """Whether images come to all cuts with the same values, straight and from cut to cut."""
+def _same(model: nn.Module, trunk: Trunk, straight: Part, example: Tensor, count: int) -> bool:
+    """Whether so many images come to all cuts with the same values, straight and from cut to cut.
+
+    Where bits are not promised, fewer images may tell as well, if so many do not fit.
+    """
+    try:
+        return _compared(model, trunk, straight, random_images(example, count))
+    except RuntimeError as error:
+        if not is_out_of_memory(error) or example.device.type == "cpu" or count == 1:
+            raise
+    # Outside of the handler, which keeps what was allocated alive.
+    return _same(model, trunk, straight, example, count // 2)
+
+
+def _compared(model: nn.Module, trunk: Trunk, straight: Part, images: Tensor) -> bool:
     exact = images.device.type == "cpu"
     layouts = [layout for stretch in trunk.stretches for layout in stretch.layouts]
     expected = iter(kept_of(straight.bind(model), layouts, images))

@@ -7,6 +7,7 @@ import pytest
 import timm
 import torch
 from safetensors.torch import save_file
+from trials import CLEAN, trial
 
 from evoft.errors import BackboneError
 from evoft.settings import TrainingSettings
@@ -67,6 +68,23 @@ class TestWeights:
         weights = start_weights("embedded", settings, 3)
         assert all(torch.equal(weights[n], own[n] * 2) for n in own)
         assert digest(weights) != digest(own)
+
+    @pytest.mark.parametrize("from_a_file", [False, True])
+    def test_a_worker_reads_them_once(self, make_tuner, space, tmp_path, monkeypatch, from_a_file):
+        own = start_weights("embedded", TrainingSettings(), 3)
+        save_file(own, tmp_path / "w.safetensors")
+        file = str(tmp_path / "w.safetensors") if from_a_file else None
+        tuner = make_tuner(TrainingSettings(epochs=1, checkpoint=file))
+        read, create = [], timm.create_model
+
+        def counted(*arguments, pretrained, **named):
+            read.extend([1] if pretrained else [])
+            return create(*arguments, pretrained=pretrained, **named)
+
+        monkeypatch.setattr(timm, "create_model", counted)
+        for number, depth in enumerate((0.0, 0.5, 1.0)):
+            tuner.evaluate(trial(space, number, **CLEAN, freeze_depth=depth, drop=number / 4))
+        assert len(read) == 1
 
     def test_none_without_pretraining(self):
         assert start_weights("embedded", TrainingSettings(pretrained=False), 3) == {}

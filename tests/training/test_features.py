@@ -11,6 +11,7 @@ from evoft.settings import TrainingSettings
 from evoft.training import kept as kept_module
 from evoft.training.freezing import freeze
 from evoft.training.kept import Features, in_one_piece
+from evoft.training.prefix import Split
 
 
 def tuner_with(make_tuner, folder, **settings):
@@ -68,6 +69,50 @@ def test_frozen_layers_from_random_weights_are_not_shared(make_tuner, space, tmp
     tuner = tuner_with(make_tuner, tmp_path, pretrained=False)
     tuner.evaluate(trial(space, **CLEAN))
     assert prefixed == []
+
+
+SHORT = "CUDA out of memory. Tried to allocate 2.00 GiB"
+
+
+def test_a_batch_that_does_not_fit_passes_through_frozen_layers_in_parts(
+    make_tuner, space, tmp_path, monkeypatch
+):
+    asked, sizes, real = trial(space, 1, **CLEAN), [], Split.prefix
+
+    def scarce(self, images):
+        sizes.append(len(images))
+        if len(images) > 11:
+            raise torch.OutOfMemoryError(SHORT)
+        return real(self, images)
+
+    wanted = tuner_with(make_tuner, tmp_path / "a").evaluate(asked)
+    monkeypatch.setattr(Split, "prefix", scarce)
+    got = tuner_with(make_tuner, tmp_path / "b").evaluate(asked)
+    # The one that splits are checked with, 40 to train on and 30 of validation.
+    assert sizes == [5, 40, 20, 10, 10, 20, 10, 10, 30, 15, 7, 8, 15, 7, 8]
+    for one, other in zip(got.curve, wanted.curve, strict=True):
+        assert one.metrics == pytest.approx(other.metrics, rel=1e-3, abs=1e-3)
+
+
+def test_where_memory_runs_out_while_a_model_is_split_it_trains_whole_this_once(
+    make_tuner, space, tmp_path, monkeypatch, prefixed, caplog
+):
+    asked = trial(space, 1, **CLEAN)
+    whole = tuner_with(make_tuner, tmp_path / "a", cache_size=0).evaluate(asked)
+    assert prefixed == []
+    tuner = tuner_with(make_tuner, tmp_path / "b")
+    with monkeypatch.context() as patch:
+
+        def short_of_memory(model, example):
+            raise torch.OutOfMemoryError(SHORT)
+
+        patch.setattr("evoft.training.prefix._plan", short_of_memory)
+        assert same_but_for_cost(tuner.evaluate(asked), whole)
+    assert prefixed == []
+    (message,) = caplog.messages
+    assert message.startswith("embedded trains whole, for memory ran out while it was split: ")
+    tuner.evaluate(asked)
+    assert sum(prefixed) == sum(len(tuner.pixels.splits[split]) for split in ("train", "val"))
 
 
 def batches_whole(tuner, asked):

@@ -1,8 +1,11 @@
 """Linear heads that train together: alone to the bit, the ordinary way but for rounding."""
 
+import operator
 import os
 import signal
+import weakref
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import timm
@@ -14,10 +17,10 @@ from evoft.ladder import Ladder
 from evoft.outcome import Status
 from evoft.search.space import SearchSpace
 from evoft.settings import TrainingSettings
-from evoft.training import heads
+from evoft.training import head_inputs, heads, placing
 from evoft.training.default_space import DEFAULT_GENES
 from evoft.training.fine_tuner import FineTuner, checkpoint_path
-from evoft.training.head_inputs import Dropout
+from evoft.training.head_inputs import Bank, Dropout
 from evoft.training.pauses import paused_path
 from evoft.trial import Trial
 from evoft.workers.local import LocalWorkers
@@ -236,6 +239,33 @@ def test_a_classifier_that_is_not_linear_trains_the_ordinary_way(
     )
 
 
+def test_features_that_are_not_on_the_device_go_the_ordinary_way(
+    make_tuner, space, tmp_path, monkeypatch
+):
+    trial, seen = asked(space, 1), []
+    tuner = make_tuner(TrainingSettings(), tmp_path)
+    whole_way(monkeypatch)
+    ordinary = tuner.evaluate(trial)
+    monkeypatch.undo()
+    for split in (0, 1):
+        with monkeypatch.context() as patch:
+
+            def elsewhere(self, *given, split=split, real=FineTuner._with_features, **named):
+                both = list(real(self, *given, **named))
+                seen.append(one := both[split].features)
+                if len(seen) == 1:
+                    apart = SimpleNamespace(
+                        device=torch.device("meta"), values=one.values, suffix=one.suffix
+                    )
+                    both[split] = replace(both[split], features=apart)
+                return tuple(both)
+
+            patch.setattr(FineTuner, "_with_features", elsewhere)
+            assert same_but_for_cost(tuner.evaluate(trial), ordinary)
+        assert len(seen) == 2  # asked for as a head, then as any other
+        seen.clear()
+
+
 def test_where_all_do_not_fit_in_the_memory_each_trains_alone(
     make_tuner, alone, tmp_path, monkeypatch
 ):
@@ -251,6 +281,98 @@ def test_where_all_do_not_fit_in_the_memory_each_trains_alone(
     tuner = make_tuner(TrainingSettings(), tmp_path)
     together = tuner.evaluate_together(trials)
     assert all(same_but_for_cost(one, other) for one, other in zip(together, outcomes, strict=True))
+
+
+def test_where_not_all_can_begin_at_once_each_trains_alone(
+    make_tuner, alone, tmp_path, monkeypatch
+):
+    trials, outcomes, _folder = alone
+    begun, held = [], []
+    real = FineTuner._head
+
+    def scarce(self, trial, recipe):
+        held.append(sum(feed() is not None for feed in begun))
+        if held[-1] == 3:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        head = real(self, trial, recipe)
+        begun.append(weakref.ref(head.feed))
+        return head
+
+    monkeypatch.setattr(FineTuner, "_head", scarce)
+    tuner = make_tuner(TrainingSettings(), tmp_path)
+    together = tuner.evaluate_together(trials)
+    assert all(same_but_for_cost(one, other) for one, other in zip(together, outcomes, strict=True))
+    assert held[-len(trials) :] == [0] * len(trials)  # what they held together is gone by then
+
+
+def test_a_head_that_does_not_fit_alone_trains_the_ordinary_way(
+    make_tuner, space, tmp_path, monkeypatch
+):
+    trial = asked(space, 1)
+    tuner = make_tuner(TrainingSettings(), tmp_path)
+
+    def short_of_memory(many):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(heads, "train_heads", short_of_memory)
+        outcome = tuner.evaluate(trial)
+    whole_way(monkeypatch)
+    assert same_but_for_cost(outcome, tuner.evaluate(trial))
+
+
+VIEWS = [
+    {"augment": 0.9, "hflip": 0.5, "drop": 0.2},
+    {"augment": 0.3, "reprob": 0.25, "mixup": 0.4},
+    {"augment": 0.9, "hflip": 0.5, "lr": 0.01},
+]
+
+
+def test_batches_of_pools_too_large_to_copy_have_the_same_bits(
+    make_tuner, space, tmp_path, monkeypatch
+):
+    trials = [asked(space, number, **genes) for number, genes in enumerate(VIEWS)]
+    tuner = make_tuner(TrainingSettings(views=3), tmp_path)
+    wanted = tuner.evaluate_together(trials)
+    copied = Bank.of([tuner._begin(trial).feed for trial in trials])
+    monkeypatch.setattr(head_inputs, "_COPIED", copied.rows.nbytes - 1)
+    assert Bank.of([tuner._begin(trial).feed for trial in trials]).rows is None
+    assert tuner.evaluate_together(trials) == wanted
+
+
+class TestOnADevice:
+    """As where features are copied to a GPU."""
+
+    @pytest.fixture(autouse=True)
+    def _roomy(self, monkeypatch):
+        monkeypatch.setattr(placing, "_has_room", lambda device, size: True)
+
+    def test_heads_that_train_together_have_each_view_there_once(self, make_tuner, space):
+        tuner = make_tuner(TrainingSettings(views=3))
+        first, second, third = (tuner._begin(asked(space, n, **g)) for n, g in enumerate(VIEWS))
+        assert all(map(operator.is_, first.feed.pools, third.feed.pools))
+        shared = {id(p) for p in first.feed.pools} & {id(p) for p in second.feed.pools}
+        assert len(shared) == 2  # of the two lower strengths, neither mirrored nor erased
+        assert first.val.features.data_ptr() == second.val.features.data_ptr()
+        there = [weakref.ref(pool) for pool in first.feed.pools]
+        del first, second, third, shared
+        assert not any(pool() is not None for pool in there)
+
+    def test_trials_stay_as_they_are(self, make_tuner, space, tmp_path, monkeypatch):
+        trials = [asked(space, number, **genes) for number, genes in enumerate(VIEWS)]
+        trials.append(asked(space, 4, freeze_depth=0.5, **VIEWS[0]))
+        there = [make_tuner(TrainingSettings(views=3), tmp_path).evaluate_together(trials)]
+
+        def short_of_memory(*_):
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+        monkeypatch.setattr(placing, "in_one_piece", short_of_memory)
+        monkeypatch.setattr(placing.Placed, "_there", short_of_memory)
+        there.append(make_tuner(TrainingSettings(views=3), tmp_path).evaluate_together(trials))
+        monkeypatch.undo()
+        here = make_tuner(TrainingSettings(views=3), tmp_path).evaluate_together(trials)
+        for found in there:
+            assert all(map(same_but_for_cost, found, here))
 
 
 @pytest.mark.parametrize("killed", [False, True])
@@ -300,6 +422,24 @@ class TestRungs:
         for point, wanted in zip(outcome.curve, ordinary.curve, strict=True):
             assert point.epoch == wanted.epoch
             assert point.metrics == pytest.approx(wanted.metrics, rel=2e-4, abs=2e-5)
+
+    @pytest.mark.parametrize("first", ["head", "whole"])
+    def test_who_trained_in_another_way_begins_anew(
+        self, make_tuner, space, tmp_path, monkeypatch, first
+    ):
+        def trained(trial, folder, *, head):
+            tuner = make_tuner(TrainingSettings(), folder, ladder=self.LADDER, paused=folder)
+            with monkeypatch.context() as patch:
+                if not head:
+                    patch.setattr(FineTuner, "_head", lambda self, trial, recipe: None)
+                return tuner.evaluate(trial)
+
+        low, high = (self.asked(space, 1, epochs) for epochs in (0.6, 2.0))
+        straight = trained(high, tmp_path / "straight", head=first != "head")
+        trained(low, tmp_path / "climbed", head=first == "head")
+        assert paused_path(tmp_path / "climbed", 1).exists()
+        climbed = trained(high, tmp_path / "climbed", head=first != "head")
+        assert same_but_for_cost(climbed, straight)
 
     def test_those_of_one_rung_go_together(self, make_tuner, space, tmp_path):
         tuner = make_tuner(TrainingSettings(), tmp_path, ladder=self.LADDER)

@@ -1,11 +1,21 @@
 """What a model makes of a split."""
 
 import pytest
+import torch
+from trials import CLEAN, trial
 
+from evoft.outcome import Status
 from evoft.recipe import Recipe
 from evoft.settings import TrainingSettings
 from evoft.training import judging
-from evoft.training.judging import evaluate
+from evoft.training.judging import evaluate, predict
+from evoft.training.optimization import Precision
+
+#: As on GPUs, but that a CPU trains in them.
+PRECISIONS = {
+    "bfloat16": lambda: Precision(torch.bfloat16, None),
+    "float16": lambda: Precision(torch.float16, torch.amp.GradScaler("cpu")),
+}
 
 
 def test_validation_in_several_batches(make_tuner, monkeypatch):
@@ -15,3 +25,38 @@ def test_validation_in_several_batches(make_tuner, monkeypatch):
     whole = evaluate(model, examples)
     monkeypatch.setattr(judging, "_BATCH", 7)
     assert evaluate(model, examples) == pytest.approx(whole)
+
+
+def test_logits_are_made_in_the_precision_of_training(make_tuner):
+    tuner = make_tuner(TrainingSettings())
+    model = tuner.start(Recipe(model="embedded", epochs=2, batch_size=8), 1)
+    examples = tuner._examples("embedded", "val")
+    exact, rounded = predict(model, examples), predict(model, examples, PRECISIONS["bfloat16"]())
+    assert rounded.dtype == torch.float32
+    assert torch.equal(rounded, rounded.bfloat16().float())
+    assert not torch.equal(rounded, exact)
+    torch.testing.assert_close(rounded, exact, rtol=0.05, atol=0.05)
+
+
+@pytest.mark.parametrize("name", PRECISIONS)
+@pytest.mark.parametrize("depth", [0.0, 0.5, 1.0])
+def test_a_trial_trains_and_is_judged_in_mixed_precision(
+    make_tuner, space, tmp_path, monkeypatch, name, depth
+):
+    asked = trial(space, 1, **{**CLEAN, "epochs": 3, "freeze_depth": depth, "lr": 1e-3})
+    tuner = make_tuner(TrainingSettings(), tmp_path / "whole")
+    wanted = tuner.evaluate(asked)
+    monkeypatch.setattr(Precision, "of", staticmethod(lambda device: PRECISIONS[name]()))
+    tuner = make_tuner(TrainingSettings(), tmp_path / "mixed")
+    outcome = tuner.evaluate(asked)
+    assert outcome.status is Status.OK
+    for point, exact in zip(outcome.curve, wanted.curve, strict=True):
+        assert point.metrics["train_loss"] == pytest.approx(exact.metrics["train_loss"], rel=0.05)
+        assert point.metrics["val_loss"] == pytest.approx(exact.metrics["val_loss"], rel=0.05)
+        assert point.metrics["val_loss"] != exact.metrics["val_loss"]
+    assert 0 <= tuner.right(asked.genome, asked.key).mean() <= 1
+    recipe = tuner.express(asked.genome)
+    if depth:
+        split = tuner._splits(tuner.start(recipe, 0), recipe, lambda: None)
+        kinds = [v.dtype for one in split for view in one.features.values for v in view]
+        assert kinds == [PRECISIONS[name]().dtype] * 2

@@ -192,12 +192,51 @@ class TestOutOfMemory:
         assert len(steps) == 2 + 10
         assert sizes[:6] == [8, 4, 2, 2, 2, 2]
 
+    def test_moments_that_were_half_made_are_made_anew(self, tuner, examples, monkeypatch):
+        _, wanted = train(tuner, examples, opt="adamw", batch_size=8)
+        real, made = torch.zeros_like, []
+
+        def scarce(like, **named):
+            made.append(like)
+            if len(made) == 2:  # the second moment of the first parameter
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+            return real(like, **named)
+
+        monkeypatch.setattr(torch, "zeros_like", scarce)
+        _, trained = train(tuner, examples, opt="adamw", batch_size=8)
+        assert len(made) > 2
+        assert trained.outcome.status is Status.OK
+        assert trained.state.keys() == wanted.state.keys()
+        assert all(bool(value.isfinite().all()) for value in trained.state.values())
+
     def test_an_allocation_that_fails_on_the_cpu_is_one(self, tuner, space, monkeypatch):
         monkeypatch.setattr(loop, "training_step", lambda *_, **__: torch.empty(2**58))
         outcome = tuner.evaluate(Trial(80, space.default(), 1))
         assert outcome.status is Status.INFEASIBLE
         assert "it needs 1073741824.00 GiB more" in outcome.reason
         assert "\n" not in outcome.reason
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+            "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+            "FIND was unable to find an engine to execute this computation",
+            "GET was unable to find an engine to execute this computation",
+        ],
+    )
+    def test_what_libraries_cannot_allocate_is_one(self, tuner, space, monkeypatch, words):
+        sizes = []
+
+        def step(*_, micro, **__):
+            sizes.append(micro)
+            raise RuntimeError(words)
+
+        monkeypatch.setattr(loop, "training_step", step)
+        outcome = tuner.evaluate(Trial(82, space.complete({"batch_size": 8}), 1))
+        assert sizes == [8, 4, 2, 1]
+        assert outcome.status is Status.INFEASIBLE
+        assert "it needs more memory beside" in outcome.reason
 
     def test_any_other_error_is_not(self, tuner, space, monkeypatch):
         monkeypatch.setattr(loop, "training_step", lambda *_, **__: torch.ones(2) @ torch.ones(3))

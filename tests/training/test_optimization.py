@@ -1,5 +1,8 @@
 """Learning rates by layer, schedules, penalties, and whatever optimizer timm has."""
 
+import copy
+from types import SimpleNamespace
+
 import pytest
 import timm.optim
 import torch
@@ -12,6 +15,7 @@ from evoft.training import optimization
 from evoft.training.backbone import build, laid_out
 from evoft.training.freezing import classifier_names, freeze, layer_groups
 from evoft.training.optimization import (
+    Precision,
     add_l1,
     check_optimizer,
     make_optimizer,
@@ -20,6 +24,8 @@ from evoft.training.optimization import (
     set_rate,
     training_step,
 )
+
+CPU = torch.device("cpu")
 
 
 def recipe(**values):
@@ -244,3 +250,98 @@ def test_a_step_in_parts_is_the_step_of_the_whole_batch():
     for parts in made[1:]:
         for whole, part in zip(made[0], parts, strict=True):
             torch.testing.assert_close(whole, part)
+
+
+@pytest.mark.parametrize(("major", "dtype"), [(7, torch.float16), (8, torch.bfloat16)])
+def test_a_gpu_that_only_emulates_bfloat16_trains_in_scaled_float16(monkeypatch, major, dtype):
+    properties = SimpleNamespace(major=major)
+    monkeypatch.setattr(torch.version, "hip", None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: properties)
+    monkeypatch.setattr(torch.cuda, "_check_bf16_tensor_supported", lambda device: True)
+    precision = Precision.of(torch.device("cuda"))
+    assert precision.dtype == dtype
+    assert (precision.scaler is not None) == (dtype == torch.float16)
+    assert precision.scaler is None or precision.scaler.is_enabled()
+    assert Precision.of(CPU) is None
+
+
+def scaled(scale=2.0**16):
+    return Precision(torch.float16, torch.amp.GradScaler("cpu", init_scale=scale))
+
+
+class TestMixedPrecision:
+    """On a CPU, which has the same types and the same scaling."""
+
+    @pytest.fixture
+    def model(self):  # batch norm over few images would make much of rounding
+        torch.manual_seed(0)
+        settings = TrainingSettings(models=("test_vit",), pretrained=False, img_size=48)
+        return build("test_vit", settings, 3, pretrained=False)
+
+    def step(self, model, optimizer, precision, **values):
+        given = {"smoothing": 0.1, "l1": 1e-3, **values}
+        images = torch.rand(6, 3, 48, 48, generator=torch.Generator().manual_seed(1))
+        targets = torch.eye(3)[torch.arange(6) % 3]
+        return training_step(model, optimizer, images, targets, precision=precision, **given)
+
+    def trained(self, model, precision, **values):
+        """Return loss, logits and what each parameter moves by in a step of gradient descent."""
+        model = copy.deepcopy(model).train()
+        before = [p.detach().clone() for p in model.parameters()]
+        optimizer = make_optimizer(model, recipe(opt="sgd", lr=1.0, momentum=0.0))
+        loss, logits = self.step(model, optimizer, precision, **values)
+        moves = [p.detach() - b for p, b in zip(model.parameters(), before, strict=True)]
+        return loss, logits, torch.cat([move.flatten() for move in moves])
+
+    @pytest.mark.parametrize("micro", [None, 3])
+    @pytest.mark.parametrize("precision", [Precision(torch.bfloat16, None), scaled()])
+    def test_a_step_is_that_of_full_precision_but_for_rounding(self, model, precision, micro):
+        wanted_loss, _, wanted = self.trained(model, None, micro=micro)
+        loss, logits, moved = self.trained(model, precision, micro=micro)
+        assert (loss.dtype, logits.dtype, moved.dtype) == (
+            torch.float32, precision.dtype, torch.float32,
+        )  # fmt: skip
+        assert float(loss) == pytest.approx(float(wanted_loss), rel=2e-2)
+        assert float((moved - wanted).norm()) < 0.05 * float(wanted.norm())
+        assert not torch.equal(moved, wanted)
+
+    def test_scaling_leaves_no_trace_in_the_step(self, model):
+        large, small = (self.trained(model, scaled(scale)) for scale in (2.0**16, 2.0**10))
+        torch.testing.assert_close(large[2], small[2], rtol=1e-2, atol=1e-3)
+
+    def test_a_step_beyond_what_is_finite_is_not_taken_and_the_scale_falls(self, model):
+        precision = scaled(2.0**40)
+        assert not self.trained(model, precision)[2].any()
+        assert precision.scaler.get_scale() == 2.0**39
+
+    @pytest.mark.parametrize("where", ["penalty", "step"])
+    def test_memory_that_runs_out_after_unscaling_bars_no_other_try(
+        self, model, monkeypatch, where
+    ):
+        _, _, wanted = self.trained(model, scaled())
+        precision, short = scaled(), [torch.OutOfMemoryError("CUDA out of memory")]
+
+        def failing(real):
+            def act(*arguments, **named):
+                if short:
+                    raise short.pop()
+                return real(*arguments, **named)
+
+            return act
+
+        if where == "penalty":
+            monkeypatch.setattr(optimization, "add_l1", failing(add_l1))
+        else:
+            monkeypatch.setattr(torch.optim.SGD, "step", failing(torch.optim.SGD.step))
+        model.train()
+        before = [p.detach().clone() for p in model.parameters()]
+        optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+        with pytest.raises(torch.OutOfMemoryError):
+            self.step(model, optimizer, precision)
+        self.step(model, optimizer, precision)
+        moves = [p.detach() - b for p, b in zip(model.parameters(), before, strict=True)]
+        moved = torch.cat([move.flatten() for move in moves])
+        torch.testing.assert_close(moved, wanted, rtol=1e-3, atol=1e-6)
+        assert precision.scaler.get_scale() == 2.0**16

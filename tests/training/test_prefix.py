@@ -10,9 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from evoft.training import prefix
 from evoft.training.dataflow import Dataflow
+from evoft.training.flow import INFINITE
 from evoft.training.freezing import freeze, layer_groups, train_mode
 from evoft.training.prefix import Plan, Split, Whole, make_plan, split
+from evoft.training.rounding import equal
 from evoft.training.tracing import random_images, trace
 
 #: Models of as many families as can be had quickly, with the size of their images.
@@ -408,3 +411,46 @@ def test_out_of_memory_says_nothing_of_the_model(monkeypatch):
     freeze(model, 1)
     with pytest.raises(RuntimeError, match="out of memory"):
         split(model, 1, torch.zeros(2, 3, 32, 32))
+
+
+class Elsewhere(Tensor):
+    """A tensor that says that it is on a GPU."""
+
+    device = torch.device("cuda")
+
+
+@pytest.mark.parametrize(("error", "kept"), [(1e-4, True), (1e-2, False)])
+def test_batches_may_round_otherwise_by_the_largest_value_where_bits_are_not_promised(error, kept):
+    model = resnet()
+    flow = Dataflow(trace(model, images(64, 1), training=True))
+    for node in flow.cut():
+        one, other = node.meta["values"]
+        # Of values in the hundreds, rounded: near zero that is far beyond what is near zero.
+        other = other.clone()
+        other[: len(one)] = 400 * one + error * 400 * one.abs().max()
+        node.meta["values"] = [v.as_subclass(Elsewhere) for v in (400 * one, other)]
+        assert (flow.bytes_per_image(node) < INFINITE) == kept
+        node.meta["values"] = [v.as_subclass(Tensor) for v in node.meta["values"]]
+        assert flow.bytes_per_image(node) == INFINITE
+
+
+def test_what_is_not_finite_tells_nothing_of_rounding() -> None:
+    values = torch.tensor([-torch.inf, torch.nan, 1.0, 2.0])
+    assert equal(values, values + 1e-4, exact=False)
+    assert not equal(values, values + 0.1, exact=False)
+    assert not equal(values, values.nan_to_num(), exact=False)
+
+
+@pytest.mark.parametrize(("fits", "tried"), [(5, [5]), (2, [5, 2])])
+def test_where_memory_runs_out_a_split_is_checked_with_fewer_images(monkeypatch, fits, tried):
+    sizes, real = [], prefix._compared
+
+    def scarce(model, plan, images):
+        sizes.append(len(images))
+        if len(images) > fits:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return real(model, plan, images)
+
+    monkeypatch.setattr(prefix, "_compared", scarce)
+    assert isinstance(split(resnet(), 3, images(64, 1)), Split)
+    assert sizes == tried

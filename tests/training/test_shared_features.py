@@ -7,6 +7,7 @@ import pytest
 import torch
 from trials import CLEAN, same_but_for_cost, trial
 
+from evoft.outcome import Status
 from evoft.settings import TrainingSettings
 from evoft.training import features, passes
 from evoft.training.backbone import digest
@@ -184,3 +185,29 @@ def test_what_is_too_large_is_not_kept_and_said_once(make_tuner, space, tmp_path
     (message,) = caplog.messages
     assert message.startswith("the cache of 1000 is too small for ")
     assert "--cache-size" in message
+
+
+def test_a_model_that_cannot_be_traced_trains_whole_and_says_so_once(
+    make_tuner, space, tmp_path, monkeypatch, prefixed, caplog
+):
+    (cache := tmp_path / "cache").mkdir()
+    tuners = [tuner_with(make_tuner, tmp_path / name, cache, views=0) for name in ("a", "b")]
+    asked = [trial(space, n, freeze_depth=d, drop=n / 4) for n, d in enumerate((0.5, 1.0))]
+    network = type(tuners[0].start(tuners[0].express(asked[0].genome), 0))
+    forward = network.forward
+
+    def deciding(self, images):
+        return forward(self, images if float(images.sum()) > -1e9 else -images)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(network, "forward", deciding)
+        outcomes = [[tuner.evaluate(trial) for trial in asked] for tuner in tuners]
+    assert prefixed == []
+    alone = tuner_with(make_tuner, tmp_path / "c", cache_size=0, views=0)
+    for one, other, number in zip(*outcomes, asked, strict=True):
+        assert one.status is Status.OK
+        assert same_but_for_cost(one, other)
+        assert same_but_for_cost(one, alone.evaluate(number))
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"  # which needs no handler to be seen
+    assert record.message.startswith("embedded trains whole, for it cannot be traced (TraceError")

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from types import SimpleNamespace
 
 import pytest
 import timm
@@ -118,6 +119,28 @@ def test_there_is_none_where_the_bits_differ(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(module, "middle", wrong)
     assert make_trunk(model, images(2), [2, 3], most=ROOM, batch=4) == Trunk(())
+
+
+@pytest.mark.parametrize("device", ["cuda", "cpu"])
+def test_fewer_images_tell_where_bits_are_not_promised(monkeypatch, device) -> None:
+    sizes = []
+
+    def scarce(model, trunk, straight, count: int) -> bool:
+        sizes.append(count)
+        if count > 40:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return True
+
+    monkeypatch.setattr(module, "random_images", lambda example, count: count)
+    monkeypatch.setattr(module, "_compared", scarce)
+    example = SimpleNamespace(device=torch.device(device))
+    if device == "cpu":
+        with pytest.raises(RuntimeError, match="out of memory"):
+            module._same(None, None, None, example, 256)
+        assert sizes == [256]
+        return
+    assert module._same(None, None, None, example, 256)
+    assert sizes == [256, 128, 64, 32]
 
 
 def test_there_is_none_of_what_cannot_be_traced() -> None:
