@@ -18,6 +18,7 @@ from evoft.errors import (
 )
 from evoft.fine_tuning.checks import (
     check_lineage,
+    check_objectives,
     check_recipes,
     check_rungs,
     check_same,
@@ -69,6 +70,7 @@ def start(
     settings = _absolute(settings)
     searched = searched_space(space, settings)
     check_search(settings)
+    check_objectives(settings, searched)
     check_rungs(settings, searched)
     settings = replace(settings, founders={**_linear_probe(searched), **settings.founders})
     settings = with_elders(settings, searched, elders)
