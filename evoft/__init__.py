@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from evoft.analysis.pareto import Front, front_of
     from evoft.errors import EvoftError
     from evoft.evolution import Evolution
     from evoft.genome import Genome
@@ -27,6 +28,7 @@ _HOMES = {
     "EvoftError": "evoft.errors",
     "Evolution": "evoft.evolution",
     "Float": "evoft.search.genes",
+    "Front": "evoft.analysis.pareto",
     "Generation": "evoft.individual",
     "Genome": "evoft.genome",
     "Individual": "evoft.individual",
@@ -39,6 +41,7 @@ _HOMES = {
     "Status": "evoft.outcome",
     "Trial": "evoft.trial",
     "evolve": "evoft.library",
+    "front_of": "evoft.analysis.pareto",
     "new": "evoft.library",
     "reopen": "evoft.library",
     "resume": "evoft.library",
@@ -49,6 +52,7 @@ __all__ = [
     "EvoftError",
     "Evolution",
     "Float",
+    "Front",
     "Generation",
     "Genome",
     "Individual",
@@ -61,6 +65,7 @@ __all__ = [
     "Status",
     "Trial",
     "evolve",
+    "front_of",
     "new",
     "reopen",
     "resume",

@@ -52,6 +52,7 @@ def evolve(  # noqa: PLR0913  # each is a setting that users name at this one ca
     space: SearchSpace,
     *,
     strategy: str | None = None,
+    objectives: Sequence[str] | None = None,
     epochs: float | None = None,
     generations: int | None = 20,
     population_size: int = 16,
@@ -79,6 +80,9 @@ def evolve(  # noqa: PLR0913  # each is a setting that users name at this one ca
             of the script or notebook itself will do.
         space: The genes.
         strategy: Who decides what is evaluated next; None: what ``search`` says.
+        objectives: What to be after: ``accuracy``, which is the fitness, and metrics of the
+            outcomes by name and direction, as in ``energy:min`` or ``f1:max``; ``evoft.front_of``
+            then has the best.  None: what ``search`` says, which is by itself the fitness alone.
         epochs: Of a full evaluation; None: what ``search`` says, which is by itself that an
             evaluation has no epochs and everybody is judged once.
         generations: How many, the founders included; None: until the budget ends.
@@ -91,7 +95,8 @@ def evolve(  # noqa: PLR0913  # each is a setting that users name at this one ca
         founders: Genes that differ from the defaults, for individuals of generation 0, by name.
         elders: Population files whose best are founders, too, as far as ``space`` has their genes.
         search: Further settings of the search; ``generations`` and ``population_size`` above
-            take the place of its own, ``strategy`` and ``epochs`` where they are given.
+            take the place of its own, ``strategy``, ``objectives`` and ``epochs`` where they are
+            given.
 
     Raises:
         PopulationExistsError: There is such a file: go on with it by ``resume``.
@@ -99,7 +104,7 @@ def evolve(  # noqa: PLR0913  # each is a setting that users name at this one ca
     """
     settings = Settings(
         seed=seed,
-        search=_search_settings(search, generations, population_size, strategy, epochs),
+        search=_search_settings(search, generations, population_size, strategy, epochs, objectives),
         run=_run_settings(workers, budget, trial_timeout),
         founders=dict(founders or {}),
     )
@@ -146,6 +151,7 @@ def new(  # noqa: PLR0913  # those of ``evolve``
     space: SearchSpace,
     *,
     strategy: str | None = None,
+    objectives: Sequence[str] | None = None,
     epochs: float | None = None,
     generations: int | None = None,
     population_size: int = 16,
@@ -158,7 +164,7 @@ def new(  # noqa: PLR0913  # those of ``evolve``
     """Return a new evolution to ``ask`` and ``tell``; the arguments are those of ``evolve``."""
     settings = Settings(
         seed=seed,
-        search=_search_settings(search, generations, population_size, strategy, epochs),
+        search=_search_settings(search, generations, population_size, strategy, epochs, objectives),
         founders=dict(founders or {}),
     )
     _check_space(space, settings)
@@ -213,11 +219,15 @@ def _search_settings(
     population_size: int,
     strategy: str | None,
     epochs: float | None,
+    objectives: Sequence[str] | None,
 ) -> SearchSettings:
     base = search or SearchSettings(finalists=0)
+    if isinstance(objectives, str):
+        raise SettingsError(f"`objectives` must be a list of names, but is {objectives!r}")
     return replace(
         base,
         strategy=base.strategy if strategy is None else strategy,
+        objectives=base.objectives if objectives is None else tuple(objectives),
         epochs=base.epochs if epochs is None else epochs,
         generations=generations,
         population_size=population_size,

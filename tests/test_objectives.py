@@ -168,3 +168,39 @@ def test_several_objectives_spread_over_the_front_on_any_number_of_workers() -> 
     xs = sorted(float(g["x"]) for g in near)  # type: ignore[index]
     assert xs[0] < 0.35
     assert xs[-1] > 0.65
+
+
+def test_objectives_are_an_argument_of_the_library_too() -> None:
+    names = ("accuracy", "energy:min")
+    search = evoft.SearchSettings(objectives=("accuracy", "f1:max"), finalists=0)
+    for given in (names, list(names)):
+        for more in ({}, {"search": search}):
+            with evoft.new(SPACE, objectives=given, **more) as evolution:  # type: ignore[arg-type]
+                assert evolution.search.settings.objectives == names
+    with evoft.new(SPACE, search=search) as evolution:
+        assert evolution.search.settings.objectives == search.objectives
+    with pytest.raises(SettingsError, match="must be a list of names, but is 'accuracy'"):
+        evoft.new(SPACE, objectives="accuracy")
+    with pytest.raises(SettingsError, match=UNHEARD):
+        next(evoft.evolve(one, SPACE, objectives=names, workers=0))
+
+
+def test_the_front_is_had_from_the_library() -> None:
+    how = {"strategy": "ga", "objectives": ("accuracy", "energy:min"), "generations": 2}
+    with evoft.new(SPACE, **how) as evolution:  # type: ignore[arg-type]
+        while (trial := evolution.ask()) is not None:
+            evolution.tell(trial, two(trial.genome, trial))
+        everybody = [
+            (i.outcome.fitness, -i.outcome.metrics["energy"], i)
+            for i in evolution.population
+            if i.outcome
+        ]
+        front: evoft.Front = evoft.front_of(evolution.population)
+    beaten = [
+        any(f >= fitness and e >= energy and (f, e) != (fitness, energy) for f, e, _ in everybody)
+        for fitness, energy, _ in everybody
+    ]
+    assert {i.id for i in front.individuals} == {
+        one[2].id for one, worse in zip(everybody, beaten, strict=True) if not worse
+    }
+    assert 1 < len(front.individuals) < len(everybody)
