@@ -14,12 +14,11 @@ if TYPE_CHECKING:
     from evoft.evolution import Evolution
     from evoft.genome import Genome
     from evoft.individual import Generation, Individual
-    from evoft.library import evolve, new, reopen, resume
+    from evoft.library import SearchSettings, evolve, new, reopen, resume
     from evoft.lineage import Population
     from evoft.outcome import Outcome, Status
     from evoft.search.genes import Choice, Float, Integer, Ordinal
     from evoft.search.space import SearchSpace
-    from evoft.settings import SearchSettings
     from evoft.trial import Trial
 
 #: Where each name is.
@@ -36,7 +35,7 @@ _HOMES = {
     "Ordinal": "evoft.search.genes",
     "Outcome": "evoft.outcome",
     "Population": "evoft.lineage",
-    "SearchSettings": "evoft.settings",
+    "SearchSettings": "evoft.library",
     "SearchSpace": "evoft.search.space",
     "Status": "evoft.outcome",
     "Trial": "evoft.trial",

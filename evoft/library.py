@@ -10,9 +10,10 @@ import inspect
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import evoft.settings
 from evoft.elders import with_elders
 from evoft.environment import versions
 from evoft.errors import PopulationExistsError, PopulationMismatchError, SettingsError
@@ -29,7 +30,7 @@ from evoft.search.checks import check_epochs, unheeded, unheeded_settings
 from evoft.search.chronicle import Founders
 from evoft.search.search import Search
 from evoft.search.space import SearchSpace
-from evoft.settings import RunSettings, SearchSettings, Settings
+from evoft.settings import RunSettings, Settings
 from evoft.trial import Trial
 from evoft.workers.evaluation import FitnessTarget
 from evoft.workers.inline import InlineWorkers
@@ -40,6 +41,19 @@ _logger = logging.getLogger(__name__)
 
 #: Seconds of short evaluations in the caller's process that a kill may cost.
 _TOGETHER = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchSettings(evoft.settings.SearchSettings):
+    """How the search goes, for a fitness function of one's own.
+
+    There are no final runs unless they are asked for, so that the function is called as often as
+    generations and their size say.
+    """
+
+    #: How many of the best are run again with fresh seeds at the end.
+    finalists: int = 0
+
 
 #: What is to be maximised.  It gets a genome and its trial, whose ``seed`` makes it repeatable and
 #: whose ``report(epoch, name=number)`` records a learning curve and tells the watchdog it lives.
@@ -94,9 +108,10 @@ def evolve(  # noqa: PLR0913  # each is a setting that users name at this one ca
         trial_timeout: Seconds that one evaluation may take.
         founders: Genes that differ from the defaults, for individuals of generation 0, by name.
         elders: Population files whose best are founders, too, as far as ``space`` has their genes.
-        search: Further settings of the search; ``generations`` and ``population_size`` above
-            take the place of its own, ``strategy``, ``objectives`` and ``epochs`` where they are
-            given.
+        search: Further settings of the search, such as ``finalists``: how many of the best are
+            evaluated again at the end with fresh seeds, 0 unless given.  ``generations`` and
+            ``population_size`` above take the place of its own, ``strategy``, ``objectives`` and
+            ``epochs`` where they are given.
 
     Raises:
         PopulationExistsError: There is such a file: go on with it by ``resume``.
@@ -221,7 +236,7 @@ def _search_settings(
     epochs: float | None,
     objectives: Sequence[str] | None,
 ) -> SearchSettings:
-    base = search or SearchSettings(finalists=0)
+    base = search or SearchSettings()
     if isinstance(objectives, str):
         raise SettingsError(f"`objectives` must be a list of names, but is {objectives!r}")
     return replace(
