@@ -9,16 +9,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from evoft.analysis.pareto import Front, front_of
     from evoft.errors import EvoftError
     from evoft.evolution import Evolution
     from evoft.genome import Genome
     from evoft.individual import Generation, Individual
-    from evoft.library import evolve, new, reopen, resume
+    from evoft.library import SearchSettings, evolve, new, reopen, resume
     from evoft.lineage import Population
     from evoft.outcome import Outcome, Status
     from evoft.search.genes import Choice, Float, Integer, Ordinal
     from evoft.search.space import SearchSpace
-    from evoft.settings import SearchSettings
     from evoft.trial import Trial
 
 #: Where each name is.
@@ -27,6 +27,7 @@ _HOMES = {
     "EvoftError": "evoft.errors",
     "Evolution": "evoft.evolution",
     "Float": "evoft.search.genes",
+    "Front": "evoft.analysis.pareto",
     "Generation": "evoft.individual",
     "Genome": "evoft.genome",
     "Individual": "evoft.individual",
@@ -34,11 +35,12 @@ _HOMES = {
     "Ordinal": "evoft.search.genes",
     "Outcome": "evoft.outcome",
     "Population": "evoft.lineage",
-    "SearchSettings": "evoft.settings",
+    "SearchSettings": "evoft.library",
     "SearchSpace": "evoft.search.space",
     "Status": "evoft.outcome",
     "Trial": "evoft.trial",
     "evolve": "evoft.library",
+    "front_of": "evoft.analysis.pareto",
     "new": "evoft.library",
     "reopen": "evoft.library",
     "resume": "evoft.library",
@@ -49,6 +51,7 @@ __all__ = [
     "EvoftError",
     "Evolution",
     "Float",
+    "Front",
     "Generation",
     "Genome",
     "Individual",
@@ -61,6 +64,7 @@ __all__ = [
     "Status",
     "Trial",
     "evolve",
+    "front_of",
     "new",
     "reopen",
     "resume",
@@ -74,7 +78,11 @@ if not TYPE_CHECKING:
         try:
             # A part of evoft, as in `evoft.lineage`, which was always there without an import.
             return import_module(f"evoft.{name}")
-        except ModuleNotFoundError:
+        except ModuleNotFoundError as error:
+            if (
+                error.name != f"evoft.{name}"
+            ):  # the part is there, but something that it needs is not
+                raise
             raise AttributeError(f"module 'evoft' has no attribute {name!r}") from None
 
 

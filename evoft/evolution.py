@@ -12,7 +12,7 @@ from evoft.individual import Generation, Individual, best_of
 from evoft.ledger import Ledger
 from evoft.lineage import Generations, Population, Record
 from evoft.lineage.finals import price_of
-from evoft.objectives import objectives_of, reporting
+from evoft.objectives import FITNESS, check_reported, objectives_of, reporting
 from evoft.outcome import Outcome
 from evoft.search.search import Search
 from evoft.search.stint import Stint
@@ -38,6 +38,7 @@ class Evolution:
         self.ledger = ledger
         self._describe = describe
         self._objectives = objectives_of(search.settings.objectives)
+        self._unheard = [one.name for one in self._objectives if one != FITNESS]  # from no trial
         self._shown = 0  # generations that were given out
         self._first = 0  # the first stint of the next one
         self._looked = 0  # no stint before this one is of a later generation
@@ -114,6 +115,8 @@ class Evolution:
         """Record the outcome, or merely the fitness, of a trial that was asked for.
 
         Raises:
+            SettingsError: It ended well without an objective that no trial has reported yet; it can
+                be told again with it.
             StorageError: The disk did not take it; the search has not been told then.
             ValueError: The trial was never asked for, or its outcome has been told already.
         """
@@ -123,26 +126,29 @@ class Evolution:
         """Record the outcomes of several trials, for which the disk is waited for only once.
 
         Raises:
+            SettingsError: Some ended well without an objective that no trial has reported yet; none
+                of them is recorded then.
             StorageError: The disk took none of them; the search has not been told then.
             ValueError: A trial was never asked for, or its outcome has been told already; none of
                 them is recorded then.
         """
-        records: dict[TrialKey, Record] = {}
-        for trial, outcome in ended:
-            if trial.key in records or not self._is_wanted(trial):
+        outcomes: dict[TrialKey, tuple[Trial, Outcome]] = {}
+        for trial, told in ended:
+            if trial.key in outcomes or not self._is_wanted(trial):
                 raise ValueError(
                     f"no outcome of {trial.key} is wanted: it was told, or never asked"
                 )
-            records[trial.key] = self._record(trial, outcome)
+            outcome = told if isinstance(told, Outcome) else Outcome.of_fitness(float(told))
+            outcomes[trial.key] = trial, outcome
+        check_reported(self._unheard, [outcome for _, outcome in outcomes.values()])
+        records = {key: self._record(*one) for key, one in outcomes.items()}
         self.ledger.append(*records.values())
         for record in records.values():
             self._count(record)
             if record.birth:
                 self.search.tell(record.trial.number, record.outcome)
 
-    def _record(self, trial: Trial, outcome: Outcome | float) -> Record:
-        if not isinstance(outcome, Outcome):
-            outcome = Outcome.of_fitness(float(outcome))
+    def _record(self, trial: Trial, outcome: Outcome) -> Record:
         outcome = reporting(self._objectives, outcome)
         of_search = trial.stage is Stage.SEARCH
         birth = self.search.born[trial.individual].unjudged if of_search else None
@@ -265,6 +271,7 @@ class Evolution:
     def _count(self, record: Record) -> None:
         self._trained += self.cost(record.trial)
         self._seconds += record.outcome.seconds
+        self._unheard = [name for name in self._unheard if name not in record.outcome.metrics]
 
     def _restore(self) -> None:
         """Take over the unbroken run of records from the first stint on."""

@@ -10,9 +10,10 @@ import inspect
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import evoft.settings
 from evoft.elders import with_elders
 from evoft.environment import versions
 from evoft.errors import PopulationExistsError, PopulationMismatchError, SettingsError
@@ -29,7 +30,7 @@ from evoft.search.checks import check_epochs, unheeded, unheeded_settings
 from evoft.search.chronicle import Founders
 from evoft.search.search import Search
 from evoft.search.space import SearchSpace
-from evoft.settings import RunSettings, SearchSettings, Settings
+from evoft.settings import RunSettings, Settings
 from evoft.trial import Trial
 from evoft.workers.evaluation import FitnessTarget
 from evoft.workers.inline import InlineWorkers
@@ -40,6 +41,19 @@ _logger = logging.getLogger(__name__)
 
 #: Seconds of short evaluations in the caller's process that a kill may cost.
 _TOGETHER = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchSettings(evoft.settings.SearchSettings):
+    """How the search goes, for a fitness function of one's own.
+
+    There are no final runs unless they are asked for, so that the function is called as often as
+    generations and their size say.
+    """
+
+    #: How many of the best are run again with fresh seeds at the end.
+    finalists: int = 0
+
 
 #: What is to be maximised.  It gets a genome and its trial, whose ``seed`` makes it repeatable and
 #: whose ``report(epoch, name=number)`` records a learning curve and tells the watchdog it lives.
@@ -52,6 +66,7 @@ def evolve(  # noqa: PLR0913  # each is a setting that users name at this one ca
     space: SearchSpace,
     *,
     strategy: str | None = None,
+    objectives: Sequence[str] | None = None,
     epochs: float | None = None,
     generations: int | None = 20,
     population_size: int = 16,
@@ -79,6 +94,9 @@ def evolve(  # noqa: PLR0913  # each is a setting that users name at this one ca
             of the script or notebook itself will do.
         space: The genes.
         strategy: Who decides what is evaluated next; None: what ``search`` says.
+        objectives: What to be after: ``accuracy``, which is the fitness, and metrics of the
+            outcomes by name and direction, as in ``energy:min`` or ``f1:max``; ``evoft.front_of``
+            then has the best.  None: what ``search`` says, which is by itself the fitness alone.
         epochs: Of a full evaluation; None: what ``search`` says, which is by itself that an
             evaluation has no epochs and everybody is judged once.
         generations: How many, the founders included; None: until the budget ends.
@@ -90,8 +108,10 @@ def evolve(  # noqa: PLR0913  # each is a setting that users name at this one ca
         trial_timeout: Seconds that one evaluation may take.
         founders: Genes that differ from the defaults, for individuals of generation 0, by name.
         elders: Population files whose best are founders, too, as far as ``space`` has their genes.
-        search: Further settings of the search; ``generations`` and ``population_size`` above
-            take the place of its own, ``strategy`` and ``epochs`` where they are given.
+        search: Further settings of the search, such as ``finalists``: how many of the best are
+            evaluated again at the end with fresh seeds, 0 unless given.  ``generations`` and
+            ``population_size`` above take the place of its own, ``strategy``, ``objectives`` and
+            ``epochs`` where they are given.
 
     Raises:
         PopulationExistsError: There is such a file: go on with it by ``resume``.
@@ -99,7 +119,7 @@ def evolve(  # noqa: PLR0913  # each is a setting that users name at this one ca
     """
     settings = Settings(
         seed=seed,
-        search=_search_settings(search, generations, population_size, strategy, epochs),
+        search=_search_settings(search, generations, population_size, strategy, epochs, objectives),
         run=_run_settings(workers, budget, trial_timeout),
         founders=dict(founders or {}),
     )
@@ -146,6 +166,7 @@ def new(  # noqa: PLR0913  # those of ``evolve``
     space: SearchSpace,
     *,
     strategy: str | None = None,
+    objectives: Sequence[str] | None = None,
     epochs: float | None = None,
     generations: int | None = None,
     population_size: int = 16,
@@ -158,7 +179,7 @@ def new(  # noqa: PLR0913  # those of ``evolve``
     """Return a new evolution to ``ask`` and ``tell``; the arguments are those of ``evolve``."""
     settings = Settings(
         seed=seed,
-        search=_search_settings(search, generations, population_size, strategy, epochs),
+        search=_search_settings(search, generations, population_size, strategy, epochs, objectives),
         founders=dict(founders or {}),
     )
     _check_space(space, settings)
@@ -213,11 +234,15 @@ def _search_settings(
     population_size: int,
     strategy: str | None,
     epochs: float | None,
+    objectives: Sequence[str] | None,
 ) -> SearchSettings:
-    base = search or SearchSettings(finalists=0)
+    base = search or SearchSettings()
+    if isinstance(objectives, str):
+        raise SettingsError(f"`objectives` must be a list of names, but is {objectives!r}")
     return replace(
         base,
         strategy=base.strategy if strategy is None else strategy,
+        objectives=base.objectives if objectives is None else tuple(objectives),
         epochs=base.epochs if epochs is None else epochs,
         generations=generations,
         population_size=population_size,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -111,10 +111,33 @@ def reporting(objectives: Sequence[Objective], outcome: Outcome) -> Outcome:
     return outcome
 
 
+def check_reported(names: Collection[str], outcomes: Collection[Outcome]) -> None:
+    """Refuse trials that ended well without what nobody has reported: that is no trial's failure.
+
+    Args:
+        names: Of the objectives that no trial before has reported.
+        outcomes: Of the trials that have ended now.
+
+    Raises:
+        SettingsError: Which objectives, and what to return.
+    """
+    unheard = [name for name in names if not any(name in o.metrics for o in outcomes)]
+    if unheard and any(outcome.status is Status.OK for outcome in outcomes):
+        raise SettingsError(
+            f"the search is after {' and '.join(f'`{name}`' for name in unheard)}, which no trial "
+            f"has reported: return (or tell) {_returned(unheard)}, and go on with the population"
+        )
+
+
 def _missing(objective: Objective, metrics: Mapping[str, float]) -> str:
     if objective.name in metrics:
         return f"the objective `{objective.name}` is {metrics[objective.name]}, no finite number"
     return (
         f"the trial does not report the objective `{objective.name}`: return "
-        f"evoft.Outcome.of_fitness(fitness, metrics={{'{objective.name}': ...}})"
+        f"{_returned([objective.name])}"
     )
+
+
+def _returned(names: Sequence[str]) -> str:
+    metrics = ", ".join(f"'{name}': ..." for name in names)
+    return f"evoft.Outcome.of_fitness(fitness, metrics={{{metrics}}})"

@@ -251,6 +251,31 @@ def test_finalists_are_run_again_with_fresh_seeds(tmp_path: Path) -> None:
     assert lineage(evoft.Population.open(path)) == before
 
 
+@pytest.mark.parametrize(
+    ("search", "calls"),
+    [
+        (None, 12),
+        (evoft.SearchSettings(), 12),
+        (evoft.SearchSettings(strategy="ga"), 12),
+        (evoft.SearchSettings(finalists=1, repeats=2), 16),
+    ],
+)
+def test_there_are_final_runs_only_where_they_are_asked_for(
+    search: evoft.SearchSettings | None, calls: int
+) -> None:
+    called: list[tuple[Stage, int]] = []
+
+    def counted(genome: evoft.Genome, trial: evoft.Trial) -> float:
+        called.append((trial.stage, trial.individual))
+        return float(trial.individual)
+
+    sizes = {"generations": 2, "population_size": 6, "workers": 0}
+    list(evoft.evolve(counted, SPACE, search=search, **sizes))  # type: ignore[arg-type]
+    assert len(called) == calls
+    finals = [individual for stage, individual in called if stage is Stage.FINAL]
+    assert sorted(finals) == [0, 0, 11, 11][: calls - 12]
+
+
 def after_100_seconds(path: Path, **options: Any) -> Path:
     """Make a population of which one trial, of 5 s, ended after 100 s of running."""
     evolution = evoft.new(SPACE, population_size=4, generations=2, file=path, **options)

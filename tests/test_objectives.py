@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 
@@ -94,13 +95,58 @@ SEARCH = evoft.SearchSettings(
 )
 
 
-def test_a_function_that_does_not_report_an_objective_is_told_at_its_first_trial() -> None:
-    (generation,) = evoft.evolve(one, SPACE, generations=1, workers=0, search=SEARCH)
-    outcome = generation.individuals[0].outcome
-    assert outcome is not None
-    assert outcome.status is Status.FAILED
-    assert "does not report the objective `energy`: return evoft.Outcome" in outcome.reason
-    assert generation.best_so_far is None
+UNHEARD = (
+    "the search is after `energy`, which no trial has reported: return \\(or tell\\) "
+    "evoft.Outcome.of_fitness\\(fitness, metrics={'energy': ...}\\)"
+)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_function_that_does_not_report_an_objective_is_told_at_its_first_trial(
+    tmp_path: Path, workers: int
+) -> None:
+    file = tmp_path / "mine.h5"
+    with pytest.raises(SettingsError, match=UNHEARD):
+        next(evoft.evolve(one, SPACE, generations=2, workers=workers, search=SEARCH, file=file))
+    with pytest.raises(SettingsError, match=UNHEARD):
+        next(evoft.resume(one, file, workers=workers))
+    assert len(evoft.Population.open(file)) == 0
+    mended = [g.best.genome for g in evoft.resume(two, file, workers=workers)]
+    straight = evoft.evolve(two, SPACE, generations=2, workers=0, search=SEARCH)
+    assert mended == [g.best.genome for g in straight]
+
+
+def test_trials_that_do_not_report_what_another_did_have_failed() -> None:
+    def rarely(genome: evoft.Genome, trial: evoft.Trial) -> evoft.Outcome | float:
+        return one(genome, trial) if trial.individual else two(genome, trial)
+
+    (generation,) = evoft.evolve(rarely, SPACE, generations=1, workers=0, search=SEARCH)
+    first, *others = (individual.outcome for individual in generation.individuals)
+    assert first is not None
+    assert first.status is Status.OK
+    for outcome in others:
+        assert outcome is not None
+        assert outcome.status is Status.FAILED
+        assert "does not report the objective `energy`: return evoft.Outcome" in outcome.reason
+    assert generation.best_so_far == generation.individuals[0]
+
+
+def test_who_tells_too_little_can_tell_it_again() -> None:
+    with evoft.new(SPACE, population_size=4, search=SEARCH) as evolution:
+        failed, good, last = (evolution.ask() for _ in range(3))
+        assert failed
+        assert good
+        assert last
+        evolution.tell(failed, evoft.Outcome(Status.FAILED, reason="it raised"))
+        with pytest.raises(SettingsError, match=UNHEARD):
+            evolution.tell(good, 0.5)
+        assert set(evolution.ledger.records) == {failed.key}
+        evolution.tell(good, evoft.Outcome.of_fitness(0.5, metrics={"energy": math.nan}))
+        evolution.tell(last, 0.5)
+        outcomes = [individual.outcome for individual in evolution.population]
+        reasons = [outcome.reason for outcome in outcomes if outcome]
+        assert reasons[:2] == ["it raised", "the objective `energy` is nan, no finite number"]
+        assert "does not report the objective `energy`" in reasons[2]
 
 
 def test_several_objectives_spread_over_the_front_on_any_number_of_workers() -> None:
@@ -122,3 +168,39 @@ def test_several_objectives_spread_over_the_front_on_any_number_of_workers() -> 
     xs = sorted(float(g["x"]) for g in near)  # type: ignore[index]
     assert xs[0] < 0.35
     assert xs[-1] > 0.65
+
+
+def test_objectives_are_an_argument_of_the_library_too() -> None:
+    names = ("accuracy", "energy:min")
+    search = evoft.SearchSettings(objectives=("accuracy", "f1:max"), finalists=0)
+    for given in (names, list(names)):
+        for more in ({}, {"search": search}):
+            with evoft.new(SPACE, objectives=given, **more) as evolution:  # type: ignore[arg-type]
+                assert evolution.search.settings.objectives == names
+    with evoft.new(SPACE, search=search) as evolution:
+        assert evolution.search.settings.objectives == search.objectives
+    with pytest.raises(SettingsError, match="must be a list of names, but is 'accuracy'"):
+        evoft.new(SPACE, objectives="accuracy")
+    with pytest.raises(SettingsError, match=UNHEARD):
+        next(evoft.evolve(one, SPACE, objectives=names, workers=0))
+
+
+def test_the_front_is_had_from_the_library() -> None:
+    how = {"strategy": "ga", "objectives": ("accuracy", "energy:min"), "generations": 2}
+    with evoft.new(SPACE, **how) as evolution:  # type: ignore[arg-type]
+        while (trial := evolution.ask()) is not None:
+            evolution.tell(trial, two(trial.genome, trial))
+        everybody = [
+            (i.outcome.fitness, -i.outcome.metrics["energy"], i)
+            for i in evolution.population
+            if i.outcome
+        ]
+        front: evoft.Front = evoft.front_of(evolution.population)
+    beaten = [
+        any(f >= fitness and e >= energy and (f, e) != (fitness, energy) for f, e, _ in everybody)
+        for fitness, energy, _ in everybody
+    ]
+    assert {i.id for i in front.individuals} == {
+        one[2].id for one, worse in zip(everybody, beaten, strict=True) if not worse
+    }
+    assert 1 < len(front.individuals) < len(everybody)

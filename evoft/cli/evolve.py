@@ -105,7 +105,8 @@ def evolve_command(  # noqa: PLR0913, PLR0917  # each is a flag of its own
       evoft evolve photos --model resnet50.a1_in1k --budget 2h
       evoft evolve labels.csv --model resnet18,mobilenetv3_small_100 --epochs 9
       evoft evolve photos --opt sgd -b 64 --lr 0.01 --generations 8
-      evoft evolve photos --objective accuracy --objective latency
+      evoft evolve photos --model resnet18,resnet50 \\
+          --objective accuracy --objective latency
 
     With --budget and without --generations there are as many of them as the time allows. Whatever
     was finished is on disk: stop it when you like, and go on by `evoft resume FILE`.

@@ -11,7 +11,7 @@ from evoft.errors import PopulationMismatchError, SettingsError
 from evoft.fine_tuning.plan import Plan
 from evoft.genome import Value
 from evoft.header import Header
-from evoft.objectives import MEASURED, objectives_of
+from evoft.objectives import FITNESS, MEASURED, objectives_of
 from evoft.quantities import size_text
 from evoft.recipe import Recipe
 from evoft.search.checks import check_settled
@@ -50,11 +50,33 @@ def check_search(settings: Settings) -> None:
             "`epochs` of [search] are those of a fitness function of one's own: give the epochs of "
             "a trial under [training]"
         )
-    unmeasured = [one for one in objectives_of(settings.search.objectives) if one not in MEASURED]
-    if unmeasured:
+
+
+def check_objectives(settings: Settings, space: SearchSpace) -> None:
+    """Refuse what no trial reports, and what is the same for everybody.
+
+    Args:
+        settings: With the objectives.
+        space: What is searched, less what is fixed.
+
+    Raises:
+        SettingsError: Which objective, and what to do.
+    """
+    objectives = objectives_of(settings.search.objectives)
+    if unmeasured := [one for one in objectives if one not in MEASURED]:
         raise SettingsError(
             f"`objectives` of fine-tuning are {', '.join(map(str, MEASURED))}, but there is "
             f"{unmeasured[0]}, which no trial reports"
+        )
+    # No other gene makes a model larger or slower.
+    models = _samples(space["model"]) if "model" in space else []
+    of_model = [one for one in objectives if one != FITNESS]
+    if of_model and len(models) < 2:
+        model = settings.fixed.get("model", settings.training.models[0])
+        raise SettingsError(
+            f"the objective `{of_model[0]}` must differ between individuals, but all of them are "
+            f"trained from {model}: name several models, as in --model resnet18,resnet50, or take "
+            "it out"
         )
 
 

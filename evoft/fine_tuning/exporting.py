@@ -12,6 +12,7 @@ import numpy as np
 
 from evoft.errors import NoResultError, PopulationMismatchError, StorageError
 from evoft.fine_tuning.checks import check_same
+from evoft.fine_tuning.latencies import latencies_in
 from evoft.fine_tuning.plan import checkpoints_of
 from evoft.fine_tuning.preparation import PRELOAD, Preparation, expression_of
 from evoft.fine_tuning.standing import best_run
@@ -140,7 +141,7 @@ def _train_again(
         settings = replace(settings, training=replace(settings.training, data=data))
     space = SearchSpace.from_dict(header.space)
     with Preparation(settings) as preparation:
-        plan = preparation.plan(population.path, space)
+        plan = preparation.plan(population.path, space, latencies_in(header))
         check_same(header, plan)
         tuner = FineTuner(
             settings.training,

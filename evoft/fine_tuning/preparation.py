@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from evoft.fine_tuning.checks import largest_batch
 from evoft.fine_tuning.depths import freeze_depths
 from evoft.fine_tuning.devices import gpus_asked_for, place_workers
 from evoft.fine_tuning.forecast import Forecast
+from evoft.fine_tuning.latencies import to_measure, with_latencies
 from evoft.fine_tuning.plan import Plan, checkpoints_of
 from evoft.fine_tuning.session import FineTuning
 from evoft.lineage import Store
@@ -82,8 +83,16 @@ class Preparation:
             if self._scratch is not None:
                 self._scratch.close()
 
-    def plan(self, file: Path, space: SearchSpace) -> Plan:
-        """Read the data while the workers' imports go on, then look at the backbones."""
+    def plan(
+        self, file: Path, space: SearchSpace, latencies: Mapping[str, float] | None = None
+    ) -> Plan:
+        """Read the data while the workers' imports go on, then look at the backbones.
+
+        Args:
+            file: Where the population is, or goes.
+            space: What is searched.
+            latencies: Those that the population has already, by model: they are not measured again.
+        """
         settings = self._settings
         training = settings.training
         images = read_images(
@@ -93,7 +102,9 @@ class Preparation:
             test_share=training.test_share,
         )
         images = limit(images, training.max_train_images, settings.seed)
-        self.workers.retarget(Surveyor(training, len(images.classes)))
+        latencies = latencies or {}
+        timed = to_measure(settings, latencies)
+        self.workers.retarget(Surveyor(training, len(images.classes), timed))
         counts = images.counts()
         largest = min(largest_batch(space, settings.fixed), counts["train"])
         survey: Survey = self.workers.call("survey", largest, gpus_asked_for(settings.run))
@@ -108,9 +119,9 @@ class Preparation:
             return place_workers(settings.run, survey, needed, context, pixels)
 
         devices, why = place()
-        express = expression_of(settings, survey.backbones, space)
+        backbones, gpus = with_latencies(survey.backbones, latencies), survey.gpus
+        express = expression_of(settings, backbones, space)
         forecast = Forecast(costs, express, ladder=express.ladder)
-        backbones, gpus = survey.backbones, survey.gpus
         return Plan(file, settings, space, images, backbones, gpus, devices, forecast, place, why)
 
     def decode(self, plan: Plan, progress: Progress | None) -> Pixels:

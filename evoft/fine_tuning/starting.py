@@ -18,6 +18,7 @@ from evoft.errors import (
 )
 from evoft.fine_tuning.checks import (
     check_lineage,
+    check_objectives,
     check_recipes,
     check_rungs,
     check_same,
@@ -26,6 +27,7 @@ from evoft.fine_tuning.checks import (
     shortened_warmup,
     unseen,
 )
+from evoft.fine_tuning.latencies import amended, latencies_in
 from evoft.fine_tuning.plan import header_of
 from evoft.fine_tuning.preparation import Preparation, Progress, expression_of
 from evoft.fine_tuning.session import FineTuning
@@ -68,6 +70,7 @@ def start(
     settings = _absolute(settings)
     searched = searched_space(space, settings)
     check_search(settings)
+    check_objectives(settings, searched)
     check_rungs(settings, searched)
     settings = replace(settings, founders={**_linear_probe(searched), **settings.founders})
     settings = with_elders(settings, searched, elders)
@@ -121,10 +124,12 @@ def resume(
     check_lineage(before, settings)
     space = SearchSpace.from_dict(header.space)
     with Preparation(settings) as preparation:
-        plan = preparation.plan(file, space)
+        plan = preparation.plan(file, space, latencies_in(header))
         check_same(header, plan)
         store = Store.open(file)
         try:
+            if (backbones := amended(header, plan.backbones)) != header.backbones:
+                store.amend_backbones(backbones)
             judged = sum(stage is Stage.SEARCH for stage, _, _ in store.records)
             plan = replace(plan, judged=judged, finals=len(store.records) - judged)
             if settings.to_dict() != before.to_dict():

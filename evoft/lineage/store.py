@@ -182,8 +182,11 @@ class Store:
             ValueError: They are not plain JSON data.
             StorageError: The disk refused; the old settings hold.
         """
-        header = replace(self._header, settings=dict(settings))
-        self._append_header(header)
+        self._append_header(replace(self._header, settings=dict(settings)))
+
+    def amend_backbones(self, backbones: tuple[Mapping[str, Any], ...]) -> None:
+        """Put other facts of the backbones there, as ``amend_settings`` does with settings."""
+        self._append_header(replace(self._header, backbones=backbones))
 
     def fold(self) -> None:
         """Write the population file anew, with all that is in the journal.

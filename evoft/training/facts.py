@@ -26,6 +26,10 @@ class BackboneFacts:
     #: Digest of the weights that fine-tuning starts from, the classifier apart; what is random
     #: anyway has none.
     weights: str
+    #: Seconds that it takes for one image; None where the search is not after that.  It is measured
+    #: once in the life of a population, for a search that heard another number from each worker
+    #: would chase the noise, and give another lineage on each number of them.
+    latency: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as plain JSON data."""

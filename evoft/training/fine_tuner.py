@@ -51,7 +51,7 @@ class FineTuner:
     depths: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     #: Where trainings are left that the search may go on with; None: nowhere.
     paused: Path | None = None
-    #: What is measured of each trained model, by name: ``latency``, ``parameters``.
+    #: What is told of each trained model, by name: ``latency``, ``parameters``.
     measures: tuple[str, ...] = ()
     #: How many workers of the run there are like this one, which `cache_size` is for.
     workers: int = 1
@@ -209,19 +209,12 @@ class FineTuner:
         )
 
     def _measured(self, trial: Trial) -> dict[str, float]:
-        """Return what is to be measured of a trained model, which no training changes."""
-        from evoft.training.latency import latency_of
-
-        recipe = self.express(trial.genome)
-        facts = self.express.facts[recipe.model]
+        """Return what is to be told of a trained model, which no training changes."""
+        facts = self.express.facts[self.express(trial.genome).model]
         found: dict[str, float] = {}
         if LATENCY.name in self.measures:
-            found[LATENCY.name] = self._keep(
-                (LATENCY.name, recipe.model),
-                lambda: latency_of(
-                    self.start(recipe, 0).to(the_device()), facts.preprocessing.img_size
-                ),
-            )
+            assert facts.latency is not None
+            found[LATENCY.name] = facts.latency
         if PARAMETERS.name in self.measures:
             found[PARAMETERS.name] = float(facts.parameters)
         return found

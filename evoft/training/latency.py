@@ -17,7 +17,7 @@ def latency_of(model: nn.Module, img_size: tuple[int, int]) -> float:
     """Return the median seconds of a forward pass of one image, on the model's own device.
 
     On a CPU it is that of one thread, if torch has one here.  It is a measurement: it depends on
-    the machine, and on what else runs there.
+    the machine, and on what else runs there, and is never twice the same.
 
     Args:
         model: Any image model; it is left in evaluation mode.

@@ -18,6 +18,8 @@ class Surveyor:
 
     settings: TrainingSettings
     classes: int
+    #: Models whose latency is to be measured.
+    timed: tuple[str, ...] = ()
 
     def survey(self, largest: int = 32, gpus: Sequence[int] | None = None) -> Survey:
         """Return the facts, and what a few steps of training take.
@@ -43,10 +45,12 @@ class Surveyor:
             torch.cuda.set_device(used[0])
         # Before anything is allocated, while all that is free on them is free.
         memory = tuple(torch.cuda.mem_get_info(i)[0] if i in used else 0 for i in range(count))
+        # The probes first: they say what is wrong with images of this size.
+        probes = tuple(self._probes(facts, largest) for facts in backbones)
         return Survey(
-            backbones,
+            tuple(self._with_latency(facts) for facts in backbones),
             gpus=tuple(torch.cuda.get_device_name(i) for i in range(count)),
-            probes=tuple(self._probes(facts, largest) for facts in backbones),
+            probes=probes,
             memory=memory or (available_memory(),),
             cores=usable_cores(),
         )
@@ -69,6 +73,17 @@ class Surveyor:
             amp=self.settings.amp,
         )
         return replace(probes, build_seconds=seconds)
+
+    def _with_latency(self, facts: BackboneFacts) -> BackboneFacts:
+        """Return the facts, with the latency where it is to be measured."""
+        if facts.model not in self.timed:
+            return facts
+        from evoft.training.backbone import build, laid_out
+        from evoft.training.latency import latency_of
+
+        model = laid_out(build(facts.model, self.settings, self.classes, pretrained=False))
+        size = facts.preprocessing.img_size
+        return replace(facts, latency=latency_of(model.to(the_device()), size))
 
     def check_optimizers(self, names: Sequence[str]) -> None:
         """Take a step with each optimizer.

@@ -111,6 +111,10 @@ class TestSettings:
             (["--finalists", 0], ["`finalists` must be >= 1"]),
             (["--model", "a,a"], ["names a model twice"]),
             (["--model", "a,b", "--checkpoint", "x"], ["`model` names several"]),
+            (["--objective", "accuracy", "--objective", "energy:min"],
+             ["`objectives` of fine-tuning are", "energy:min, which no trial reports"]),
+            (["--objective", "accuracy", "--objective", "latency"],
+             ["`latency` must differ between individuals", "embedded: name several models"]),
             (["--file", "pets.hdf"], ["named *.h5"]),
             (["--model-kwargs", "x"], ["NAME=VALUE"]),
             (["--warmup-epochs", 5, "--epochs", 2], ["`--warmup-epochs` must be in [0, 2)"]),
@@ -119,7 +123,7 @@ class TestSettings:
             (["-c", "nowhere.toml"], ["nowhere.toml cannot be read"]),
             (["--space", "nowhere.toml"], ["nowhere.toml cannot be read"]),
         ],
-    )
+    )  # fmt: skip
     def test_a_flag(self, refused, flags, words):
         refused(2, words, "digits", *QUICK, *flags)
 

@@ -61,8 +61,17 @@ def test_rungs_continues_its_own_models(tmp_path):
         assert record.outcome.curve[0].epoch == below.outcome.curve[-1].epoch + 1
 
 
+def test_front_trades_accuracy_for_leaves(tmp_path):
+    lines = run("front.py", tmp_path / "mine.h5").splitlines()
+    accuracies = [float(line.split()[1]) for line in lines]
+    leaves = [int(line.split()[3]) for line in lines]
+    assert len(lines) > 3
+    assert accuracies == sorted(accuracies, reverse=True)
+    assert leaves == sorted(set(leaves), reverse=True)
+
+
 @pytest.mark.parametrize(
-    "name", ["own_fitness.py", "ask_and_tell.py", "family_tree.py", "rungs.py"]
+    "name", ["own_fitness.py", "ask_and_tell.py", "family_tree.py", "rungs.py", "front.py"]
 )
 def test_an_example_is_under_forty_lines(name):
     assert len((EXAMPLES / name).read_text().splitlines()) < 40

@@ -8,6 +8,7 @@ from climbing import install
 from evoft.errors import SettingsError
 from evoft.fine_tuning.checks import (
     check_lineage,
+    check_objectives,
     check_recipes,
     check_rungs,
     check_search,
@@ -93,6 +94,32 @@ def test_a_search_that_cannot_be_is_refused(climber, search, words):
     search = SearchSettings(strategy="climber", **search)
     with pytest.raises(SettingsError, match=words):
         check_search(Settings(search=search))
+
+
+@pytest.mark.parametrize("objective", ["latency", "parameters"])
+def test_an_objective_that_is_the_same_for_everybody_is_refused(objective):
+    def check(models, space=None, **fixed):
+        search = SearchSettings(objectives=("accuracy", objective))
+        settings = Settings(search=search, training=TrainingSettings(models=models), fixed=fixed)
+        check_objectives(settings, searched_space(space, settings))
+
+    several = ("embedded", "test_resnet")
+    words = f"`{objective}` must differ between individuals, but all .* from "
+    with pytest.raises(SettingsError, match=words + "embedded: name several models"):
+        check(("embedded",))
+    with pytest.raises(SettingsError, match=words + "test_resnet: name several models"):
+        check(several, model="test_resnet")
+    check(several)
+    check(several, SearchSpace(lr=Float(0.1, 0.2)))
+
+
+def test_an_objective_that_fine_tuning_does_not_report_is_refused():
+    settings = Settings(search=SearchSettings(objectives=("accuracy", "energy:min")))
+    words = "are accuracy, latency, parameters, but there is energy:min, which no trial reports"
+    with pytest.raises(SettingsError, match=words):
+        check_objectives(settings, searched_space(None, settings))
+    plain = Settings()
+    check_objectives(plain, searched_space(None, plain))
 
 
 def test_a_first_rung_longer_than_the_epochs_is_refused(climber):

@@ -109,6 +109,17 @@ def test_amended_settings_outlive_closing(population_path: Path) -> None:
         assert store.header.run_id == "c0ffee"
 
 
+def test_amended_facts_of_backbones_outlive_closing(population_path: Path) -> None:
+    with Store.open(population_path) as store:
+        before = store.header
+        facts = tuple({**facts, "latency": 0.1 + 0.2} for facts in before.backbones)
+        assert facts
+        store.amend_backbones(facts)
+        assert Population.open(population_path).header.backbones == facts
+    with Store.open(population_path) as store:
+        assert store.header == replace(before, backbones=facts)
+
+
 def test_a_trial_is_kept_once(population_path: Path, search_record: Any) -> None:
     with Store.open(population_path) as store, pytest.raises(ValueError, match="already"):
         store.append(search_record(3))
