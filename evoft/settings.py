@@ -135,10 +135,10 @@ class SearchSettings:
 
     @property
     def births_ahead(self) -> int:
-        """``lookahead``, or half or a quarter of the population's size."""
+        """``lookahead``, or half or a quarter of the population's size, at least 1."""
         if self.lookahead is not None:
             return self.lookahead
-        return self.population_size // (4 if self.strategy == "evolution" else 2)
+        return max(1, self.population_size // (4 if self.strategy == "evolution" else 2))
 
     @property
     def births(self) -> int | None:

@@ -44,7 +44,7 @@ def finish(path, workers, seed):
     MODELS = path + ".models"
     os.makedirs(MODELS, exist_ok=True)
     try:
-        search = evoft.SearchSettings(finalists=2, repeats=2)
+        search = evoft.SearchSettings(finalists=2, repeats=2, lookahead=3)
         run = evoft.evolve(
             fitness, SPACE, file=path, workers=workers, seed=seed, search=search, **OPTIONS
         )

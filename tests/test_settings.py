@@ -186,7 +186,7 @@ def test_a_file_of_before_says_nothing_of_lookahead_and_means_half() -> None:
 
 def test_half_or_a_quarter_of_the_population_where_nothing_is_said() -> None:
     assert [SearchSettings(population_size=n).elite_places for n in (2, 3, 12)] == [1, 1, 6]
-    for strategy, ahead in (("evolution", [0, 0, 3]), ("ga", [1, 1, 6]), ("asha", [1, 1, 6])):
+    for strategy, ahead in (("evolution", [1, 1, 3]), ("ga", [1, 1, 6]), ("asha", [1, 1, 6])):
         of = partial(SearchSettings, strategy=strategy)
         assert [of(population_size=n).births_ahead for n in (2, 3, 12)] == ahead
     assert SearchSettings(elite=0, lookahead=0).elite_places == 0

@@ -113,6 +113,17 @@ def unheeded_settings(settings: Settings, *, fine_tuning: bool) -> str | None:
     return f"the strategy {strategy!r} does not heed {', '.join(words)}: {changes} nothing here"
 
 
+def idle(settings: Settings) -> str | None:
+    """Return a sentence on workers that the search cannot keep busy; None where it can."""
+    workers, ahead = settings.run.workers or 1, settings.search.births_ahead
+    if settings.search.strategy in BLIND or workers <= ahead + 1:
+        return None
+    return (
+        f"of {workers} workers the search keeps at most {ahead + 1} busy, for lookahead = {ahead}: "
+        f"lookahead={workers - 1} keeps all of them so, and each decision knows less"
+    )
+
+
 def _chosen(record: SearchSettings | TrainingSettings) -> list[str]:
     """Return the names of the settings that differ from their defaults."""
     standard = type(record)()

@@ -87,10 +87,7 @@ def test_one_population_without_epochs_has_all_counted_in_full_trainings() -> No
     assert cost_of_training([curves, bare]) is Cost.TRAININGS
 
 
-def test_a_continued_trial_costs_its_further_epochs_alone(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("evoft.settings.STRATEGIES", ("ga", CLIMBS))
+def test_a_continued_trial_costs_its_further_epochs_alone() -> None:
     one = population(
         record(0, 0, 0.1, epochs=1.0, curve=(1,)),
         record(1, 1, 0.2, epochs=1.0, curve=(1,)),

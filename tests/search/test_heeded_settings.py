@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+import evoft
 from evoft.genome import Genome
 from evoft.library import new
-from evoft.search.checks import HEEDED_BY, unheeded_settings
+from evoft.search.checks import HEEDED_BY, idle, unheeded_settings
 from evoft.search.genes import Choice, Float
 from evoft.search.space import SearchSpace
-from evoft.settings import STRATEGIES, SearchSettings, Settings, TrainingSettings
+from evoft.settings import STRATEGIES, RunSettings, SearchSettings, Settings, TrainingSettings
 
 SPACE = SearchSpace(x=Float(0.0, 1.0), y=Float(0.0, 1.0), z=Choice(["a", "b", "c"]))
 #: A value of each setting that is not its default.
@@ -114,3 +115,27 @@ def test_a_fine_tuning_runs_cool_down_is_of_the_rungs() -> None:
     told = unheeded_settings(single, fine_tuning=True)
     assert told is not None
     assert "`cooldown` (of several rungs)" in told
+
+
+def test_workers_that_the_search_cannot_keep_busy_are_told() -> None:
+    def of(workers: int | None, **search: object) -> str | None:
+        settings = SearchSettings(**search)  # type: ignore[arg-type]
+        return idle(Settings(search=settings, run=RunSettings(workers=workers)))
+
+    assert of(None) is of(1) is of(4) is None
+    told = of(8)
+    assert told is not None
+    assert "of 8 workers the search keeps at most 4 busy" in told
+    assert "lookahead=7 keeps all" in told
+    assert of(8, lookahead=7) is None
+    assert of(8, strategy="random") is None
+
+
+def test_the_library_tells_of_idle_workers(caplog: pytest.LogCaptureFixture) -> None:
+    list(evoft.evolve(judged, SPACE, generations=1, population_size=4, workers=3))
+    (said,) = caplog.messages
+    assert said.startswith("of 3 workers the search keeps at most 2 busy")
+
+
+def judged(genome: evoft.Genome, trial: evoft.Trial) -> float:
+    return float(genome["x"])

@@ -120,7 +120,7 @@ class TestDivergence:
 class TestEarlyStopping:
     def accuracies(self, monkeypatch, values):
         queue = list(values)
-        monkeypatch.setattr(loop, "evaluate", lambda m, e: (evaluate(m, e)[0], queue.pop(0)))
+        monkeypatch.setattr(loop, "evaluate", lambda *of: (evaluate(*of)[0], queue.pop(0)))
 
     def test_it_ends_early_and_gives_the_best_epochs_weights(self, tuner, examples, monkeypatch):
         self.accuracies(monkeypatch, [0.2, 0.5, 0.4, 0.5, 0.9])
