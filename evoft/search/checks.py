@@ -97,10 +97,11 @@ def unheeded_settings(settings: Settings, *, fine_tuning: bool) -> str | None:
     chosen = _chosen(settings.search)
     if fine_tuning:
         chosen += [name for name in _chosen(settings.training) if name in HEEDED_BY]
+    # What a strategy of the user's own heeds is not known here.
     words = [
         f"`{name}` (of {', '.join(HEEDED_BY[name])})"
         for name in chosen
-        if strategy not in HEEDED_BY.get(name, (strategy,))
+        if strategy in STRATEGIES and strategy not in HEEDED_BY.get(name, (strategy,))
     ]
     if strategy in CLIMBING and len(settings.ladder(fine_tuning=fine_tuning)) == 1:
         vain = {"rung_factor", "cooldown"}
