@@ -151,7 +151,8 @@ def compared(runs: list[Run]) -> Iterator[tuple[str, str, dict[str, Paired]]]:
     for full, workers in sorted({(run.full, run.workers) for run in runs}):
         of = {run.key: values(run) for run in runs if run.full == full}
         plural = "s" if workers > 1 else ""
-        for family in ("all families", *FAMILIES):
+        several = len({family_of(p) for _, p, _, _ in of}) > 1
+        for family in (*(["all families"] if several else []), *FAMILIES):
             for part in list(PARTS)[1:]:
                 pairs = {
                     (p, s): (mine, of[WHOLE, p, s, w])
