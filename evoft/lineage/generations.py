@@ -114,8 +114,14 @@ def _individual(by_rung: dict[int, Record]) -> Individual:
 
 
 def _unbroken(records: Iterable[Record]) -> Iterator[Record]:
-    """Yield the search's trials in the order in which it asked for them, up to one not ended."""
-    trials = {record.trial.number: record for record in records if record.birth is not None}
+    """Yield the search's trials in the order in which it asked for them, up to one not ended.
+
+    No search gives two trials one number; of two in a file put together by hand the elder counts,
+    in whatever order they come.
+    """
+    searched = (record for record in records if record.birth is not None)
+    latest_first = sorted(searched, key=lambda r: (r.trial.individual, r.trial.rung), reverse=True)
+    trials = {record.trial.number: record for record in latest_first}
     for number in itertools.count():
         if number not in trials:
             return

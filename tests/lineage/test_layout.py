@@ -117,6 +117,21 @@ def test_the_same_records_give_the_same_bytes(population_path: Path) -> None:
     assert build(contents, 512) == build(replace(contents, records=shuffled), 512)
 
 
+def test_two_trials_of_one_number_give_the_same_bytes_in_either_order(
+    header: Header, search_record: Any
+) -> None:
+    """No search makes them; a file put together by hand may have them."""
+    twins = []
+    for id in (0, 1):
+        record = search_record(id)
+        twins.append(replace(record, trial=replace(record.trial, number=0)))
+    first, other = (
+        Contents(replace(header, settings={}), {record.key: record for record in order}, ())
+        for order in (twins, twins[::-1])
+    )
+    assert build(first, 512) == build(other, 512)
+
+
 def test_one_long_reason_does_not_swell_the_file(header: Header, search_record: Any) -> None:
     records = {search_record(id).key: search_record(id) for id in range(300)}
     size = len(build(Contents(header, records, ()), 512))
