@@ -26,7 +26,7 @@ from evoft.lineage import Population, Store
 from evoft.outcome import Outcome
 from evoft.quantities import seconds
 from evoft.run import drive, final_trials, run_all
-from evoft.search.checks import check_epochs, idle, unheeded, unheeded_settings
+from evoft.search.checks import check_epochs, idle, in_vain
 from evoft.search.chronicle import Founders
 from evoft.search.search import Search
 from evoft.search.space import SearchSpace
@@ -270,11 +270,7 @@ def _check_space(space: SearchSpace, settings: Settings) -> None:
     settings.ladder(fine_tuning=False)
     for part in settings.founders.values():
         space.complete(part)
-    for said in (
-        unheeded(space, settings.search),
-        unheeded_settings(settings, fine_tuning=False),
-        idle(settings),
-    ):
+    for said in (*in_vain(space, settings, fine_tuning=False), idle(settings)):
         if said:
             _logger.warning("%s", said)
 

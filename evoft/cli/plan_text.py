@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from evoft.cli.output import counted, duration, short
 from evoft.fine_tuning import Plan
-from evoft.settings import BLIND, EMBEDDED, SearchSettings, TrainingSettings
+from evoft.search.checks import kept_busy
+from evoft.settings import EMBEDDED, SearchSettings, TrainingSettings
 
 #: Genes and fixed values with fewer of which a space was hardly meant to be all that is searched.
 _FEW = 3
@@ -128,11 +129,10 @@ def _finals(plan: Plan) -> str:
 
 def _idle(search: SearchSettings, workers: int) -> str:
     """Return how many of the workers the search can keep busy; empty where that is all."""
-    ahead = search.births_ahead
-    if search.strategy in BLIND or workers <= ahead + 1:
+    if (busy := kept_busy(search, workers)) == workers:
         return ""
     return (
-        f"of which the search keeps at most {ahead + 1} busy, for {counted(ahead, 'trial')} may be "
+        f"of which the search keeps at most {busy} busy, for {counted(busy - 1, 'trial')} may be "
         "open at a decision: more with --lookahead in a new population"
     )
 

@@ -33,7 +33,7 @@ from evoft.fine_tuning.preparation import Preparation, Progress, expression_of
 from evoft.fine_tuning.session import FineTuning
 from evoft.genome import Value
 from evoft.lineage import Population, Store
-from evoft.search.checks import unheeded, unheeded_settings
+from evoft.search.checks import in_vain
 from evoft.search.space import SearchSpace
 from evoft.settings import Settings, TrainingSettings
 from evoft.trial import Stage
@@ -77,11 +77,7 @@ def start(
     assumed = expression_of(settings, tuple(map(unseen, settings.training.models)), searched)
     check_recipes(assumed, searched, settings.founders)
     _check_weights(settings.training)
-    for said in (
-        unheeded(searched, settings.search),
-        unheeded_settings(settings, fine_tuning=True),
-        shortened_warmup(settings),
-    ):
+    for said in (*in_vain(searched, settings, fine_tuning=True), shortened_warmup(settings)):
         if said:
             _logger.warning("%s", said)
     with Preparation(settings) as preparation:

@@ -114,15 +114,37 @@ def unheeded_settings(settings: Settings, *, fine_tuning: bool) -> str | None:
     return f"the strategy {strategy!r} does not heed {', '.join(words)}: {changes} nothing here"
 
 
+def kept_busy(settings: SearchSettings, workers: int) -> int:
+    """Return how many of so many workers the search can keep busy."""
+    if settings.strategy in BLIND:
+        return workers
+    return min(workers, settings.births_ahead + 1)
+
+
 def idle(settings: Settings) -> str | None:
     """Return a sentence on workers that the search cannot keep busy; None where it can."""
-    workers, ahead = settings.run.workers or 1, settings.search.births_ahead
-    if settings.search.strategy in BLIND or workers <= ahead + 1:
+    workers = settings.run.workers or 1
+    if (busy := kept_busy(settings.search, workers)) == workers:
         return None
     return (
-        f"of {workers} workers the search keeps at most {ahead + 1} busy, for lookahead = {ahead}: "
+        f"of {workers} workers the search keeps at most {busy} busy, for lookahead = {busy - 1}: "
         f"lookahead={workers - 1} keeps all of them so, and each decision knows less"
     )
+
+
+def in_vain(space: SearchSpace, settings: Settings, *, fine_tuning: bool) -> list[str]:
+    """Return a sentence on each thing that is set and changes nothing.
+
+    Args:
+        space: The genes.
+        settings: Those of a run whose rungs fit its epochs.
+        fine_tuning: Whether trials are fine-tuning, which has settings of its own.
+    """
+    said = (
+        unheeded(space, settings.search),
+        unheeded_settings(settings, fine_tuning=fine_tuning),
+    )
+    return [sentence for sentence in said if sentence]
 
 
 def _chosen(record: SearchSettings | TrainingSettings) -> list[str]:
