@@ -24,7 +24,7 @@ from evoft.search.encoding import Array, Encoding, Indices
 from evoft.search.founders import founders
 from evoft.search.judge import Judge, expecting
 from evoft.search.knowledge import Knowledge
-from evoft.search.novelty import make_new
+from evoft.search.novelty import make_new, twins
 from evoft.search.one_thread import one_thread
 from evoft.search.promotion import undominated_paused
 from evoft.search.referee import Referee
@@ -253,10 +253,11 @@ class Evolution:
             # Where nobody is paused, what is predicted best was trained in full.
             observed=observed if tuning.worth == "gained" and len(self._costs) > 1 else np.inf,
         )
-        unborn = referee.unborn(self._encoding.rows(brood.units))
+        rows = self._encoding.rows(brood.units)
         unjudged = np.full(len(brood), -1, dtype=np.intp)
         children = (self._encoding.genome(units) for units in brood.units)
-        plans = plan(unborn, unjudged, best, terms, self._faith.bonus(children))
+        bonus = np.where(twins(rows, self._knowledge.rows), -np.inf, self._faith.bonus(children))
+        plans = plan(referee.unborn(rows), unjudged, best, terms, bonus)
         if not len(field.paused):
             return plans
         elders = (self._chronicle.born[id].genome for id in field.paused)

@@ -23,6 +23,7 @@ from evoft.search.brood import Breeding
 from evoft.search.chronicle import Chronicle
 from evoft.search.evolution import Evolution
 from evoft.search.genes import Choice, Float, Integer, Ordinal
+from evoft.search.novelty import twins
 from evoft.search.search import Search
 from evoft.search.space import SearchSpace
 from evoft.search.stint import Stint
@@ -286,6 +287,29 @@ def test_it_beats_random_search_by_far_at_equal_cost() -> None:
         found.append(best_found(search))
         chance.append(max(map(quality, sobol(SPACE, 15, seed))))
     assert np.median(found) > np.median(chance) / 3
+
+
+def test_no_twins_are_bred() -> None:
+    """Where little is left to gain, twins of the best would be born without end."""
+    slope = SearchSpace(x=Float(0.0, 1.0), y=Float(0.0, 1.0))
+    search = Search(
+        slope, SearchSettings(population_size=12, generations=1, lookahead=0), 1, ladder=LADDER
+    )
+    while (stint := search.ask()) is not None:
+        x, y = search.born[stint.individual].genome.values()
+        search.tell(stint.number, Outcome.of_fitness(float(x) + float(y)))
+    places = np.array([[*individual.genome.values()] for individual in search.born], dtype=float)
+    bred = [i for i, individual in enumerate(search.born) if individual.parents]
+    assert len(bred) > 5
+    gaps = [np.abs(places[:i] - places[i]).max(axis=1).min() for i in bred]
+    assert min(gaps) > 0.0099
+
+
+def test_a_twin_is_close_in_all_genes_that_count() -> None:
+    elders = np.array([[0.5, 0.5, 0.0], [0.2, 0.9, 0.7]])
+    rows = np.array([[0.509, 0.491, 0.0], [0.511, 0.5, 0.0], [0.5, 0.5, 0.7], [0.2, 0.9, 0.7]])
+    assert twins(rows, elders).tolist() == [True, False, False, True]
+    assert twins(rows, elders[:0]).tolist() == [False] * 4
 
 
 def test_parts_can_be_taken_away() -> None:
