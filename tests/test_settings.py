@@ -73,6 +73,7 @@ def test_whole_numbers(value: object) -> None:
         (SearchSettings, {"indpb": "much"}, "`indpb` must be a number, but is 'much'"),
         (SearchSettings, {"sigma": 0}, "`sigma` must be > 0, but is 0"),
         (SearchSettings, {"eta": float("inf")}, "`eta` must be > 0, but is inf"),
+        (SearchSettings, {"sigma": float("inf")}, "but is inf: give a finite number"),
         (SearchSettings, {"tournsize": 0}, "`tournsize` must be >= 1, but is 0"),
         (SearchSettings, {"finalists": -1}, "`finalists` must be >= 0, but is -1"),
         (SearchSettings, {"repeats": 0}, "`repeats` must be >= 1, but is 0"),
