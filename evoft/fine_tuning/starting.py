@@ -151,8 +151,13 @@ def _linear_probe(space: SearchSpace) -> dict[str, dict[str, Value]]:
 
 def _check_weights(training: TrainingSettings) -> None:
     """Refuse weights that are not there, before a worker is needed to read them."""
-    if not training.pretrained or training.checkpoint is None:
+    if training.checkpoint is None:
         return
+    if not training.pretrained:
+        raise SettingsError(
+            f"`checkpoint` is {training.checkpoint}, but `pretrained` is false, so its weights "
+            "would never be read: leave --no-pretrained out, or --checkpoint"
+        )
     if not os.path.isfile(training.checkpoint):
         raise BackboneError(
             f"there is no file of weights {training.checkpoint}: give the file's path with "

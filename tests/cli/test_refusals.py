@@ -111,6 +111,8 @@ class TestSettings:
             (["--finalists", 0], ["`finalists` must be >= 1"]),
             (["--model", "a,a"], ["names a model twice"]),
             (["--model", "a,b", "--checkpoint", "x"], ["`model` names several"]),
+            (["--checkpoint", "x", "--no-pretrained"],
+             ["`pretrained` is false", "leave --no-pretrained out"]),
             (["--objective", "accuracy", "--objective", "energy:min"],
              ["`objectives` of fine-tuning are", "energy:min, which no trial reports"]),
             (["--objective", "accuracy", "--objective", "latency"],
