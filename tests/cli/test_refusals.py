@@ -1,5 +1,7 @@
 """Every mistake of a user's: told in a sentence, before any training, with nothing left behind."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -215,6 +217,18 @@ class TestSettings:
         (tmp_path / "full").mkdir()
         (tmp_path / "full" / "mine").write_text("precious")
         refused(6, ["full is there already and not empty"], "digits", *QUICK, "--output", "full")
+
+    def test_an_output_that_could_never_be_written(self, refused, tmp_path):
+        (tmp_path / "notes").write_text("")
+        output = ("--output", tmp_path / "notes" / "deep" / "out")
+        refused(6, [f"{tmp_path / 'notes'} is no folder"], "digits", *QUICK, *output)
+
+    def test_an_output_that_may_not_be_written(self, refused, tmp_path):
+        (tmp_path / "theirs").mkdir(mode=0o500)
+        if os.access(tmp_path / "theirs", os.W_OK):
+            pytest.skip("whoever may write everywhere is refused nothing")
+        output = ("--output", tmp_path / "theirs" / "out")
+        refused(6, ["theirs cannot be written to"], "digits", *QUICK, *output)
 
     def test_what_evoft_did_not_export_is_not_overwritten(self, refused, tmp_path):
         folder = tmp_path / "populations" / "digits.best"
