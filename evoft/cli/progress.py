@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shlex
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +35,11 @@ from evoft.trial import Stage, Trial
 from evoft.verdict import Verdict
 
 
+def _between_drawings() -> float:
+    """Return the seconds between two drawings of a bar: many where they pile up in a log."""
+    return 0.1 if sys.stderr.isatty() else 60.0
+
+
 @contextmanager
 def decoding_bar() -> Iterator[Progress]:
     """Yield what shows how far the decoding is, once it takes more than a moment."""
@@ -42,7 +48,13 @@ def decoding_bar() -> Iterator[Progress]:
     def show(done: int, total: int) -> None:
         # Made only now, for what comes before the decoding is not to count as a part of it.
         if not bars:
-            bars.append(tqdm(desc="images", unit="image", leave=False, delay=1.0, total=total))
+            seldom = _between_drawings()
+            bars.append(
+                tqdm(
+                    desc="images", unit="image", leave=False, delay=max(seldom, 1.0), total=total,
+                    mininterval=seldom, maxinterval=max(seldom, 10.0),
+                )
+            )  # fmt: skip
         bars[0].update(done - bars[0].n)
 
     try:
@@ -98,7 +110,11 @@ def _resuming(file: Path, output: Path | None) -> str:
 @contextmanager
 def trials_bar(total: float | None, done: float, unit: str, *, scale: bool) -> Iterator[tqdm[Any]]:
     """Yield the bar of a run; what is warned of meanwhile stands in lines of its own above it."""
-    bar = tqdm(total=total, initial=done, unit=unit, unit_scale=scale, desc="trials")
+    seldom = _between_drawings()
+    bar = tqdm(
+        total=total, initial=done, unit=unit, unit_scale=scale, desc="trials",
+        mininterval=seldom, maxinterval=max(seldom, 10.0),
+    )  # fmt: skip
     with bar, logging_redirect_tqdm([logging.getLogger("evoft")]):
         yield bar
 
@@ -113,7 +129,8 @@ def _search(run: FineTuning) -> None:
 
         def observe(trial: Trial, outcome: Outcome) -> None:
             best = evolution.best
-            bar.set_postfix_str(f"best {best.fitness:.4f} (#{best.id})" if best else "no best yet")
+            words = f"best {best.fitness:.4f} (#{best.id})" if best else "no best yet"
+            bar.set_postfix_str(words, refresh=False)
             bar.update(_size(run, trial))
             if outcome.status is not Status.OK:
                 name = "final run of" if trial.stage is Stage.FINAL else "individual"

@@ -39,6 +39,11 @@ class TestWhatItPrints:
         assert "Traceback" not in finished.done.err
         assert "Warning" not in finished.done.err
 
+    def test_a_log_is_not_filled_with_drawings_of_the_bar(self, finished):
+        trials = len(evoft.Population.open(finished.file).records)
+        # At its beginning and end, with each generation, and when the final runs are known.
+        assert finished.done.err.count("trials:") <= 6 < trials
+
     def test_the_end(self, finished):
         out = finished.done.out
         population = evoft.Population.open(finished.file)
