@@ -24,8 +24,9 @@ from evoft.analysis.report import (
     tie_sentence,
 )
 from evoft.analysis.rungs import agreement_lines
-from evoft.cli.output import duration, table
+from evoft.cli.output import counted, duration, table
 from evoft.cli.plan_text import plan_text
+from evoft.errors import StorageError, WorkerError
 from evoft.fine_tuning import FineTuning
 from evoft.fine_tuning.exporting import is_export, require_free
 from evoft.fine_tuning.preparation import Progress
@@ -91,10 +92,12 @@ def run_to_the_end(run: FineTuning, output: Path | None) -> None:
             verdict = run.judge()
             _export(run, verdict, folder)
         except BaseException as stop:
-            if not isinstance(stop, Exception):
-                trials = len(run.evolution.ledger.records)
+            # Of the errors those that have nothing to do with what was trained.
+            if isinstance(stop, StorageError | WorkerError) or not isinstance(stop, Exception):
+                trials = counted(len(run.evolution.ledger.records), "trial")
+                are = "is" if trials == "1 trial" else "are"
                 click.echo(
-                    f"\nStopped; {trials} trials are safe in {file}. Go on with:\n"
+                    f"\nStopped; {trials} {are} safe in {file}. Go on with:\n"
                     f"  evoft resume {_resuming(file, output)}",
                     err=True,
                 )
