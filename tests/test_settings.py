@@ -94,6 +94,7 @@ def test_whole_numbers(value: object) -> None:
             {"models": ("a", "b"), "checkpoint": "w.pt"},
             "`checkpoint` is one backbone's weights, but `model` names several: give one",
         ),
+        (TrainingSettings, {"data": ""}, "`data` must be a path or `digits`, but is empty"),
         (TrainingSettings, {"mean": (0.5,)}, "`mean` must be three numbers, but is (0.5,)"),
         (TrainingSettings, {"std": ("a", 1, 2)}, "`std` must be three numbers, but is ('a', 1, 2)"),
         (
