@@ -17,6 +17,7 @@ from evoft.errors import (
     SettingsError,
 )
 from evoft.fine_tuning.checks import (
+    check_channels,
     check_lineage,
     check_objectives,
     check_recipes,
@@ -70,6 +71,7 @@ def start(
     settings = _absolute(settings)
     searched = searched_space(space, settings)
     check_search(settings)
+    check_channels(settings.training)
     check_objectives(settings, searched)
     check_rungs(settings, searched)
     settings = replace(settings, founders={**_linear_probe(searched), **settings.founders})

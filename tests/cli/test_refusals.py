@@ -74,6 +74,9 @@ class TestData:
     def test_what_is_not_there(self, refused):
         refused(3, ["nowhere does not exist", "folder"], "nowhere", *QUICK)
 
+    def test_a_name_that_is_empty(self, refused):
+        refused(2, ["`data` must be a path or `digits`, but is empty"], "", *QUICK)
+
     def test_tables_and_arrays(self, refused, tmp_path):
         Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(tmp_path / "a.png")
         (tmp_path / "a.csv").write_text("filepath,label\na.png,x\nmissing.png,y\n")
@@ -110,6 +113,7 @@ class TestSettings:
             (["--devices", "gpu"], ["`devices` must be auto, cpu or GPU numbers"]),
             (["--img-size", -1], ["`img_size`"]),
             (["--std", 0, 1, 1], ["`std` must be > 0"]),
+            (["--mean", 124, 116, 104], ["`mean` must be in [0, 1]", "by 255"]),
             (["--finalists", 0], ["`finalists` must be >= 1"]),
             (["--model", "a,a"], ["names a model twice"]),
             (["--model", "a,b", "--checkpoint", "x"], ["`model` names several"]),
