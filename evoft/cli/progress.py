@@ -220,5 +220,6 @@ def _why_it_ended(run: FineTuning) -> list[str]:
 def _more(run: FineTuning) -> str:
     settings = run.plan.settings
     if run.evolution.ended and settings.search.generations is not None:
-        return f"--generations {2 * settings.search.generations}"
+        had = len(run.evolution.population.generations)
+        return f"--generations {2 * max(settings.search.generations, had)}"
     return f"--budget {2 * round(settings.run.budget or 0)}s"
