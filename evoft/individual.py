@@ -75,7 +75,7 @@ class Individual:
         return replace(self, outcome=None, earlier=()) if self.outcome else self
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Generation:
     """As much training as ``population_size`` full trainings, all of it judged.
 
@@ -92,6 +92,14 @@ class Generation:
     #: higher rung in it, in the order in which that was decided.
     continued: tuple[int, ...] = ()
 
+    def __repr__(self) -> str:
+        # All of its individuals would be a page where a loop prints what it is given.
+        born, best = len(self.individuals), named(self.best_so_far)
+        return (
+            f"Generation({self.index}, born: {born}, continued: {len(self.continued)}, "
+            f"best so far: {best})"
+        )
+
     @property
     def scores(self) -> list[float]:
         """Fitness of those that ended well, in order of birth."""
@@ -101,6 +109,11 @@ class Generation:
     def best(self) -> Individual:
         """The best of this generation and all before; the first born of it if all failed."""
         return self.best_so_far or self.individuals[0]
+
+
+def named(individual: Individual | None) -> str:
+    """Return who an individual is and how good, in a few words."""
+    return "none" if individual is None else f"#{individual.id} with {individual.fitness:.4f}"
 
 
 def best_of(individuals: list[Individual] | tuple[Individual, ...]) -> Individual | None:

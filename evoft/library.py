@@ -9,7 +9,8 @@ from __future__ import annotations
 import inspect
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -311,6 +312,23 @@ def _workers(fitness: FitnessFunction, settings: Settings) -> Workers:
     )
 
 
+def _heard(generations: Iterable[Generation]) -> Iterator[Generation]:
+    """Yield generations; say once, at the first of them, that nobody so far has ended well.
+
+    A failure is data, but where there is nothing else it is most likely a mistake in the fitness,
+    which a loop that waits for its generations would hear of only when all are spent.
+    """
+    for index, generation in enumerate(generations):
+        failed = generation.individuals if generation.best_so_far is None else ()
+        if index == 0 and failed and failed[0].outcome is not None:
+            _logger.warning(
+                "every trial so far has failed, the first of generation %d with: %s",
+                generation.index,
+                failed[0].outcome.reason,
+            )
+        yield generation
+
+
 def _generations(
     make: Callable[[], Evolution], fitness: FitnessFunction, settings: Settings
 ) -> Iterator[Generation]:
@@ -322,7 +340,9 @@ def _generations(
     try:
         with make() as evolution:
             reserve = finals / (settings.run.workers or 1)
-            yield from drive(evolution, pool, budget=settings.run.budget, reserve=reserve)
+            generations = drive(evolution, pool, budget=settings.run.budget, reserve=reserve)
+            with closing(generations):
+                yield from _heard(generations)
             if search.finalists and evolution.best is not None:
                 trials = final_trials(evolution, search.finalists, search.repeats)
                 run_all(evolution, pool, trials, lambda trial, outcome: None)

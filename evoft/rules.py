@@ -49,7 +49,10 @@ def require(values: Mapping[str, object], rules: Mapping[str, tuple[str, ...]]) 
             ):
                 raise SettingsError(f"`{name}` must be a number, but is {value!r}")
             if value is not None and not obeys(value, rule):
-                raise SettingsError(f"`{name}` must be {rule}, but is {values[name]!r}")
+                # Else it would read as if infinity were not above 0.
+                endless = isinstance(value, float) and not math.isfinite(value)
+                way_out = ": give a finite number" if endless else ""
+                raise SettingsError(f"`{name}` must be {rule}, but is {value!r}{way_out}")
 
 
 def require_whole(values: Mapping[str, object], names: tuple[str, ...]) -> None:

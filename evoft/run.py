@@ -7,7 +7,7 @@ the best again with fresh seeds.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 
 from evoft.desk import Alike, Desk, Purse
 from evoft.evolution import Evolution
@@ -30,7 +30,7 @@ def drive(
     budget: float | None = None,
     reserve: float = 0.0,
     observe: Observe = lambda trial, outcome: None,
-) -> Iterator[Generation]:
+) -> Generator[Generation, None, None]:
     """Run the search to its end and yield each generation when all of it is judged.
 
     Trials are asked for as far ahead as the search decides, and wait here for a worker: which of

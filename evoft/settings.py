@@ -231,6 +231,8 @@ class TrainingSettings:
         require_whole(
             values, ("epochs", "patience", "img_size", "max_train_images", "views", "cache_size")
         )
+        if not self.data:
+            raise SettingsError("`data` must be a path or `digits`, but is empty")
         if wrong := [name for name in self.models if not isinstance(name, str)]:
             raise SettingsError(f"`models` must be a list of names, but holds {wrong[0]!r}")
         if not self.models:

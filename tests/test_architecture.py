@@ -26,7 +26,7 @@ ROOMS = {
 #: Modules at the top that are no part of the contract.
 ABOVE = {
     "run", "desk", "evolution", "scheduling", "ledger", "elders", "library", "environment",
-    "__init__",
+    "__init__", "__main__",
 }  # fmt: skip
 
 #: What each room may import of evoft, beside the contract and itself.
@@ -40,6 +40,7 @@ KNOWS = {
     "analysis": {"lineage", "kernels"},
     "testing": {"search"},
     "environment": set[str](),
+    "__main__": {"cli"},
     "scheduling": set[str](),
     "evolution": {"search", "lineage", "ledger"},
     "desk": {"evolution", "scheduling"},

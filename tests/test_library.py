@@ -353,6 +353,26 @@ def test_founders_are_born_first() -> None:
     assert first[1].genome == SPACE.default().replace(lr=1e-3, depth=4)
 
 
+def broken(genome: evoft.Genome, trial: evoft.Trial) -> float:
+    """Fail as a mistyped function does, until the second generation."""
+    if trial.individual < 4:
+        raise NameError("name 'lerning_rate' is not defined")
+    return 0.5
+
+
+def test_a_first_generation_that_failed_whole_is_told_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    list(evoft.evolve(broken, SPACE, generations=3, population_size=4, workers=0))
+    assert [r.getMessage().partition(" (")[0] for r in caplog.records] == [
+        "every trial so far has failed, the first of generation 0 with: "
+        "NameError: name 'lerning_rate' is not defined"
+    ]
+    caplog.clear()
+    list(evoft.evolve(fitness, SPACE, generations=1, population_size=6, workers=0))
+    assert caplog.records == []  # one failed, as some do
+
+
 def test_founders_come_from_earlier_populations_and_are_not_read_again(
     straight: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

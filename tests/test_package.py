@@ -25,3 +25,12 @@ def test_a_part_that_lacks_what_it_needs_says_what_that_is() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (0, "needs h5py\n"), done.stderr
+
+
+def test_the_command_runs_as_a_module() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "evoft", "show", "nowhere.h5"],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (5, "")
+    assert done.stderr == "evoft: there is no population file nowhere.h5\n"

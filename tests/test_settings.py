@@ -73,6 +73,7 @@ def test_whole_numbers(value: object) -> None:
         (SearchSettings, {"indpb": "much"}, "`indpb` must be a number, but is 'much'"),
         (SearchSettings, {"sigma": 0}, "`sigma` must be > 0, but is 0"),
         (SearchSettings, {"eta": float("inf")}, "`eta` must be > 0, but is inf"),
+        (SearchSettings, {"sigma": float("inf")}, "but is inf: give a finite number"),
         (SearchSettings, {"tournsize": 0}, "`tournsize` must be >= 1, but is 0"),
         (SearchSettings, {"finalists": -1}, "`finalists` must be >= 0, but is -1"),
         (SearchSettings, {"repeats": 0}, "`repeats` must be >= 1, but is 0"),
@@ -93,6 +94,7 @@ def test_whole_numbers(value: object) -> None:
             {"models": ("a", "b"), "checkpoint": "w.pt"},
             "`checkpoint` is one backbone's weights, but `model` names several: give one",
         ),
+        (TrainingSettings, {"data": ""}, "`data` must be a path or `digits`, but is empty"),
         (TrainingSettings, {"mean": (0.5,)}, "`mean` must be three numbers, but is (0.5,)"),
         (TrainingSettings, {"std": ("a", 1, 2)}, "`std` must be three numbers, but is ('a', 1, 2)"),
         (

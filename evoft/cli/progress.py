@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shlex
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,8 +24,9 @@ from evoft.analysis.report import (
     tie_sentence,
 )
 from evoft.analysis.rungs import agreement_lines
-from evoft.cli.output import duration, table
+from evoft.cli.output import counted, duration, table
 from evoft.cli.plan_text import plan_text
+from evoft.errors import StorageError, WorkerError
 from evoft.fine_tuning import FineTuning
 from evoft.fine_tuning.exporting import is_export, require_free
 from evoft.fine_tuning.preparation import Progress
@@ -32,6 +34,11 @@ from evoft.individual import Generation
 from evoft.outcome import Outcome, Status
 from evoft.trial import Stage, Trial
 from evoft.verdict import Verdict
+
+
+def _between_drawings() -> float:
+    """Return the seconds between two drawings of a bar: many where they pile up in a log."""
+    return 0.1 if sys.stderr.isatty() else 60.0
 
 
 @contextmanager
@@ -42,7 +49,13 @@ def decoding_bar() -> Iterator[Progress]:
     def show(done: int, total: int) -> None:
         # Made only now, for what comes before the decoding is not to count as a part of it.
         if not bars:
-            bars.append(tqdm(desc="images", unit="image", leave=False, delay=1.0, total=total))
+            seldom = _between_drawings()
+            bars.append(
+                tqdm(
+                    desc="images", unit="image", leave=False, delay=max(seldom, 1.0), total=total,
+                    mininterval=seldom, maxinterval=max(seldom, 10.0),
+                )
+            )  # fmt: skip
         bars[0].update(done - bars[0].n)
 
     try:
@@ -79,10 +92,12 @@ def run_to_the_end(run: FineTuning, output: Path | None) -> None:
             verdict = run.judge()
             _export(run, verdict, folder)
         except BaseException as stop:
-            if not isinstance(stop, Exception):
-                trials = len(run.evolution.ledger.records)
+            # Of the errors those that have nothing to do with what was trained.
+            if isinstance(stop, StorageError | WorkerError) or not isinstance(stop, Exception):
+                trials = counted(len(run.evolution.ledger.records), "trial")
+                are = "is" if trials == "1 trial" else "are"
                 click.echo(
-                    f"\nStopped; {trials} trials are safe in {file}. Go on with:\n"
+                    f"\nStopped; {trials} {are} safe in {file}. Go on with:\n"
                     f"  evoft resume {_resuming(file, output)}",
                     err=True,
                 )
@@ -98,7 +113,11 @@ def _resuming(file: Path, output: Path | None) -> str:
 @contextmanager
 def trials_bar(total: float | None, done: float, unit: str, *, scale: bool) -> Iterator[tqdm[Any]]:
     """Yield the bar of a run; what is warned of meanwhile stands in lines of its own above it."""
-    bar = tqdm(total=total, initial=done, unit=unit, unit_scale=scale, desc="trials")
+    seldom = _between_drawings()
+    bar = tqdm(
+        total=total, initial=done, unit=unit, unit_scale=scale, desc="trials",
+        mininterval=seldom, maxinterval=max(seldom, 10.0),
+    )  # fmt: skip
     with bar, logging_redirect_tqdm([logging.getLogger("evoft")]):
         yield bar
 
@@ -113,7 +132,8 @@ def _search(run: FineTuning) -> None:
 
         def observe(trial: Trial, outcome: Outcome) -> None:
             best = evolution.best
-            bar.set_postfix_str(f"best {best.fitness:.4f} (#{best.id})" if best else "no best yet")
+            words = f"best {best.fitness:.4f} (#{best.id})" if best else "no best yet"
+            bar.set_postfix_str(words, refresh=False)
             bar.update(_size(run, trial))
             if outcome.status is not Status.OK:
                 name = "final run of" if trial.stage is Stage.FINAL else "individual"
@@ -200,5 +220,6 @@ def _why_it_ended(run: FineTuning) -> list[str]:
 def _more(run: FineTuning) -> str:
     settings = run.plan.settings
     if run.evolution.ended and settings.search.generations is not None:
-        return f"--generations {2 * settings.search.generations}"
+        had = len(run.evolution.population.generations)
+        return f"--generations {2 * max(settings.search.generations, had)}"
     return f"--budget {2 * round(settings.run.budget or 0)}s"

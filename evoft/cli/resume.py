@@ -83,4 +83,15 @@ def resume_command(  # noqa: PLR0913, PLR0917  # each is a flag of its own
 
     with decoding_bar() as progress:
         run = resume(file, change=change, progress=progress)
+    asked = flags["search__generations"]
+    if asked is not None and asked <= (had := len(run.evolution.population.generations)):
+        click.echo(_adds_none(asked, had), err=True)
     run_to_the_end(run, output)
+
+
+def _adds_none(asked: int, had: int) -> str:
+    """Return that a number of generations is a total, to who takes it for how many more."""
+    return (
+        f"--generations is a total over the life of the population, which has had {had}, so "
+        f"{asked} adds none: for {asked} more give --generations {had + asked}"
+    )

@@ -18,7 +18,7 @@ from evoft.search.checks import check_settled
 from evoft.search.gene import Gene
 from evoft.search.genes import Choice, Ordinal
 from evoft.search.space import SearchSpace
-from evoft.settings import Settings
+from evoft.settings import Settings, TrainingSettings
 from evoft.training.data import Preprocessing
 from evoft.training.default_space import default_genes
 from evoft.training.expression import Expression
@@ -50,6 +50,20 @@ def check_search(settings: Settings) -> None:
             "`epochs` of [search] are those of a fitness function of one's own: give the epochs of "
             "a trial under [training]"
         )
+
+
+def check_channels(training: TrainingSettings) -> None:
+    """Refuse a mean or standard deviation that is meant for pixels from 0 to 255.
+
+    Raises:
+        SettingsError: Which, and what to do.
+    """
+    for name, channels in (("mean", training.mean), ("std", training.std)):
+        if channels is not None and not all(0 <= channel <= 1 for channel in channels):
+            raise SettingsError(
+                f"`{name}` must be in [0, 1], for pixels are from 0 to 1, but is {channels!r}: "
+                "divide what is meant for pixels from 0 to 255 by 255"
+            )
 
 
 def check_objectives(settings: Settings, space: SearchSpace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -98,17 +99,29 @@ def is_export(folder: Path) -> bool:
 
 
 def require_free(folder: Path) -> None:
-    """Refuse to export where something else is.
+    """Refuse to export where something else is, or where nothing can be written.
 
     Raises:
-        StorageError: The folder is there and not empty, or is no folder.
+        StorageError: The folder is there and not empty, is no folder, or cannot be made.
     """
     if not folder.exists():
+        _require_writable(next(parent for parent in folder.absolute().parents if parent.exists()))
         return
     if not folder.is_dir():
         raise StorageError(f"{folder} is there already and no folder: name another")
     if any(folder.iterdir()):
         raise StorageError(f"{folder} is there already and not empty: name another folder")
+
+
+def _require_writable(folder: Path) -> None:
+    if not folder.is_dir():
+        raise StorageError(
+            f"{folder} is no folder, so no model can be exported there: name another"
+        )
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise StorageError(
+            f"{folder} cannot be written to, so no model can be exported there: name another folder"
+        )
 
 
 def runs_of(population: Population, id: int) -> list[TrialKey]:

@@ -17,6 +17,7 @@ from evoft.errors import (
     SettingsError,
 )
 from evoft.fine_tuning.checks import (
+    check_channels,
     check_lineage,
     check_objectives,
     check_recipes,
@@ -70,6 +71,7 @@ def start(
     settings = _absolute(settings)
     searched = searched_space(space, settings)
     check_search(settings)
+    check_channels(settings.training)
     check_objectives(settings, searched)
     check_rungs(settings, searched)
     settings = replace(settings, founders={**_linear_probe(searched), **settings.founders})
@@ -147,8 +149,13 @@ def _linear_probe(space: SearchSpace) -> dict[str, dict[str, Value]]:
 
 def _check_weights(training: TrainingSettings) -> None:
     """Refuse weights that are not there, before a worker is needed to read them."""
-    if not training.pretrained or training.checkpoint is None:
+    if training.checkpoint is None:
         return
+    if not training.pretrained:
+        raise SettingsError(
+            f"`checkpoint` is {training.checkpoint}, but `pretrained` is false, so its weights "
+            "would never be read: leave --no-pretrained out, or --checkpoint"
+        )
     if not os.path.isfile(training.checkpoint):
         raise BackboneError(
             f"there is no file of weights {training.checkpoint}: give the file's path with "

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from evoft.errors import PopulationFileError
 from evoft.header import Header
-from evoft.individual import Generation, Individual, best_of
+from evoft.individual import Generation, Individual, best_of, named
 from evoft.lineage.disk import Paths
 from evoft.lineage.finals import Finalist, finalists_of, winner_of
 from evoft.lineage.generations import generations_of, individuals_of, settings_of
@@ -21,7 +21,7 @@ from evoft.trial import Stage, Trial, TrialKey
 from evoft.verdict import Verdict
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Population:
     """All that a run has found out so far; later writing does not change it.
 
@@ -46,9 +46,9 @@ class Population:
     winner: Individual | None
     #: Whether individuals are judged before they are trained in full.
     on_rungs: bool
-    _by_id: Mapping[int, Individual] = field(repr=False)
+    _by_id: Mapping[int, Individual]
     #: Epochs of a full training, as far as the settings say.
-    _full: float | None = field(repr=False)
+    _full: float | None
 
     @staticmethod
     def open(path: str | os.PathLike[str]) -> Population:
@@ -87,6 +87,14 @@ class Population:
             on_rungs=any(_is_on_rungs(r.trial, full) for r in records.values() if r.birth),
             _by_id=MappingProxyType(by_id),
             _full=full,
+        )
+
+    def __repr__(self) -> str:
+        # All of its records would be pages in a notebook.
+        place = "" if self.path is None else f"{str(self.path)!r}, "
+        return (
+            f"Population({place}individuals: {len(self)}, generations: {len(self.generations)}, "
+            f"best: {named(self.best)})"
         )
 
     def __len__(self) -> int:

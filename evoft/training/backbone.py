@@ -128,6 +128,8 @@ def _tell(model: str, settings: TrainingSettings, pretrained: bool, error: Excep
         near = difflib.get_close_matches(model, timm.list_models(), 5)
         hint = f"; it knows {', '.join(near)}" if near else ""
         return f"timm has no model named {model!r}{hint}: `timm.list_models()` lists them all"
+    if unknown := _unknown_tag(model):
+        return unknown
     if pretrained and settings.checkpoint:
         return f"the weights in {settings.checkpoint} do not fit {model} ({words})"
     if pretrained:
@@ -136,6 +138,19 @@ def _tell(model: str, settings: TrainingSettings, pretrained: bool, error: Excep
             "--checkpoint FILE, or start from random weights with --no-pretrained"
         )
     return f"timm cannot build {model} ({words})"
+
+
+def _unknown_tag(model: str) -> str:
+    """Return that timm has not the weights that a model's name ends with; empty where it has."""
+    architecture, _, tag = model.partition(".")
+    tagged = timm.list_pretrained(f"{architecture}.*") if tag and ":" not in model else []
+    if not tagged or model in tagged:
+        return ""
+    near = difflib.get_close_matches(model, tagged, 5, cutoff=0.0)
+    return (
+        f"timm has no weights {tag!r} of {architecture}; it knows {', '.join(near)}: "
+        f"`timm.list_pretrained('{architecture}.*')` lists them all"
+    )
 
 
 def start_weights(model: str, settings: TrainingSettings, classes: int) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -39,17 +40,21 @@ def save(state: Mapping[str, Tensor], path: Path, recipe: Mapping[str, Any], see
     Raises:
         StorageError: The disk did not take it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     metadata = {"recipe": json.dumps(dict(recipe)), "seed": str(seed)}
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         save_file(dict(state), unfinished, metadata=metadata)
         with unfinished.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(unfinished, path)
     except (OSError, SafetensorError) as error:
-        unfinished.unlink(missing_ok=True)
-        raise StorageError(f"the checkpoint {path} cannot be written ({error})") from error
+        with contextlib.suppress(OSError):
+            unfinished.unlink()
+        raise StorageError(
+            f"the checkpoint {path} cannot be written ({error}): free some space or make the "
+            "folder writable; --max-disk bounds what checkpoints take"
+        ) from error
 
 
 def seed_of(path: Path) -> int:

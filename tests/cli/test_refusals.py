@@ -1,5 +1,7 @@
 """Every mistake of a user's: told in a sentence, before any training, with nothing left behind."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -72,6 +74,9 @@ class TestData:
     def test_what_is_not_there(self, refused):
         refused(3, ["nowhere does not exist", "folder"], "nowhere", *QUICK)
 
+    def test_a_name_that_is_empty(self, refused):
+        refused(2, ["`data` must be a path or `digits`, but is empty"], "", *QUICK)
+
     def test_tables_and_arrays(self, refused, tmp_path):
         Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(tmp_path / "a.png")
         (tmp_path / "a.csv").write_text("filepath,label\na.png,x\nmissing.png,y\n")
@@ -108,9 +113,12 @@ class TestSettings:
             (["--devices", "gpu"], ["`devices` must be auto, cpu or GPU numbers"]),
             (["--img-size", -1], ["`img_size`"]),
             (["--std", 0, 1, 1], ["`std` must be > 0"]),
+            (["--mean", 124, 116, 104], ["`mean` must be in [0, 1]", "by 255"]),
             (["--finalists", 0], ["`finalists` must be >= 1"]),
             (["--model", "a,a"], ["names a model twice"]),
             (["--model", "a,b", "--checkpoint", "x"], ["`model` names several"]),
+            (["--checkpoint", "x", "--no-pretrained"],
+             ["`pretrained` is false", "leave --no-pretrained out"]),
             (["--objective", "accuracy", "--objective", "energy:min"],
              ["`objectives` of fine-tuning are", "energy:min, which no trial reports"]),
             (["--objective", "accuracy", "--objective", "latency"],
@@ -213,6 +221,18 @@ class TestSettings:
         (tmp_path / "full").mkdir()
         (tmp_path / "full" / "mine").write_text("precious")
         refused(6, ["full is there already and not empty"], "digits", *QUICK, "--output", "full")
+
+    def test_an_output_that_could_never_be_written(self, refused, tmp_path):
+        (tmp_path / "notes").write_text("")
+        output = ("--output", tmp_path / "notes" / "deep" / "out")
+        refused(6, [f"{tmp_path / 'notes'} is no folder"], "digits", *QUICK, *output)
+
+    def test_an_output_that_may_not_be_written(self, refused, tmp_path):
+        (tmp_path / "theirs").mkdir(mode=0o500)
+        if os.access(tmp_path / "theirs", os.W_OK):
+            pytest.skip("whoever may write everywhere is refused nothing")
+        output = ("--output", tmp_path / "theirs" / "out")
+        refused(6, ["theirs cannot be written to"], "digits", *QUICK, *output)
 
     def test_what_evoft_did_not_export_is_not_overwritten(self, refused, tmp_path):
         folder = tmp_path / "populations" / "digits.best"

@@ -240,3 +240,21 @@ def test_heads_whose_workers_are_killed_leave_nothing_behind(installed, pets, re
     assert wait_until(lambda: shared_memory() <= shared)  # that of others comes and goes
     kept = file.with_suffix(".checkpoints")
     assert [path.name for path in kept.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_disk_that_takes_no_checkpoint_loses_nothing(cli, pets, tmp_path):
+    folder = tmp_path / "populations" / "pets.checkpoints"
+    folder.parent.mkdir()
+    folder.write_text("in the way")
+    done = cli("evolve", pets, *SHORT, "--workers", 1, cwd=tmp_path)
+    assert done.code == 6, done.err
+    assert "Traceback" not in done.err
+    stopped, way_on, error = [line for line in done.err.splitlines() if line][-3:]
+    assert stopped.startswith("Stopped; ")
+    assert stopped.endswith("safe in populations/pets.h5. Go on with:")
+    assert way_on == "  evoft resume populations/pets.h5"
+    assert error.startswith("evoft: the checkpoint ")
+    assert "free some space" in error
+    folder.unlink()
+    again = cli("resume", "populations/pets.h5", cwd=tmp_path)
+    assert again.code == 0, again.err

@@ -39,6 +39,11 @@ class TestWhatItPrints:
         assert "Traceback" not in finished.done.err
         assert "Warning" not in finished.done.err
 
+    def test_a_log_is_not_filled_with_drawings_of_the_bar(self, finished):
+        trials = len(evoft.Population.open(finished.file).records)
+        # At its beginning and end, with each generation, and when the final runs are known.
+        assert finished.done.err.count("trials:") <= 6 < trials
+
     def test_the_end(self, finished):
         out = finished.done.out
         population = evoft.Population.open(finished.file)
@@ -434,3 +439,15 @@ def test_resuming_a_finished_run_changes_nothing(cli, finished, lineage_of, tmp_
     assert done.modules == ""
     assert lineage_of(file) == before
     assert "already done" in done.out
+
+
+def test_a_total_that_adds_nothing_is_told(cli, finished, lineage_of, tmp_path):
+    folder = shutil.copytree(finished.folder, tmp_path / "copy")
+    done = cli("resume", "populations/pets.h5", "--generations", 1, cwd=folder)
+    assert done.code == 0, done.err
+    assert done.err.startswith(
+        "--generations is a total over the life of the population, which has had 2, so 1 adds "
+        "none: for 1 more give --generations 3\n"
+    )
+    assert "evoft resume populations/pets.h5 --generations 4" in done.out
+    assert lineage_of(folder / "populations" / "pets.h5") == lineage_of(finished.file)

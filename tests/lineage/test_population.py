@@ -32,6 +32,18 @@ def test_a_file_is_seen_as_a_whole(population_path: Path, header: Header) -> Non
     assert population.finals(7) == ()
 
 
+def test_it_is_printed_in_a_line(population_path: Path, header: Header) -> None:
+    population = Population.open(population_path)
+    assert repr(population) == (
+        f"Population({str(population_path)!r}, individuals: 10, generations: 2, "
+        "best: #7 with 0.9000)"
+    )
+    assert repr(population.generations[1]) == (
+        "Generation(1, born: 4, continued: 0, best so far: #7 with 0.9000)"
+    )
+    assert repr(view(header)) == "Population(individuals: 0, generations: 0, best: none)"
+
+
 def test_only_complete_generations_count(population_path: Path) -> None:
     generations = Population.open(population_path).generations
     assert [generation.index for generation in generations] == [0, 1]

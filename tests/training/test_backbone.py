@@ -43,6 +43,11 @@ class TestRefusals:
         for file in (garbage, other, wide, short):
             refused("test_resnet", [file, "do not fit test_resnet"], checkpoint=file)
 
+    def test_weights_that_timm_has_not(self):
+        words = ["no weights 'a1_in1kk' of resnet50; it knows resnet50.a1_in1k, "]
+        refused("resnet50.a1_in1kk", words)
+        refused("resnet50.a1_in1kk", words, pretrained=False)
+
     def test_sizes_and_arguments(self):
         refused("test_vit", ["33 x 33 pixels"], pretrained=False, img_size=33)
         refused("test_resnet", ["nosuch"], pretrained=False, model_kwargs={"nosuch": 1})

@@ -186,6 +186,10 @@ class TestPredictRefuses:
             with pytest.raises(DataError, match=name):
                 predict_files(exports["embedded"][0], [str(tmp_path / name)])
 
+    def test_a_folder_of_images(self, exports, tmp_path):
+        with pytest.raises(DataError, match="is a folder, not an image: name the files in it"):
+            predict_files(exports["embedded"][0], [str(tmp_path)])
+
 
 class TestCheckpoint:
     @pytest.fixture

@@ -45,6 +45,8 @@ def read_bytes(path: str) -> bytes:
             f"{path} does not exist (a link to a missing file looks the same): "
             "restore it or take it out"
         ) from None
+    except IsADirectoryError:
+        raise DataError(f"{path} is a folder, not an image: name the files in it") from None
     except OSError as error:
         raise DataError(
             f"{path} cannot be read ({error.strerror}): make it readable or take it out"

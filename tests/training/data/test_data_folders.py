@@ -200,6 +200,16 @@ class TestRefusals:
             (root / name).write_bytes(b"nothing")
         refused(root, root / "a" / "17.png")
 
+    def test_the_others_are_named_too(self, fill, tmp_path):
+        root = fill(tmp_path, {"a": 50, "b": 50})
+        bad = [root / "a" / f"{i}.png" for i in (0, 17, 49)] + [root / "b" / "3.png"]
+        for path in bad:
+            path.write_bytes(b"nothing")
+        refused(root, *bad, "mend it or take it out; nor can these be used: ")
+        for i in range(10):
+            (root / "b" / f"{i}.png").write_bytes(b"nothing")
+        refused(root, bad[0], root / "b" / "2.png", "and 7 more")
+
     def test_a_link_to_nothing(self, fill, tmp_path):
         root = fill(tmp_path, {"a": 5, "b": 5})
         (root / "a" / "gone.png").symlink_to(tmp_path / "nowhere.png")
