@@ -67,6 +67,8 @@ class Recipe:
     reprob: float = 0.0
     #: Decay of the moving average of the weights that is judged and kept, ``[0, 1)``; 0 is none.
     model_ema: float = 0.0
+    #: ``none``, or ``balanced``: each class of the training split has an equal say in the loss.
+    class_weights: str = "none"
 
     @staticmethod
     def of(values: Mapping[str, Any], *, layer_groups: int) -> Recipe:
@@ -111,6 +113,15 @@ class Recipe:
         return asdict(self)
 
 
+def whole(recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe that a file has, with the fields that evoft did not know when it was made.
+
+    Those are as they were then: at what has no effect.
+    """
+    neutral = {field.name: field.default for field in fields(Recipe)}
+    return {**recorded, **{name: neutral[name] for name in neutral if name not in recorded}}
+
+
 def takes_momentum(opt: str) -> bool:
     """Tell whether the optimizer has a ``momentum`` of its own rather than betas."""
     return opt.lower().removeprefix("lookahead_") in _MOMENTUM
@@ -125,6 +136,7 @@ _MOMENTUM = frozenset({
     "bnbsgd8bit",
 })  # fmt: skip
 _SCHEDULES = ("constant", "linear", "cosine", "step")
+_CLASS_WEIGHTS = ("none", "balanced")
 
 _RULES = {
     "> 0": ("lr", "head_lr_factor", "layer_decay"),
@@ -158,6 +170,10 @@ def _check(recipe: Recipe) -> None:
     require_whole(values, ("batch_size", "epochs", "patience"))
     if recipe.sched not in _SCHEDULES:
         raise SettingsError(f"`sched` must be one of {_SCHEDULES}, but is {recipe.sched!r}")
+    if recipe.class_weights not in _CLASS_WEIGHTS:
+        raise SettingsError(
+            f"`class_weights` must be one of {_CLASS_WEIGHTS}, but is {recipe.class_weights!r}"
+        )
 
 
 def _canonical(recipe: Recipe, layer_groups: int) -> Recipe:

@@ -64,6 +64,11 @@ def test_whole_numbers(value: object) -> None:
 @pytest.mark.parametrize(
     ("kind", "values", "message"),
     [
+        (
+            TrainingSettings,
+            {"metric": "f1"},
+            "`metric` must be one of accuracy, balanced_accuracy, but is 'f1'",
+        ),
         (SearchSettings, {"population_size": 1}, "`population_size` must be >= 2, but is 1"),
         (SearchSettings, {"population_size": 4.0}, "`population_size` must be a whole number, but"),
         (SearchSettings, {"generations": 0}, "`generations` must be >= 1, but is 0"),

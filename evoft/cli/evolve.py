@@ -40,7 +40,8 @@ SECTIONS = {
         "run__budget", "search__generations", "search__population_size", "training__epochs",
     ),
     "The search": (
-        "objectives", "search__strategy", "search__finalists", "search__repeats", "top__seed",
+        "training__metric", "objectives", "search__strategy", "search__finalists",
+        "search__repeats", "top__seed",
     ),
     "The machine": (
         "run__workers", "run__workers_per_device", "run__devices", "run__trial_timeout",

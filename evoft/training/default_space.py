@@ -72,6 +72,7 @@ MEANINGS: Mapping[str, str] = {
     "hflip": "probability of a horizontal flip",
     "reprob": "probability of erasing a random rectangle",
     "model_ema": "decay of the weights' moving average that is judged and kept; 0 is none",
+    "class_weights": "balanced: classes weigh alike in the loss, whatever their sizes; or none",
     "epochs": "epochs of a trial, when it is a gene rather than a setting",
     "patience": "epochs without a better validation accuracy before a trial ends early",
 }

@@ -53,6 +53,9 @@ class _Company:
     def __init__(self, heads: Sequence[Head]) -> None:
         self._everyone = [Learner(head) for head in heads]
         self._bank = Bank.of([head.feed for head in heads])
+        weights = heads[0].feed.class_weights  # of one kind, they have the same
+        #: ``(classes, 1)``; None: all 1.
+        self._class_weights = None if weights is None else weights[:, None]
         self._here: list[Learner] = []
 
     def train(self) -> list[Trained]:
@@ -122,8 +125,14 @@ class _Company:
         self._logits.add_(self._bias[:, :, None])
         targets = drawn.targets.mul_(self._sharp).add_(self._smooth)
         logs = torch.log_softmax(self._logits, dim=1)
+        if self._class_weights is not None:
+            targets.mul_(self._class_weights)
         losses = (targets * logs).sum(dim=(1, 2)).div_(-batch)
-        torch.exp(logs, out=self._errors).sub_(targets).div_(batch)
+        torch.exp(logs, out=self._errors)
+        if self._class_weights is not None:
+            # Weighted targets do not sum to one, and what they sum to pulls at all logits.
+            self._errors.mul_(targets.sum(dim=1, keepdim=True))
+        self._errors.sub_(targets).div_(batch)
         multiply(self._errors, drawn.inputs, self._slope)
         torch.sum(self._errors, dim=2, out=self._tilt)
         self._slope.addcmul_(self._weight.sign(), self._l1)
@@ -158,13 +167,6 @@ class _Company:
         taken = (stop - 1) % self._here[0].schedule.steps + 1
         losses = (self._losses / taken).tolist()
         right = (self._right.double() / (taken * self._logits.shape[2])).tolist()
-        for at, (learner, (val_loss, val_accuracy)) in enumerate(
-            zip(self._here, judged, strict=True)
-        ):
-            metrics = {
-                "train_loss": losses[at],
-                "train_accuracy": right[at],
-                "val_loss": val_loss,
-                "val_accuracy": val_accuracy,
-            }
+        for at, (learner, mine) in enumerate(zip(self._here, judged, strict=True)):
+            metrics = {"train_loss": losses[at], "train_accuracy": right[at], **mine}
             learner.take(metrics, matrices[at], biases[at])

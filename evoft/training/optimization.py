@@ -160,7 +160,7 @@ class Precision:
         return Precision(torch.float16, torch.amp.GradScaler(device.type))
 
 
-def training_step(
+def training_step(  # noqa: PLR0913  # each is a thing of its own
     model: nn.Module,
     optimizer: Optimizer,
     inputs: Inputs,
@@ -168,6 +168,7 @@ def training_step(
     *,
     smoothing: float,
     l1: float,
+    weights: Tensor | None = None,
     micro: int | None = None,
     precision: Precision | None = None,
 ) -> tuple[Tensor, Tensor]:
@@ -180,6 +181,8 @@ def training_step(
         targets: ``(batch, classes)``, rows that sum to one.
         smoothing: Label smoothing, ``[0, 1)``.
         l1: Weight of the L1 penalty.
+        weights: What each class weighs in the loss, ``(classes,)``; None: all 1.  The sum is still
+            divided by the number of images, so that a batch counts by what it holds.
         micro: Most images that pass through the model at a time, the step being that of the whole
             batch (but for batch norm, which sees the parts); None: all of them.
         precision: Of mixed precision; None: float32 throughout.
@@ -198,7 +201,7 @@ def training_step(
         some, wanted = (inputs, targets) if size >= count else _part(inputs, targets, first, size)
         with autocast(targets.device, precision):
             logits = model(some)
-            loss = cross_entropy(logits.float(), wanted, label_smoothing=smoothing)
+            loss = cross_entropy(logits.float(), wanted, weight=weights, label_smoothing=smoothing)
             if size < count:
                 loss = loss * (len(wanted) / count)
         scaled = loss if scaler is None else scaler.scale(loss)

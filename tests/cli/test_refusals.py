@@ -97,6 +97,8 @@ class TestSettings:
     @pytest.mark.parametrize(
         ("flags", "words"),
         [
+            (["--class-weights", "heavy"],
+             ["`class_weights` must be one of ('none', 'balanced'), but is 'heavy'"]),
             (["--epochs", 0], ["`epochs` must be >= 1, but is 0"]),
             (["--rung-factor", 1], ["`rung_factor` must be > 1, but is 1"]),
             (["--first-rung", 0], ["`first_rung` must be > 0, but is 0"]),
