@@ -69,6 +69,8 @@ class Recipe:
     model_ema: float = 0.0
     #: ``none``, or ``balanced``: each class of the training split has an equal say in the loss.
     class_weights: str = "none"
+    #: Norm that all gradients of a step together are scaled down to where it is larger; 0 is none.
+    clip_grad: float = 0.0
 
     @staticmethod
     def of(values: Mapping[str, Any], *, layer_groups: int) -> Recipe:
@@ -140,7 +142,16 @@ _CLASS_WEIGHTS = ("none", "balanced")
 
 _RULES = {
     "> 0": ("lr", "head_lr_factor", "layer_decay"),
-    ">= 0": ("weight_decay", "l1", "mixup", "cutmix", "freeze_depth", "patience", "momentum"),
+    ">= 0": (
+        "weight_decay",
+        "l1",
+        "mixup",
+        "cutmix",
+        "freeze_depth",
+        "patience",
+        "momentum",
+        "clip_grad",
+    ),
     ">= 1": ("batch_size", "epochs"),
     "in [0, 1)": ("drop", "drop_path", "warmup", "smoothing", "model_ema"),
     "in [0, 1]": ("augment", "hflip", "reprob"),

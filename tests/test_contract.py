@@ -137,6 +137,12 @@ def test_equal_trainings_are_equal_recipes() -> None:
         ({"lr": 0.0}, "`lr` must be > 0, but is 0.0"),
         ({"drop": 1.0}, "`drop` must be in [0, 1), but is 1.0"),
         ({"hflip": 1.5}, "`hflip` must be in [0, 1], but is 1.5"),
+        ({"clip_grad": -1}, "`clip_grad` must be >= 0, but is -1"),
+        ({"clip_grad": float("inf")}, "`clip_grad` must be >= 0, but is inf"),
+        (
+            {"class_weights": True},
+            "`class_weights` must be one of ('none', 'balanced'), but is True",
+        ),
         ({"l1": -1}, "`l1` must be >= 0, but is -1"),
         ({"batch_size": 0}, "`batch_size` must be >= 1, but is 0"),
         ({"batch_size": 8.0}, "`batch_size` must be a whole number, but is 8.0"),

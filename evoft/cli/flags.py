@@ -170,7 +170,7 @@ _RECIPE_TYPES: Mapping[str, Any] = {
     "drop": float, "drop_path": float, "freeze_depth": _value, "opt": str, "momentum": float,
     "layer_decay": float, "sched": str, "warmup": float, "smoothing": float, "mixup": float,
     "cutmix": float, "augment": _strength, "hflip": float, "reprob": float,
-    "model_ema": float, "class_weights": str,
+    "model_ema": float, "class_weights": str, "clip_grad": float,
 }  # fmt: skip
 
 #: Names beside those that follow from the field's.

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from evoft.training.head_clipping import Clips
 from evoft.training.head_inputs import Bank, Batch, Batches
 from evoft.training.head_judging import first_highest
 from evoft.training.head_memory import Weights, column, multiply, room
@@ -87,6 +88,7 @@ class _Company:
         self._l1 = column([r.l1 for r in recipes], device).float()[:, :, None]
         smoothing = column([r.smoothing for r in recipes], device)[:, :, None]
         self._sharp, self._smooth = (1.0 - smoothing).float(), (smoothing / classes).float()
+        self._clips = Clips.of([recipe.clip_grad for recipe in recipes], device)
         feeds, dropouts = [head.feed for head in heads], [head.dropout for head in heads]
         self._batches = Batches(self._bank, feeds, dropouts, classes)
         self._logits = room(len(heads), classes, batch, device)[1]
@@ -136,6 +138,8 @@ class _Company:
         multiply(self._errors, drawn.inputs, self._slope)
         torch.sum(self._errors, dim=2, out=self._tilt)
         self._slope.addcmul_(self._weight.sign(), self._l1)
+        if self._clips is not None:
+            self._clips.apply(self._weights.slopes)
         return losses
 
     def _average(self, number: int) -> None:

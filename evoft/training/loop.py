@@ -251,6 +251,7 @@ class _Trainer:
                     targets,
                     smoothing=self._recipe.smoothing,
                     weights=self._weights,
+                    clip=self._recipe.clip_grad,
                     l1=self._recipe.l1,
                     micro=self._micro,
                     precision=self.precision,
