@@ -35,6 +35,9 @@ SAMPLERS = ("tpe", "gp")
 #: mean over the classes of the share of each.
 ACCURACY, BALANCED_ACCURACY = METRICS = ("accuracy", "balanced_accuracy")
 
+#: How pixels are made of others where an image is resized, by timm's names.
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "box", "hamming", "lanczos")
+
 #: The name of the backbone that evoft ships.
 EMBEDDED = "embedded"
 
@@ -51,13 +54,13 @@ def _require_kinds(values: Mapping[str, Any], kinds: Mapping[str, tuple[type, st
 
 
 def _require_known(values: Mapping[str, Any], known: Mapping[str, tuple[str, ...]]) -> None:
-    """Check that named values are among those that are known.
+    """Check that named values, None apart, are among those that are known.
 
     Raises:
         SettingsError: The first that is not.
     """
     for name, all_of_them in known.items():
-        if values[name] not in all_of_them:
+        if values[name] is not None and values[name] not in all_of_them:
             raise SettingsError(
                 f"`{name}` must be one of {', '.join(all_of_them)}, but is {values[name]!r}"
             )
@@ -216,6 +219,10 @@ class TrainingSettings:
     std: tuple[float, ...] | None = None
     #: Side of the square image in pixels; None: the backbone's own.
     img_size: int | None = None
+    #: Share of the resized image's side that the crop of its centre keeps, and how it is resized:
+    #: one of ``INTERPOLATIONS``; None: the backbone's own.
+    crop_pct: float | None = None
+    interpolation: str | None = None
     #: What the fitness is, of the images of validation: one of ``METRICS``.
     metric: str = ACCURACY
     #: Most epochs of a trial.
@@ -242,7 +249,7 @@ class TrainingSettings:
     def __post_init__(self) -> None:
         values = asdict(self)
         _require_kinds(values, _TRAINING_KINDS)
-        _require_known(values, {"metric": METRICS})
+        _require_known(values, {"metric": METRICS, "interpolation": INTERPOLATIONS})
         require(values, _TRAINING_RULES)
         require_whole(
             values, ("epochs", "patience", "img_size", "max_train_images", "views", "cache_size")
@@ -285,6 +292,7 @@ _TRAINING_RULES = {
     ">= 1": ("epochs", "img_size", "max_train_images"),
     ">= 0": ("patience", "views", "cache_size"),
     "in (0, 1)": ("val_share", "test_share", "cooldown"),
+    "in (0, 1]": ("crop_pct",),
 }
 
 

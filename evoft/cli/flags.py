@@ -18,6 +18,7 @@ import click
 from evoft.errors import SettingsError
 from evoft.quantities import seconds, size, size_text
 from evoft.settings import (
+    INTERPOLATIONS,
     METRICS,
     SAMPLERS,
     STRATEGIES,
@@ -117,6 +118,11 @@ EVOLVE_FLAGS = (
     Flag(("--std",), "training", "std", float, "Their standard deviation; likewise.", 3),
     Flag(("--img-size",), "training", "img_size", int,
          "Side of the image in pixels; the backbone's own unless given."),
+    Flag(("--crop-pct",), "training", "crop_pct", float,
+         "Share of the resized image's side that is kept, at its centre; the backbone's own unless "
+         "given."),
+    Flag(("--interpolation",), "training", "interpolation", click.Choice(INTERPOLATIONS),
+         "How images are resized; likewise."),
     Flag(("--metric",), "training", "metric", click.Choice(METRICS),
          "What the fitness is: balanced_accuracy is the mean of the classes' shares."),
     Flag(("--epochs",), "training", "epochs", int, "Most epochs of a trial."),
