@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 from evoft.errors import SettingsError
@@ -120,8 +120,9 @@ def whole(recorded: Mapping[str, Any]) -> dict[str, Any]:
 
     Those are as they were then: at what has no effect.
     """
-    neutral = {field.name: field.default for field in fields(Recipe)}
-    return {**recorded, **{name: neutral[name] for name in neutral if name not in recorded}}
+    unknown = [field for field in fields(Recipe) if field.name not in recorded]
+    neutral = {field.name: field.default for field in unknown if field.default is not MISSING}
+    return {**recorded, **neutral}
 
 
 def takes_momentum(opt: str) -> bool:
