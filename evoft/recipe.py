@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 from evoft.errors import SettingsError
@@ -67,6 +67,10 @@ class Recipe:
     reprob: float = 0.0
     #: Decay of the moving average of the weights that is judged and kept, ``[0, 1)``; 0 is none.
     model_ema: float = 0.0
+    #: ``none``, or ``balanced``: each class of the training split has an equal say in the loss.
+    class_weights: str = "none"
+    #: Norm that all gradients of a step together are scaled down to where it is larger; 0 is none.
+    clip_grad: float = 0.0
 
     @staticmethod
     def of(values: Mapping[str, Any], *, layer_groups: int) -> Recipe:
@@ -111,6 +115,16 @@ class Recipe:
         return asdict(self)
 
 
+def whole(recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe that a file has, with the fields that evoft did not know when it was made.
+
+    Those are as they were then: at what has no effect.
+    """
+    unknown = [field for field in fields(Recipe) if field.name not in recorded]
+    neutral = {field.name: field.default for field in unknown if field.default is not MISSING}
+    return {**recorded, **neutral}
+
+
 def takes_momentum(opt: str) -> bool:
     """Tell whether the optimizer has a ``momentum`` of its own rather than betas."""
     return opt.lower().removeprefix("lookahead_") in _MOMENTUM
@@ -125,10 +139,20 @@ _MOMENTUM = frozenset({
     "bnbsgd8bit",
 })  # fmt: skip
 _SCHEDULES = ("constant", "linear", "cosine", "step")
+_CLASS_WEIGHTS = ("none", "balanced")
 
 _RULES = {
     "> 0": ("lr", "head_lr_factor", "layer_decay"),
-    ">= 0": ("weight_decay", "l1", "mixup", "cutmix", "freeze_depth", "patience", "momentum"),
+    ">= 0": (
+        "weight_decay",
+        "l1",
+        "mixup",
+        "cutmix",
+        "freeze_depth",
+        "patience",
+        "momentum",
+        "clip_grad",
+    ),
     ">= 1": ("batch_size", "epochs"),
     "in [0, 1)": ("drop", "drop_path", "warmup", "smoothing", "model_ema"),
     "in [0, 1]": ("augment", "hflip", "reprob"),
@@ -158,6 +182,10 @@ def _check(recipe: Recipe) -> None:
     require_whole(values, ("batch_size", "epochs", "patience"))
     if recipe.sched not in _SCHEDULES:
         raise SettingsError(f"`sched` must be one of {_SCHEDULES}, but is {recipe.sched!r}")
+    if recipe.class_weights not in _CLASS_WEIGHTS:
+        raise SettingsError(
+            f"`class_weights` must be one of {_CLASS_WEIGHTS}, but is {recipe.class_weights!r}"
+        )
 
 
 def _canonical(recipe: Recipe, layer_groups: int) -> Recipe:

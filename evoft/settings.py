@@ -31,6 +31,13 @@ BLIND = frozenset({"random", "grid"})
 #: Whom the strategy ``bayes`` asks: a tree-structured Parzen estimator or a Gaussian process.
 SAMPLERS = ("tpe", "gp")
 
+#: What the fitness is when evoft trains: the share of images that are classified rightly, or the
+#: mean over the classes of the share of each.
+ACCURACY, BALANCED_ACCURACY = METRICS = ("accuracy", "balanced_accuracy")
+
+#: How pixels are made of others where an image is resized, by timm's names.
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "box", "hamming", "lanczos")
+
 #: The name of the backbone that evoft ships.
 EMBEDDED = "embedded"
 
@@ -44,6 +51,19 @@ def _require_kinds(values: Mapping[str, Any], kinds: Mapping[str, tuple[type, st
     for name, (kind, words) in kinds.items():
         if values[name] is not None and not isinstance(values[name], kind):
             raise SettingsError(f"`{name}` must be {words}, but is {values[name]!r}")
+
+
+def _require_known(values: Mapping[str, Any], known: Mapping[str, tuple[str, ...]]) -> None:
+    """Check that named values, None apart, are among those that are known.
+
+    Raises:
+        SettingsError: The first that is not.
+    """
+    for name, all_of_them in known.items():
+        if values[name] is not None and values[name] not in all_of_them:
+            raise SettingsError(
+                f"`{name}` must be one of {', '.join(all_of_them)}, but is {values[name]!r}"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,11 +120,7 @@ class SearchSettings:
         values = asdict(self)
         require(values, _SEARCH_RULES)
         _require_kinds(values, {"common_seed": (bool, "true or false")})
-        for name, known in (("strategy", STRATEGIES), ("sampler", SAMPLERS)):
-            if values[name] not in known:
-                raise SettingsError(
-                    f"`{name}` must be one of {', '.join(known)}, but is {values[name]!r}"
-                )
+        _require_known(values, {"strategy": STRATEGIES, "sampler": SAMPLERS})
         self._check_objectives()
         require_whole(
             values,
@@ -203,6 +219,12 @@ class TrainingSettings:
     std: tuple[float, ...] | None = None
     #: Side of the square image in pixels; None: the backbone's own.
     img_size: int | None = None
+    #: Share of the resized image's side that the crop of its centre keeps, and how it is resized:
+    #: one of ``INTERPOLATIONS``; None: the backbone's own.
+    crop_pct: float | None = None
+    interpolation: str | None = None
+    #: What the fitness is, of the images of validation: one of ``METRICS``.
+    metric: str = ACCURACY
     #: Most epochs of a trial.
     epochs: int = 5
     #: Epochs without a better validation accuracy before a trial ends early; 0: never.
@@ -227,6 +249,7 @@ class TrainingSettings:
     def __post_init__(self) -> None:
         values = asdict(self)
         _require_kinds(values, _TRAINING_KINDS)
+        _require_known(values, {"metric": METRICS, "interpolation": INTERPOLATIONS})
         require(values, _TRAINING_RULES)
         require_whole(
             values, ("epochs", "patience", "img_size", "max_train_images", "views", "cache_size")
@@ -271,6 +294,7 @@ _TRAINING_RULES = {
     ">= 1": ("epochs", "img_size", "max_train_images"),
     ">= 0": ("patience", "views", "cache_size"),
     "in (0, 1)": ("val_share", "test_share", "cooldown"),
+    "in (0, 1]": ("crop_pct",),
 }
 
 

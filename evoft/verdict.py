@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from evoft.trial import Stage, TrialKey
 
+#: How many images both, only the winner, only the default, or neither classified rightly.
+Counts = tuple[int, int, int, int]
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -23,6 +26,9 @@ class Verdict:
     only_winner: int
     only_default: int
     neither: int
+    #: The same for each class, in their order, where the fitness is the balanced accuracy; else
+    #: empty.
+    by_class: tuple[Counts, ...] = ()
 
     @property
     def winner_run(self) -> TrialKey:

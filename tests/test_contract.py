@@ -15,7 +15,7 @@ from evoft.errors import SettingsError
 from evoft.genome import Genome
 from evoft.individual import Generation, Individual, best_of
 from evoft.outcome import Outcome, Status
-from evoft.recipe import Recipe, takes_momentum
+from evoft.recipe import Recipe, takes_momentum, whole
 from evoft.seeds import derive, generator
 from evoft.shared import SharedArray
 from evoft.trial import Stage, Trial
@@ -137,6 +137,12 @@ def test_equal_trainings_are_equal_recipes() -> None:
         ({"lr": 0.0}, "`lr` must be > 0, but is 0.0"),
         ({"drop": 1.0}, "`drop` must be in [0, 1), but is 1.0"),
         ({"hflip": 1.5}, "`hflip` must be in [0, 1], but is 1.5"),
+        ({"clip_grad": -1}, "`clip_grad` must be >= 0, but is -1"),
+        ({"clip_grad": float("inf")}, "`clip_grad` must be >= 0, but is inf"),
+        (
+            {"class_weights": True},
+            "`class_weights` must be one of ('none', 'balanced'), but is True",
+        ),
         ({"l1": -1}, "`l1` must be >= 0, but is -1"),
         ({"batch_size": 0}, "`batch_size` must be >= 1, but is 0"),
         ({"batch_size": 8.0}, "`batch_size` must be a whole number, but is 8.0"),
@@ -165,3 +171,11 @@ def test_a_shared_array_is_mapped_and_its_copies_are_ones_own(tmp_path: Any) -> 
         assert theirs.tolist() == [[0, 0, 0], [5, 5, 5]]
         assert ours.tolist() == [[7, 7, 7], [5, 5, 5]]
     assert np.frombuffer(path.read_bytes(), "float32").tolist() == [0, 0, 0, 5, 5, 5]
+
+
+def test_a_recipe_of_an_earlier_evoft_is_as_it_was_trained() -> None:
+    now = recipe(lr=0.5).to_dict()
+    before = {name: value for name, value in now.items() if name not in {"clip_grad", "model_ema"}}
+    assert whole(before) == now
+    assert list(whole(before))[:3] == list(before)[:3]
+    assert whole({"lr": 0.1}).keys() == now.keys() - {"model", "epochs"}

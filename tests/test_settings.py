@@ -64,6 +64,20 @@ def test_whole_numbers(value: object) -> None:
 @pytest.mark.parametrize(
     ("kind", "values", "message"),
     [
+        (TrainingSettings, {"crop_pct": 0}, "`crop_pct` must be in (0, 1], but is 0"),
+        (TrainingSettings, {"crop_pct": 1.1}, "`crop_pct` must be in (0, 1], but is 1.1"),
+        (TrainingSettings, {"crop_pct": "all"}, "`crop_pct` must be a number, but is 'all'"),
+        (
+            TrainingSettings,
+            {"interpolation": "cubic"},
+            "`interpolation` must be one of nearest, bilinear, bicubic, box, hamming, lanczos, but "
+            "is 'cubic'",
+        ),
+        (
+            TrainingSettings,
+            {"metric": "f1"},
+            "`metric` must be one of accuracy, balanced_accuracy, but is 'f1'",
+        ),
         (SearchSettings, {"population_size": 1}, "`population_size` must be >= 2, but is 1"),
         (SearchSettings, {"population_size": 4.0}, "`population_size` must be a whole number, but"),
         (SearchSettings, {"generations": 0}, "`generations` must be >= 1, but is 0"),

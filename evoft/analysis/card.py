@@ -10,12 +10,14 @@ from evoft.analysis.report import (
     comparison_rows,
     epochs_text,
     gain_sentence,
+    metric_of,
     metrics_of,
     optimism_sentence,
     percent,
     readings_sentence,
     report_of,
     tie_sentence,
+    words_of,
 )
 from evoft.lineage import Population
 from evoft.trial import Stage, Trial, TrialKey
@@ -36,7 +38,7 @@ def model_card(population: Population, key: TrialKey, again: float | None = None
     Args:
         population: Where the model is from.
         key: The run whose weights the folder holds.
-        again: Validation accuracy, when the weights were lost and the run was made again.
+        again: Fitness, when the weights were lost and the run was made again.
     """
     header, individual = population.header, population[key[1]]
     data = header.data
@@ -77,15 +79,17 @@ def model_metrics(
     }
     if trial.epochs is not None:
         run["epochs"] = trial.epochs
+    metric = metric_of(population)
+    name = f"validation_{metric}"
     if again is not None and again != fitness:
-        return {**run, "validation_accuracy": again, "validation_accuracy_recorded": fitness}
+        return {**run, name: again, f"{name}_recorded": fitness}
     report = report_of(population)
     role = _judged_as(population, key)
     if report is not None and role == "winner":
         return {**run, **metrics_of(report)}
-    accuracies = {**run, "validation_accuracy": fitness}
+    accuracies = {**run, name: fitness}
     if report is not None and report.default and role == "default":
-        accuracies["test_accuracy"] = bounds(report.default.test)
+        accuracies[f"test_{metric}"] = bounds(report.default.test)
     return accuracies
 
 
@@ -98,10 +102,10 @@ def _judged_as(population: Population, key: TrialKey) -> str | None:
 
 
 def _results(population: Population, key: TrialKey, again: float | None) -> list[str]:
-    fitness = population.records[key].outcome.fitness
+    fitness, metric = population.records[key].outcome.fitness, words_of(metric_of(population))
     if again is not None and again != fitness:
         return [
-            f"Its weights had not been kept, so it was trained again: validation accuracy "
+            f"Its weights had not been kept, so it was trained again: validation {metric} "
             f"{100 * again:.1f} % now, where the record says {100 * fitness:.1f} %. The test split "
             "was not read for these weights.\n"
         ]
@@ -109,10 +113,10 @@ def _results(population: Population, key: TrialKey, again: float | None) -> list
     role = _judged_as(population, key)
     if report is not None and role == "winner":
         return _comparison(report)
-    lines = [_run_sentence(population.records[key].trial, fitness)]
+    lines = [_run_sentence(population.records[key].trial, fitness, metric)]
     if report is not None and report.default and role == "default":
         lines.append(
-            f"Test accuracy {percent(report.default.test)}: it was read for this model as the "
+            f"Test {metric} {percent(report.default.test)}: it was read for this model as the "
             "default recipe that the winner was compared with."
         )
     else:
@@ -120,8 +124,8 @@ def _results(population: Population, key: TrialKey, again: float | None) -> list
     return ["\n".join(lines) + "\n"]
 
 
-def _run_sentence(trial: Trial, fitness: float) -> str:
-    accuracy = f"Validation accuracy {100 * fitness:.1f} %"
+def _run_sentence(trial: Trial, fitness: float, metric: str) -> str:
+    accuracy = f"Validation {metric} {100 * fitness:.1f} %"
     if trial.stage is Stage.FINAL:
         return f"{accuracy} in a final run with a fresh seed."
     after = "" if trial.epochs is None else f" after {epochs_text(trial.epochs)}"

@@ -9,6 +9,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+from evoft.analysis.report import metric_of, words_of
 from evoft.errors import NoResultError, PopulationMismatchError, SettingsError
 from evoft.lineage import Population
 from evoft.settings import Settings
@@ -110,6 +111,11 @@ def _check_pair(one: Population, other: Population) -> None:
     if bool(one.header.data) != bool(other.header.data):
         raise PopulationMismatchError(
             f"{names} cannot be compared: one is of fine-tuning, one of a fitness of its own"
+        )
+    if (mine := metric_of(one)) != (theirs := metric_of(other)):
+        raise PopulationMismatchError(
+            f"{names} cannot be compared: the fitness of one is {words_of(mine)}, that of the "
+            f"other {words_of(theirs)}"
         )
     if not _same_data(one.header.data, other.header.data):
         raise PopulationMismatchError(

@@ -7,10 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from evoft.analysis.intervals import Interval, gain_interval, share_interval
+from evoft.analysis.intervals import (
+    Interval,
+    balanced_gain_interval,
+    balanced_interval,
+    gain_interval,
+    share_interval,
+)
 from evoft.analysis.rungs import Neighbours, agreement_rows, neighbours_of
 from evoft.lineage import Population
 from evoft.lineage.finals import Finalist, leader_of, standard_error, winner_of
+from evoft.recipe import whole
+from evoft.settings import ACCURACY
 from evoft.verdict import Verdict
 
 
@@ -20,9 +28,10 @@ class Standing:
 
     id: int
     recipe: Mapping[str, Any]
-    #: Validation accuracy of each final run, in order of repeat; each had a fresh seed.
+    #: Fitness of each final run, in order of repeat; each had a fresh seed.
     validation_runs: tuple[float, ...]
-    #: Their mean, with the interval of one run's images.
+    #: Their mean, with the interval of one run's images, which a balanced accuracy does not tell:
+    #: then the bounds are NaN.
     validation: Interval
     #: Of its best final run, whose weights are exported; None where the test was not read.
     test: Interval | None
@@ -45,7 +54,7 @@ class Report:
     winner: Standing
     #: None when the default recipe never ended well.
     default: Standing | None
-    #: Test accuracy of the winner less the default's; None without a default or a test.
+    #: On the test images, of the winner less the default; None without a default or a test.
     gain: Interval | None
     #: Fitness of the winner in the search, on its highest rung, less its mean in the final runs:
     #: what choosing the best of many on one validation split made it look better than it is.
@@ -58,6 +67,8 @@ class Report:
     rungs: tuple[Neighbours, ...] = ()
     #: None where the winner has the best mean.
     tie: Tie | None = None
+    #: What the accuracies are, one of ``settings.METRICS``.
+    metric: str = ACCURACY
 
     @property
     def significant(self) -> bool:
@@ -70,20 +81,45 @@ def report_of(population: Population) -> Report | None:
     if not population.verdicts:
         return None
     verdict = population.verdicts[-1]
-    images = int(population.header.data["splits"]["val"])
-    test = share_interval(verdict.both + verdict.only_winner, verdict.images)
-    winner = _standing(population, verdict.winner, images, test)
+    winner = _standing(population, verdict.winner, _test(verdict, 1))
     searched = population.trials(verdict.winner)[-1]
     return Report(
         winner=winner,
-        default=_default(population, verdict, images),
-        gain=gain_interval(verdict) if verdict.default >= 0 else None,
+        default=_default(population, verdict),
+        gain=_gain(verdict),
         optimism=searched.outcome.fitness - winner.validation.estimate,
         epochs=searched.trial.epochs,
         readings=len(population.verdicts),
         rungs=neighbours_of(population),
         tie=_tie(population, verdict.winner),
+        metric=metric_of(population),
     )
+
+
+def metric_of(population: Population) -> str:
+    """Return what a population's fitness is; files of earlier versions do not say."""
+    metric: str = population.header.settings.get("training", {}).get("metric", ACCURACY)
+    return metric
+
+
+def words_of(metric: str) -> str:
+    """Return a metric's name as one says it."""
+    return metric.replace("_", " ")
+
+
+def _test(verdict: Verdict, only: int) -> Interval:
+    """Return the share of the test images that are right, of those counted in this column too."""
+    if verdict.by_class:
+        right = [counts[0] + counts[only] for counts in verdict.by_class]
+        return balanced_interval(right, [sum(counts) for counts in verdict.by_class])
+    alone = (verdict.both, verdict.only_winner, verdict.only_default)[only]
+    return share_interval(verdict.both + alone, verdict.images)
+
+
+def _gain(verdict: Verdict) -> Interval | None:
+    if verdict.default < 0:
+        return None
+    return balanced_gain_interval(verdict) if verdict.by_class else gain_interval(verdict)
 
 
 def _tie(population: Population, id: int) -> Tie | None:
@@ -95,29 +131,32 @@ def _tie(population: Population, id: int) -> Tie | None:
     return Tie(winner, leader, standard_error(finalists))
 
 
-def _default(population: Population, verdict: Verdict, images: int) -> Standing | None:
+def _default(population: Population, verdict: Verdict) -> Standing | None:
     if verdict.default < 0:
         return None
-    test = share_interval(verdict.both + verdict.only_default, verdict.images)
-    return _standing(population, verdict.default, images, test)
+    return _standing(population, verdict.default, _test(verdict, 2))
 
 
-def _standing(population: Population, id: int, images: int, test: Interval) -> Standing:
+def _standing(population: Population, id: int, test: Interval) -> Standing:
     runs = tuple(
         record.outcome.fitness
         for record in population.finals(id)
         if record.outcome.score > -math.inf
     )
     mean = sum(runs) / len(runs)
-    validation = share_interval(mean * images, images)
-    return Standing(id, population.recipe(id) or {}, runs, validation, test)
+    validation = Interval(mean, math.nan, math.nan)
+    if metric_of(population) == ACCURACY:
+        images = int(population.header.data["splits"]["val"])
+        validation = share_interval(mean * images, images)
+    recipe = population.recipe(id)
+    return Standing(id, whole(recipe) if recipe else {}, runs, validation, test)
 
 
 def metrics_of(report: Report) -> dict[str, Any]:
     """Return a report's numbers as plain JSON data, accuracies from 0 to 1."""
     return {
-        "winner": _numbers(report.winner),
-        "default": _numbers(report.default) if report.default else None,
+        "winner": _numbers(report.winner, report.metric),
+        "default": _numbers(report.default, report.metric) if report.default else None,
         "test_gain": bounds(report.gain),
         "significant_gain": report.significant,
         "selection_optimism": report.optimism,
@@ -133,20 +172,22 @@ def _tie_numbers(tie: Tie) -> dict[str, Any]:
     return {"leader": leader.id, "leader_mean": leader.mean, "standard_error": tie.error}
 
 
-def _numbers(standing: Standing) -> dict[str, Any]:
+def _numbers(standing: Standing, metric: str) -> dict[str, Any]:
     return {
         "individual": standing.id,
-        "validation_accuracy": bounds(standing.validation),
-        "validation_accuracy_runs": list(standing.validation_runs),
-        "test_accuracy": bounds(standing.test),
+        f"validation_{metric}": bounds(standing.validation),
+        f"validation_{metric}_runs": list(standing.validation_runs),
+        f"test_{metric}": bounds(standing.test),
         "recipe": dict(standing.recipe),
     }
 
 
 def bounds(interval: Interval | None) -> dict[str, float] | None:
-    """Return an interval as plain JSON data."""
+    """Return an interval as plain JSON data, without bounds that are not known."""
     if interval is None:
         return None
+    if math.isnan(interval.low):
+        return {"estimate": interval.estimate}
     return {"estimate": interval.estimate, "low": interval.low, "high": interval.high}
 
 
@@ -154,6 +195,8 @@ def percent(interval: Interval | None) -> str:
     """Return an accuracy and its interval in per cent, as in ``98.1 % (96.1 to 99.1)``."""
     if interval is None:
         return ""
+    if math.isnan(interval.low):
+        return f"{100 * interval.estimate:.1f} %"
     low, high = 100 * interval.low, 100 * interval.high
     return f"{100 * interval.estimate:.1f} % ({low:.1f} to {high:.1f})"
 
@@ -170,14 +213,14 @@ def comparison_rows(report: Report) -> list[tuple[str, str, str]]:
     runs = len(report.winner.validation_runs)
     rows.append(
         (
-            f"validation accuracy, mean of {runs} fresh seeds",
+            f"validation {words_of(report.metric)}, mean of {runs} fresh seeds",
             percent(report.winner.validation),
             percent(default.validation) if default else "failed",
         )
     )
     rows.append(
         (
-            "test accuracy",
+            f"test {words_of(report.metric)}",
             percent(report.winner.test),
             percent(default.test) if default else "failed",
         )
@@ -192,8 +235,9 @@ def gain_sentence(report: Report) -> str:
     if report.default and report.default.id == report.winner.id:
         return "The default recipe won: nothing that was bred beat it. No gain."
     gain = report.gain
+    points = "points" if report.metric == ACCURACY else f"points of {words_of(report.metric)}"
     numbers = (
-        f"{100 * gain.estimate:+.1f} points on the test images "
+        f"{100 * gain.estimate:+.1f} {points} on the test images "
         f"(95 % interval {100 * gain.low:+.1f} to {100 * gain.high:+.1f})"
     )
     if report.significant:

@@ -34,13 +34,15 @@ SECTIONS = {
     "Where": ("file", "output", "config", "space", "elders"),
     "The backbone": (
         "training__models", "training__pretrained", "training__checkpoint", "training__img_size",
-        "training__mean", "training__std", "model_kwargs",
+        "training__crop_pct", "training__interpolation", "training__mean", "training__std",
+        "model_kwargs",
     ),
     "How long": (
         "run__budget", "search__generations", "search__population_size", "training__epochs",
     ),
     "The search": (
-        "objectives", "search__strategy", "search__finalists", "search__repeats", "top__seed",
+        "training__metric", "objectives", "search__strategy", "search__finalists",
+        "search__repeats", "top__seed",
     ),
     "The machine": (
         "run__workers", "run__workers_per_device", "run__devices", "run__trial_timeout",

@@ -18,6 +18,8 @@ import click
 from evoft.errors import SettingsError
 from evoft.quantities import seconds, size, size_text
 from evoft.settings import (
+    INTERPOLATIONS,
+    METRICS,
     SAMPLERS,
     STRATEGIES,
     RunSettings,
@@ -116,6 +118,13 @@ EVOLVE_FLAGS = (
     Flag(("--std",), "training", "std", float, "Their standard deviation; likewise.", 3),
     Flag(("--img-size",), "training", "img_size", int,
          "Side of the image in pixels; the backbone's own unless given."),
+    Flag(("--crop-pct",), "training", "crop_pct", float,
+         "Share of the resized image's side that is kept, at its centre; the backbone's own unless "
+         "given."),
+    Flag(("--interpolation",), "training", "interpolation", click.Choice(INTERPOLATIONS),
+         "How images are resized; likewise."),
+    Flag(("--metric",), "training", "metric", click.Choice(METRICS),
+         "What the fitness is: balanced_accuracy is the mean of the classes' shares."),
     Flag(("--epochs",), "training", "epochs", int, "Most epochs of a trial."),
     Flag(("--patience",), "training", "patience", int,
          "Epochs without a better validation accuracy before a trial ends early; 0: never."),
@@ -167,7 +176,7 @@ _RECIPE_TYPES: Mapping[str, Any] = {
     "drop": float, "drop_path": float, "freeze_depth": _value, "opt": str, "momentum": float,
     "layer_decay": float, "sched": str, "warmup": float, "smoothing": float, "mixup": float,
     "cutmix": float, "augment": _strength, "hflip": float, "reprob": float,
-    "model_ema": float,
+    "model_ema": float, "class_weights": str, "clip_grad": float,
 }  # fmt: skip
 
 #: Names beside those that follow from the field's.

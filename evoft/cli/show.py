@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from evoft.analysis.report import (
     tie_sentence,
 )
 from evoft.analysis.rungs import agreement_lines, agreement_rows, neighbours_of
+from evoft.cli.curve_rows import all_rows, repeat_of, rows_of, rung_of
 from evoft.cli.output import counted, duration, emit, emit_json, format_option, short, table
 from evoft.errors import SettingsError
 from evoft.individual import Individual
@@ -35,6 +36,9 @@ from evoft.quantities import count_text, moment_text, size_text
     "--pareto", is_flag=True, help="Only those whom no other dominates in the objectives."
 )
 @click.option("--rungs", is_flag=True, help="How the rungs agree on whom to rank where.")
+@click.option(
+    "--curves", is_flag=True, help="All learning curves, epoch by epoch; with ID those of one."
+)
 @format_option
 def show_command(
     file: Path,
@@ -43,14 +47,20 @@ def show_command(
     generations: bool,
     pareto: bool,
     rungs: bool,
+    curves: bool,
     form: str,
 ) -> None:
     """Show the population in FILE, or its individual ID with its learning curve."""
-    if sum((id is not None, top is not None, generations, pareto, rungs)) > 1:
+    asked = (id is not None and not curves, top is not None, generations, pareto, rungs, curves)
+    if sum(asked) > 1:
         raise SettingsError(
-            "`evoft show` takes one of ID, --top, --generations, --pareto and --rungs"
+            "`evoft show` takes one of ID, --top, --generations, --pareto and --rungs, and "
+            "--curves alone or with ID"
         )
     population = Population.open(file)
+    if curves:
+        emit(all_rows(population, id), form)
+        return
     if id is not None:
         _show_individual(population, id, form)
         return
@@ -203,13 +213,14 @@ def _generations(population: Population) -> list[dict[str, Any]]:
 
 def _show_individual(population: Population, id: int, form: str) -> None:
     individual, trials = population[id], population.trials(id)
-    curve = _curve(population, trials)
+    curve = rows_of(trials, rung_of(population))
     if form == "csv":
         emit(curve, form)
         return
     recipe, reason = population.recipe(id), trials[-1].outcome.reason
     climbed = [_trial(population, trial) for trial in trials] if population.on_rungs else []
-    finals = [_final(final) for final in population.finals(id)]
+    repeated = population.finals(id)
+    finals = [_final(final) for final in repeated]
     if form == "json":
         report = report_of(population)
         emit_json(
@@ -221,7 +232,10 @@ def _show_individual(population: Population, id: int, form: str) -> None:
                 "recipe": recipe,
                 **({"step": individual.step, "trials": climbed} if climbed else {}),
                 "curve": curve,
-                "finals": finals,
+                "finals": [
+                    row | {"curve": rows_of([final], lambda _: {})}
+                    for row, final in zip(finals, repeated, strict=True)
+                ],
                 "report": metrics_of(report) if report and report.winner.id == id else None,
             }
         )
@@ -232,24 +246,11 @@ def _show_individual(population: Population, id: int, form: str) -> None:
         ("\nIts trials, one a rung:", climbed),
         ("", curve),
         ("\nFinal runs with fresh seeds:", finals),
+        ("", rows_of(repeated, repeat_of)),
     ):
         if rows:
             click.echo(title)
             emit(rows, form)
-
-
-def _curve(population: Population, trials: Sequence[Record]) -> list[dict[str, Any]]:
-    """Return the curves' points as rows of equal columns, None where one was not reported."""
-    points = [(trial, point) for trial in trials for point in trial.outcome.curve]
-    names = dict.fromkeys(name for _, point in points for name in point.metrics)
-    return [
-        {
-            **({"rung": trial.trial.rung} if population.on_rungs else {}),
-            "epoch": point.epoch,
-            **{name: point.metrics.get(name) for name in names},
-        }
-        for trial, point in points
-    ]
 
 
 def _trial(population: Population, record: Record) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from evoft.outcome import Outcome
 from evoft.quantities import size_text
 from evoft.run import Observe, drive, final_trials, finalists, run_all
 from evoft.scratch import Scratch
+from evoft.settings import BALANCED_ACCURACY
 from evoft.trial import Stage, Trial, TrialKey
 from evoft.verdict import Verdict
 from evoft.workers.local import LocalWorkers
@@ -144,7 +145,10 @@ class FineTuning:
             if verdict.winner_run == winner:
                 return verdict
         right = [self._right(key) for key in (winner, default) if key is not None]
-        verdict = verdict_of(winner, default, right)
+        images, labels = self.plan.images, None
+        if self.plan.settings.training.metric == BALANCED_ACCURACY:
+            labels = images.labels[images.indices("test")]
+        verdict = verdict_of(winner, default, right, labels)
         self._store.append_verdict(verdict)
         self._store.fold()
         return verdict

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from evoft.lineage import Population
 from evoft.lineage.finals import winner_of
 from evoft.trial import Stage, TrialKey
-from evoft.verdict import Verdict
+from evoft.verdict import Counts, Verdict
 
 
 def best_run(population: Population, ids: Sequence[int] | None = None) -> TrialKey | None:
@@ -31,7 +31,10 @@ def best_run(population: Population, ids: Sequence[int] | None = None) -> TrialK
 
 
 def verdict_of(
-    winner: TrialKey, default: TrialKey | None, right: list[NDArray[np.bool_]]
+    winner: TrialKey,
+    default: TrialKey | None,
+    right: list[NDArray[np.bool_]],
+    labels: NDArray[np.int64] | None = None,
 ) -> Verdict:
     """Return the verdict of two runs from what each got right.
 
@@ -39,15 +42,28 @@ def verdict_of(
         winner: The winner's run.
         default: The default recipe's run; None if it never ended well, and is then not compared.
         right: Which test images each of these runs got right, ``(test images,)``.
+        labels: Their classes, ``(test images,)``, to be counted by; None: all together.
     """
     mine, other = right[0], right[-1]
+    both, only_winner, only_default, neither = _counts(mine, other)
+    alike = [] if labels is None else [labels == label for label in np.unique(labels)]
     return Verdict(
         winner=winner[1],
         winner_repeat=winner[2],
         default=default[1] if default else -1,
         default_repeat=default[2] if default else -1,
-        both=int((mine & other).sum()),
-        only_winner=int((mine & ~other).sum()),
-        only_default=int((~mine & other).sum()),
-        neither=int((~mine & ~other).sum()),
+        both=both,
+        only_winner=only_winner,
+        only_default=only_default,
+        neither=neither,
+        by_class=tuple(_counts(mine[those], other[those]) for those in alike),
+    )
+
+
+def _counts(mine: NDArray[np.bool_], other: NDArray[np.bool_]) -> Counts:
+    return (
+        int((mine & other).sum()),
+        int((mine & ~other).sum()),
+        int((~mine & other).sum()),
+        int((~mine & ~other).sum()),
     )

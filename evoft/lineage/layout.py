@@ -20,7 +20,7 @@ from evoft.individual import Individual
 from evoft.lineage.columns import link, storable, write_numbers, write_text
 from evoft.lineage.generations import generations_of, individuals_of
 from evoft.lineage.journal import record_order
-from evoft.lineage.plain import SCHEMA, plain_verdict, to_text
+from evoft.lineage.plain import SCHEMA, VERDICT_NUMBERS, plain_verdict, to_text
 from evoft.lineage.record import Contents, Record
 from evoft.verdict import Verdict
 
@@ -176,8 +176,10 @@ def _write_generations(group: Any, contents: Contents) -> None:
 
 def _write_verdicts(group: Any, verdicts: Sequence[Verdict]) -> None:
     rows = [plain_verdict(verdict) for verdict in verdicts]
-    for name in Verdict.__dataclass_fields__:
+    for name in VERDICT_NUMBERS:
         _numbers(group, name, (row[name] for row in rows), np.int64)
+    if any(verdict.by_class for verdict in verdicts):
+        write_text(group, "by_class", [to_text(row.get("by_class", [])) for row in rows])
 
 
 def _numbers(group: Any, name: str, values: Iterable[Any], dtype: DTypeLike) -> None:

@@ -7,7 +7,7 @@ and NaN and the infinities as ``NaN``, ``Infinity`` and ``-Infinity``.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -17,10 +17,15 @@ from evoft.individual import Individual
 from evoft.lineage.record import Record
 from evoft.outcome import CurvePoint, Outcome, Status
 from evoft.trial import Stage, Trial
-from evoft.verdict import Verdict
+from evoft.verdict import Counts, Verdict
 
 #: The newest layout of journal and population file that this evoft reads, and the one it writes.
 SCHEMA = 2
+#: What a verdict has in any case.
+VERDICT_NUMBERS = (
+    "winner", "winner_repeat", "default", "default_repeat",
+    "both", "only_winner", "only_default", "neither",
+)  # fmt: skip
 #: Made once, for every trial is written by it.
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
 
@@ -50,12 +55,21 @@ def header_of(plain: Mapping[str, Any]) -> Header:
 
 def plain_verdict(verdict: Verdict) -> dict[str, Any]:
     """Return a verdict as JSON data."""
-    return {"kind": "verdict", **asdict(verdict)}
+    plain = {"kind": "verdict", **asdict(verdict)}
+    if not verdict.by_class:
+        del plain["by_class"]
+    return plain
 
 
 def verdict_of(plain: Mapping[str, Any]) -> Verdict:
     """Return the verdict that ``plain_verdict`` gave."""
-    return Verdict(**{name: int(plain[name]) for name in Verdict.__dataclass_fields__})
+    numbers = {name: int(plain[name]) for name in VERDICT_NUMBERS}
+    return Verdict(**numbers, by_class=counts_of(plain.get("by_class", ())))
+
+
+def counts_of(plain: Iterable[Sequence[int]]) -> tuple[Counts, ...]:
+    """Return a verdict's counts by class from JSON data."""
+    return tuple((int(a), int(b), int(c), int(d)) for a, b, c, d in plain)
 
 
 def plain_record(record: Record) -> dict[str, Any]:

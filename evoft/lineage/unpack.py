@@ -11,6 +11,7 @@ import io
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import h5py
@@ -20,6 +21,7 @@ from evoft.header import Header
 from evoft.individual import Individual
 from evoft.lineage.columns import read_numbers, read_text, unlink
 from evoft.lineage.layout import HEADER_PARTS
+from evoft.lineage.plain import VERDICT_NUMBERS, counts_of
 from evoft.lineage.record import Contents, Record
 from evoft.outcome import CurvePoint, Outcome, Status
 from evoft.trial import Stage, Trial, TrialKey
@@ -165,8 +167,15 @@ def _keys(group: Any) -> list[TrialKey]:
 
 
 def _verdicts(group: Any) -> tuple[Verdict, ...]:
-    columns = [read_numbers(group, name) for name in Verdict.__dataclass_fields__]
-    return tuple(Verdict(*row) for row in zip(*columns, strict=True))
+    columns = [read_numbers(group, name) for name in VERDICT_NUMBERS]
+    verdicts = tuple(Verdict(*row) for row in zip(*columns, strict=True))
+    if "by_class" not in group:
+        return verdicts
+    texts = read_text(group, "by_class")
+    return tuple(
+        replace(verdict, by_class=counts_of(json.loads(text)))
+        for verdict, text in zip(verdicts, texts, strict=True)
+    )
 
 
 def _recipe(text: str) -> _Recipe:

@@ -207,8 +207,9 @@ def digest(state: dict[str, Tensor]) -> str:
 
 def preprocessing_of(model: nn.Module, settings: TrainingSettings) -> Preprocessing:
     """Return how images are prepared for a backbone, by timm's data config and the settings."""
-    arguments = {"img_size": settings.img_size, "mean": settings.mean, "std": settings.std}
-    config = resolve_data_config({k: v for k, v in arguments.items() if v}, model=model)
+    names = ("img_size", "mean", "std", "crop_pct", "interpolation")
+    arguments = {name: value for name in names if (value := getattr(settings, name))}
+    config = resolve_data_config(arguments, model=model)
     mean, std = tuple(map(float, config["mean"])), tuple(map(float, config["std"]))
     if len(mean) != 3 or config["input_size"][0] != 3:
         raise BackboneError("the backbone does not take images of three channels: take another")

@@ -72,6 +72,8 @@ MEANINGS: Mapping[str, str] = {
     "hflip": "probability of a horizontal flip",
     "reprob": "probability of erasing a random rectangle",
     "model_ema": "decay of the weights' moving average that is judged and kept; 0 is none",
+    "class_weights": "balanced: classes weigh alike in the loss, whatever their sizes; or none",
+    "clip_grad": "norm that a step's gradients are scaled down to where it is larger; 0 is none",
     "epochs": "epochs of a trial, when it is a gene rather than a setting",
     "patience": "epochs without a better validation accuracy before a trial ends early",
 }

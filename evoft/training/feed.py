@@ -11,6 +11,7 @@ from torch import Tensor
 from evoft.recipe import Recipe
 from evoft.seeds import derive
 from evoft.training.augmentation import Dice, augment
+from evoft.training.balance import class_weights
 from evoft.training.examples import Examples
 from evoft.training.mixing import draw, mix
 from evoft.training.optimization import Inputs
@@ -60,6 +61,13 @@ class Feed:
         self.batch = min(recipe.batch_size, len(train))
         #: Batches in an epoch; what is left over waits for another epoch's order.
         self.steps = len(train) // self.batch
+
+    @property
+    def class_weights(self) -> Tensor | None:
+        """What each class weighs in the loss, ``(classes,)``; None: all the same."""
+        if self._recipe.class_weights == "none":
+            return None
+        return class_weights(self._train.labels, self._train.classes)
 
     @property
     def mixes(self) -> bool:

@@ -150,8 +150,17 @@ class FineTuner:
         recipe = self.express(trial.genome)
         model = self.start(recipe, trial.seed).to(the_device())
         train, val = self._splits(model, recipe, _alive(trial))
-        amp, report, leg = self.settings.amp, trial.report, self._leg(trial, head=False)
-        return fine_tune(model, recipe, train, val, trial.seed, report=report, amp=amp, leg=leg)
+        return fine_tune(
+            model,
+            recipe,
+            train,
+            val,
+            trial.seed,
+            report=trial.report,
+            amp=self.settings.amp,
+            leg=self._leg(trial, head=False),
+            metric=self.settings.metric,
+        )
 
     def _leg(self, trial: Trial, *, head: bool) -> Leg:
         """Return how much of its training a trial is, from where it can go on in that way."""
@@ -203,7 +212,7 @@ class FineTuner:
             linear.names,
             Feed(train, recipe, trial.seed),
             Dropout(recipe.drop if linear.drops else 0.0, trial.seed),
-            Judges(val.features.values[0][0], val.labels),
+            Judges(val.features.values[0][0], val.labels, self.settings.metric),
             trial.report,
             self._leg(trial, head=True),
         )

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from evoft.settings import ACCURACY, BALANCED_ACCURACY
+from evoft.training.balance import balanced_accuracy
 from evoft.training.head_memory import multiply, room
 
 #: Most logits of validation that are looked at together.
@@ -21,24 +23,37 @@ class Judges:
     features: Tensor
     #: ``(images,)``, int64.
     labels: Tensor
+    #: What the fitness is, one of ``settings.METRICS``.
+    metric: str = ACCURACY
 
-    def judge_all(self, weights: Tensor, biases: Tensor) -> list[tuple[float, float]]:
-        """Return what `judge` does for any number of heads, a pair of numbers for each."""
+    def judge_all(self, weights: Tensor, biases: Tensor) -> list[dict[str, float]]:
+        """Return for any number of heads what ``judging.evaluate`` does for a model."""
         heads, classes = biases.shape
         size = max(1, _LOOKED_AT // (classes * len(self.labels)))
-        parts = [
-            self.judge(weights[first : first + size], biases[first : first + size])
-            for first in range(0, heads, size)
-        ]
-        losses, right = (torch.cat(values).tolist() for values in zip(*parts, strict=True))
-        return list(zip(losses, right, strict=True))
+        found = []
+        for first in range(0, heads, size):
+            losses, right = self.judge(weights[first : first + size], biases[first : first + size])
+            shares = (right.sum(dim=1).double() / len(self.labels)).tolist()
+            names = "val_loss", "val_accuracy"
+            measured = [
+                dict(zip(names, values, strict=True))
+                for values in zip(losses.tolist(), shares, strict=True)
+            ]
+            if self.metric == BALANCED_ACCURACY:
+                for one, mine in zip(measured, right, strict=True):
+                    one["val_balanced_accuracy"] = balanced_accuracy(mine, self.labels, classes)
+            found += measured
+        return found
 
     def judge(self, weights: Tensor, biases: Tensor) -> tuple[Tensor, Tensor]:
-        """Return each head's mean loss, and the share of images that it classifies rightly.
+        """Return each head's mean loss, and which images it classifies rightly.
 
         Args:
             weights: ``(heads, classes, features)``.
             biases: ``(heads, classes)``.
+
+        Returns:
+            ``(heads,)`` and ``(heads, images)``.
         """
         heads, classes = biases.shape
         images = len(self.labels)
@@ -47,8 +62,7 @@ class Judges:
         logits.add_(biases[:, :, None])
         logs = torch.log_softmax(logits, dim=1)
         losses = logs.gather(1, self.labels.expand(heads, 1, -1)).sum(dim=(1, 2)).div_(-images)
-        right = (first_highest(logits) == self.labels).sum(dim=1)
-        return losses, right.double() / images
+        return losses, first_highest(logits) == self.labels
 
 
 def first_highest(logits: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from evoft.training.head_clipping import Clips
 from evoft.training.head_inputs import Bank, Batch, Batches
 from evoft.training.head_judging import first_highest
 from evoft.training.head_memory import Weights, column, multiply, room
@@ -53,6 +54,9 @@ class _Company:
     def __init__(self, heads: Sequence[Head]) -> None:
         self._everyone = [Learner(head) for head in heads]
         self._bank = Bank.of([head.feed for head in heads])
+        weights = heads[0].feed.class_weights  # of one kind, they have the same
+        #: ``(classes, 1)``; None: all 1.
+        self._class_weights = None if weights is None else weights[:, None]
         self._here: list[Learner] = []
 
     def train(self) -> list[Trained]:
@@ -84,6 +88,7 @@ class _Company:
         self._l1 = column([r.l1 for r in recipes], device).float()[:, :, None]
         smoothing = column([r.smoothing for r in recipes], device)[:, :, None]
         self._sharp, self._smooth = (1.0 - smoothing).float(), (smoothing / classes).float()
+        self._clips = Clips.of([recipe.clip_grad for recipe in recipes], device)
         feeds, dropouts = [head.feed for head in heads], [head.dropout for head in heads]
         self._batches = Batches(self._bank, feeds, dropouts, classes)
         self._logits = room(len(heads), classes, batch, device)[1]
@@ -122,11 +127,19 @@ class _Company:
         self._logits.add_(self._bias[:, :, None])
         targets = drawn.targets.mul_(self._sharp).add_(self._smooth)
         logs = torch.log_softmax(self._logits, dim=1)
+        if self._class_weights is not None:
+            targets.mul_(self._class_weights)
         losses = (targets * logs).sum(dim=(1, 2)).div_(-batch)
-        torch.exp(logs, out=self._errors).sub_(targets).div_(batch)
+        torch.exp(logs, out=self._errors)
+        if self._class_weights is not None:
+            # Weighted targets do not sum to one, and what they sum to pulls at all logits.
+            self._errors.mul_(targets.sum(dim=1, keepdim=True))
+        self._errors.sub_(targets).div_(batch)
         multiply(self._errors, drawn.inputs, self._slope)
         torch.sum(self._errors, dim=2, out=self._tilt)
         self._slope.addcmul_(self._weight.sign(), self._l1)
+        if self._clips is not None:
+            self._clips.apply(self._weights.slopes)
         return losses
 
     def _average(self, number: int) -> None:
@@ -158,13 +171,6 @@ class _Company:
         taken = (stop - 1) % self._here[0].schedule.steps + 1
         losses = (self._losses / taken).tolist()
         right = (self._right.double() / (taken * self._logits.shape[2])).tolist()
-        for at, (learner, (val_loss, val_accuracy)) in enumerate(
-            zip(self._here, judged, strict=True)
-        ):
-            metrics = {
-                "train_loss": losses[at],
-                "train_accuracy": right[at],
-                "val_loss": val_loss,
-                "val_accuracy": val_accuracy,
-            }
+        for at, (learner, mine) in enumerate(zip(self._here, judged, strict=True)):
+            metrics = {"train_loss": losses[at], "train_accuracy": right[at], **mine}
             learner.take(metrics, matrices[at], biases[at])

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from evoft.settings import ACCURACY, BALANCED_ACCURACY
+from evoft.training.balance import balanced_accuracy
 from evoft.training.examples import Examples
 from evoft.training.memory import in_halves
 from evoft.training.optimization import Precision, autocast
@@ -37,9 +39,26 @@ def predict(model: nn.Module, examples: Examples, precision: Precision | None = 
 
 
 def evaluate(
-    model: nn.Module, examples: Examples, precision: Precision | None = None
-) -> tuple[float, float]:
-    """Return the mean loss, and the share of images classified rightly; see `predict`."""
+    model: nn.Module,
+    examples: Examples,
+    precision: Precision | None = None,
+    metric: str = ACCURACY,
+) -> dict[str, float]:
+    """Return what a learning curve has of validation: the mean loss, the metrics; see `predict`.
+
+    Args:
+        model: As in `predict`, as are the others.
+        examples: The split.
+        precision: That the model was trained in.
+        metric: What the fitness is; the accuracy is there in any case.
+    """
     logits = predict(model, examples, precision)
-    loss = float(cross_entropy(logits, examples.labels))
-    return loss, float((logits.argmax(dim=1) == examples.labels).sum()) / len(examples)
+    right = logits.argmax(dim=1) == examples.labels
+    measured = {
+        "val_loss": float(cross_entropy(logits, examples.labels)),
+        "val_accuracy": float(right.sum()) / len(examples),
+    }
+    if metric == BALANCED_ACCURACY:
+        balanced = balanced_accuracy(right, examples.labels, examples.classes)
+        measured["val_balanced_accuracy"] = balanced
+    return measured

@@ -51,7 +51,9 @@ class Head:
         total, steps = self.schedule.total, self.feed.steps
         # Those that end with an epoch leave the others there.
         end = total if total % steps else 0
-        return self.recipe.model, self.weight.shape, self.feed.batch, steps, end
+        # The slope of a weighted loss takes one more sum, which the others are spared.
+        weighted = self.recipe.class_weights
+        return self.recipe.model, self.weight.shape, self.feed.batch, steps, end, weighted
 
 
 class Learner:
@@ -136,9 +138,9 @@ class Learner:
             self._done = Trained(outcome, {})
             return
         last = stop == schedule.total
-        accuracy = metrics["val_accuracy"]
-        if measured and (accuracy > self._best if recipe.patience else last):
-            self._best, self._best_epoch = accuracy, epoch
+        fitness = metrics[f"val_{self.head.val.metric}"]
+        if measured and (fitness > self._best if recipe.patience else last):
+            self._best, self._best_epoch = fitness, epoch
             kept = zip(self.head.names, (weight, bias), strict=True)
             self._kept = {
                 name: value.cpu().clone(memory_format=torch.contiguous_format)

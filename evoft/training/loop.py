@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from evoft.outcome import CurvePoint, Outcome, Status
 from evoft.recipe import Recipe
 from evoft.seeds import derive
+from evoft.settings import ACCURACY
 from evoft.training.averaging import Average
 from evoft.training.checkpoints import trained_state
 from evoft.training.examples import Examples
@@ -66,12 +67,12 @@ _WHOLE = Leg()
 class _Best:
     """The best so far, for early stopping, and after how many steps."""
 
-    accuracy: float = -math.inf
+    fitness: float = -math.inf
     step: int = 0
     state: dict[str, Tensor] | None = None
 
 
-def fine_tune(
+def fine_tune(  # noqa: PLR0913  # each is a thing of its own
     model: nn.Module,
     recipe: Recipe,
     train: Examples,
@@ -81,11 +82,12 @@ def fine_tune(
     report: Report,
     amp: bool,
     leg: Leg = _WHOLE,
+    metric: str = ACCURACY,
 ) -> Trained:
     """Fine-tune a model by a recipe.
 
-    The fitness is the validation accuracy after the last epoch; with ``patience`` it is that of the
-    best epoch, whose weights are then kept.
+    The fitness is the metric on validation after the last epoch; with ``patience`` it is that of
+    the best epoch, whose weights are then kept.
 
     Args:
         model: With its start weights, on the device; it is trained in place.
@@ -96,6 +98,7 @@ def fine_tune(
         report: Told of each epoch, and of each step as a sign of life.
         amp: Mixed precision on a GPU.
         leg: How much of it; the same comes out wherever it goes on from.
+        metric: What the fitness is, one of ``settings.METRICS``.
     """
     torch.manual_seed(derive(seed, "layers"))
     freeze(model, recipe.freeze_depth)
@@ -109,15 +112,11 @@ def fine_tune(
         val_loss, measured = 0.0, schedule.measures(stop)
         if measured:
             with trainer.averaged():
-                val_loss, val_accuracy = evaluate(model, val, trainer.precision)
+                judged = evaluate(model, val, trainer.precision, metric)
+                val_loss, fitness = judged["val_loss"], judged[f"val_{metric}"]
                 wanted = recipe.patience or stop == schedule.total
                 state = trained_state(model) if wanted else {}
-            metrics = {
-                "train_loss": train_loss,
-                "train_accuracy": train_accuracy,
-                "val_loss": val_loss,
-                "val_accuracy": val_accuracy,
-            }
+            metrics = {"train_loss": train_loss, "train_accuracy": train_accuracy, **judged}
             curve.append(CurvePoint(stop / schedule.steps, metrics))
             report(stop / schedule.steps, **metrics)
         if not (math.isfinite(train_loss) and math.isfinite(val_loss)):
@@ -126,12 +125,12 @@ def fine_tune(
         if leg.pause and stop == schedule.fall:
             left = trainer.pause(curve)
         if recipe.patience and measured:
-            if val_accuracy > best.accuracy:
-                best = _Best(val_accuracy, stop, state)
+            if fitness > best.fitness:
+                best = _Best(fitness, stop, state)
             elif stop - best.step >= recipe.patience * schedule.steps:
                 break
-    state = state if best.state is None else best.state
-    fitness = val_accuracy if best.state is None else best.accuracy
+    if best.state is not None:
+        state, fitness = best.state, best.fitness
     return Trained(Outcome.of_fitness(fitness, curve=tuple(curve)), state, left)
 
 
@@ -155,6 +154,7 @@ class _Trainer:
         self._report = report
         self._optimizer = make_optimizer(model, recipe)
         self._feed = Feed(train, recipe, seed)
+        self._weights = self._feed.class_weights
         #: Images that pass through the model at a time: fewer than a batch once memory ran out.
         self._micro = self._feed.batch
         #: That it trains in, and is judged in.
@@ -250,6 +250,8 @@ class _Trainer:
                     inputs,
                     targets,
                     smoothing=self._recipe.smoothing,
+                    weights=self._weights,
+                    clip=self._recipe.clip_grad,
                     l1=self._recipe.l1,
                     micro=self._micro,
                     precision=self.precision,

@@ -10,6 +10,7 @@ import torch
 from timm.optim import create_optimizer_v2
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
 from evoft.errors import SettingsError
@@ -160,7 +161,7 @@ class Precision:
         return Precision(torch.float16, torch.amp.GradScaler(device.type))
 
 
-def training_step(
+def training_step(  # noqa: PLR0913  # each is a thing of its own
     model: nn.Module,
     optimizer: Optimizer,
     inputs: Inputs,
@@ -168,6 +169,8 @@ def training_step(
     *,
     smoothing: float,
     l1: float,
+    weights: Tensor | None = None,
+    clip: float = 0.0,
     micro: int | None = None,
     precision: Precision | None = None,
 ) -> tuple[Tensor, Tensor]:
@@ -180,6 +183,10 @@ def training_step(
         targets: ``(batch, classes)``, rows that sum to one.
         smoothing: Label smoothing, ``[0, 1)``.
         l1: Weight of the L1 penalty.
+        weights: What each class weighs in the loss, ``(classes,)``; None: all 1.  The sum is still
+            divided by the number of images, so that a batch counts by what it holds.
+        clip: Norm that the gradients together, those of the L1 penalty included, are scaled down to
+            where it is larger (Pascanu et al. 2013, algorithm 1); 0: never.
         micro: Most images that pass through the model at a time, the step being that of the whole
             batch (but for batch norm, which sees the parts); None: all of them.
         precision: Of mixed precision; None: float32 throughout.
@@ -198,14 +205,14 @@ def training_step(
         some, wanted = (inputs, targets) if size >= count else _part(inputs, targets, first, size)
         with autocast(targets.device, precision):
             logits = model(some)
-            loss = cross_entropy(logits.float(), wanted, label_smoothing=smoothing)
+            loss = cross_entropy(logits.float(), wanted, weight=weights, label_smoothing=smoothing)
             if size < count:
                 loss = loss * (len(wanted) / count)
         scaled = loss if scaler is None else scaler.scale(loss)
         scaled.backward()  # type: ignore[no-untyped-call]
         losses.append(loss.detach())
         parts.append(logits.detach())
-    _take(optimizer, parameters, l1, scaler)
+    _take(optimizer, parameters, l1, clip, scaler)
     if len(losses) == 1:
         return losses[0], parts[0]
     return torch.stack(losses).sum(), torch.cat(parts)
@@ -215,24 +222,31 @@ def _take(
     optimizer: Optimizer,
     parameters: list[nn.Parameter],
     l1: float,
+    clip: float,
     scaler: torch.amp.GradScaler | None,
 ) -> None:
     """Take the step that gradients ask for; none where scaling took them beyond what is finite."""
     if scaler is None:
-        if l1:
-            add_l1(parameters, l1)
+        _amend(parameters, l1, clip)
         optimizer.step()
         return
     scaler.unscale_(optimizer)
     try:
-        if l1:
-            add_l1(parameters, l1)
+        _amend(parameters, l1, clip)
         scaler.step(optimizer)
     except RuntimeError:
         # It would refuse to unscale another try at this step.
         scaler.update(scaler.get_scale())
         raise
     scaler.update()
+
+
+def _amend(parameters: list[nn.Parameter], l1: float, clip: float) -> None:
+    """Add the L1 penalty's part to gradients, and clip what that gives."""
+    if l1:
+        add_l1(parameters, l1)
+    if clip:
+        clip_grad_norm_(parameters, clip)
 
 
 def _part(inputs: Inputs, targets: Tensor, first: int, size: int) -> tuple[Inputs, Tensor]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 #: Settings that have a say in a training beside the recipe.
-_SETTLING = ("model_kwargs", "max_train_images", "views", "amp", "cache_size")
+_SETTLING = ("model_kwargs", "max_train_images", "views", "amp", "cache_size", "metric")
 
 
 @dataclass

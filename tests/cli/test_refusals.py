@@ -102,6 +102,10 @@ class TestSettings:
     @pytest.mark.parametrize(
         ("flags", "words"),
         [
+            (["--crop-pct", 0], ["`crop_pct` must be in (0, 1], but is 0"]),
+            (["--clip-grad", -1], ["`clip_grad` must be >= 0, but is -1"]),
+            (["--class-weights", "heavy"],
+             ["`class_weights` must be one of ('none', 'balanced'), but is 'heavy'"]),
             (["--epochs", 0], ["`epochs` must be >= 1, but is 0"]),
             (["--rung-factor", 1], ["`rung_factor` must be > 1, but is 1"]),
             (["--first-rung", 0], ["`first_rung` must be > 0, but is 0"]),

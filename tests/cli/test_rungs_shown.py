@@ -106,6 +106,10 @@ def test_an_individual_is_shown_with_its_trials(climbed: Path) -> None:
     curve = [(point["rung"], point["epoch"]) for point in whole["curve"]]
     assert curve == [(0, 1.0), (1, 1.0), (1, 2.0), (2, 1.0), (2, 2.0), (2, 3.0)]
     assert "Its trials, one a rung:" in shown(show_command, climbed, 1)
+    table = rows(shown(show_command, climbed, "--curves", "--format", "csv"))
+    mine = [(row["rung"], float(row["epoch"])) for row in table if row["individual"] == "1"]
+    assert mine[:6] == [(str(rung), epoch) for rung, epoch in curve]
+    assert {row["individual"] for row in table} == {"0", "1", "2"}
     table = rows(shown(show_command, climbed, 1, "--format", "csv"))
     assert [row["rung"] for row in table] == ["0", "1", "1", "2", "2", "2"]
 

@@ -229,6 +229,40 @@ class TestReading:
         text = self.read(cli, finished, "show", finished.file, 0)
         assert "Final runs with fresh seeds" in text
         assert "val_accuracy" in text
+        (final,) = population.finals(winner.id)
+        assert whole["finals"][0]["curve"] == [
+            {"epoch": point.epoch, **point.metrics} for point in final.outcome.curve
+        ]
+        assert "repeat  epoch  train_accuracy  train_loss" in text
+
+    def test_all_learning_curves(self, cli, finished):
+        population = evoft.Population.open(finished.file)
+        text = self.read(cli, finished, "show", finished.file, "--curves", "--format", "csv")
+        rows = self.rows(text)
+        assert list(rows[0]) == [
+            "stage", "individual", "repeat", "epoch",
+            "train_accuracy", "train_loss", "val_accuracy", "val_loss",
+        ]  # fmt: skip
+        found = {}
+        for row in rows:
+            key = row["stage"], int(row["individual"]), int(row["repeat"])
+            metrics = {name: float(row[name]) for name in list(row)[4:]}
+            found.setdefault(key, []).append(CurvePoint(float(row["epoch"]), metrics))
+        wanted = {
+            (str(trial.stage), trial.individual, trial.repeat): list(record.outcome.curve)
+            for record in population.records.values()
+            for trial in [record.trial]
+            if record.outcome.curve
+        }
+        assert found == wanted
+        assert {key[0] for key in found} == {"search", "final"}
+        one = self.read(cli, finished, "show", finished.file, 0, "--curves", "--format", "json")
+        assert {row["individual"] for row in json.loads(one)} == {0}
+        assert {row["stage"] for row in json.loads(one)} == {"search", "final"}
+        words = "--curves alone or with ID"
+        for flags in (["--curves", "--top", 2], [0, "--rungs"], [0, "--curves", "--pareto"]):
+            cli("show", finished.file, *flags, cwd=finished.folder).refused(2, words)
+        cli("show", finished.file, 99, "--curves", cwd=finished.folder).refused(5, "individual 99")
 
     def test_lineage(self, cli, finished):
         population = evoft.Population.open(finished.file)

@@ -63,7 +63,8 @@ headers = st.builds(
     environment=objects,
 )
 small = st.integers(0, 200)
-verdicts = st.builds(Verdict, *[small] * 8)
+counts = st.lists(st.tuples(*[small] * 4), max_size=3).map(tuple)
+verdicts = st.builds(Verdict, *[small] * 8, counts)
 
 
 generations = st.integers(0, 2**31 - 1)

@@ -30,6 +30,8 @@ GENES: Mapping[str, Mapping[str, Any]] = {
     "patience": {"type": "integer", "low": 0, "high": 3, "default": 0},
     "model_ema": {"type": "float", "low": 0.0, "high": 0.99, "default": 0.0},
     "cooldown": {"type": "float", "low": 0.1, "high": 1.0, "default": 1.0},
+    "clip_grad": {"type": "float", "low": 0.0, "high": 9.0, "default": 0.0},
+    "class_weights": {"type": "choice", "values": ["none", "balanced"], "default": "none"},
     **DEFAULT_GENES,
 }
 

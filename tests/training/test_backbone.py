@@ -2,6 +2,7 @@
 
 import copy
 import os
+from dataclasses import replace
 
 import pytest
 import timm
@@ -119,6 +120,16 @@ def test_facts_follow_timms_data_config_and_the_settings():
     assert BackboneFacts.from_dict(facts.to_dict()) == facts
     # Files made before there were probes have more in them.
     assert BackboneFacts.from_dict({**facts.to_dict(), "train_seconds": 1.0}) == facts
+
+
+def test_crop_and_interpolation_are_the_backbones_own_unless_set():
+    model = build("test_resnet", TrainingSettings(pretrained=False), 3, pretrained=False)
+    config = timm.get_pretrained_cfg("test_resnet")
+    own = preprocessing_of(model, TrainingSettings())
+    assert (own.crop_pct, own.interpolation) == (config.crop_pct, config.interpolation)
+    other = preprocessing_of(model, TrainingSettings(crop_pct=1, interpolation="hamming"))
+    assert other == replace(own, crop_pct=1.0, interpolation="hamming")
+    assert other != own
 
 
 @pytest.mark.parametrize("name", ["test_resnet", "test_efficientnet", "test_vit", "test_convnext"])

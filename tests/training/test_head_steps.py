@@ -160,7 +160,8 @@ def test_judgement_is_the_same_for_one_head_as_for_many(shape):
     losses, right = val.judge(matrices, biases)
     for head in range(heads):
         alone = val.judge(matrices[head : head + 1], biases[head : head + 1])
-        assert (losses[head], right[head]) == (alone[0][0], alone[1][0])
+        assert losses[head] == alone[0][0]
+        assert torch.equal(right[head], alone[1][0])
         logits = val.features @ matrices[head].t() + biases[head]
         torch.testing.assert_close(
             losses[head], cross_entropy(logits, labels), rtol=1e-4, atol=1e-4

@@ -37,6 +37,8 @@ COMPANY = [
     {"opt": "adamw", "epochs": 6, "patience": 1, "lr": 0.1},
     {"opt": "sgd", "momentum": 0.0, "lr": 0.1, "head_lr_factor": 3.0, "sched": "step"},
     {"opt": "rmsprop", "momentum": 0.0, "sched": "constant", "epochs": 4, "weight_decay": 0.01},
+    {"opt": "sgd", "lr": 0.1, "clip_grad": 0.5, "l1": 1e-3, "weight_decay": 0.1},
+    {"opt": "adam", "lr": 1e-2, "clip_grad": 0.02},
 ]
 
 
@@ -62,7 +64,9 @@ def alone(make_tuner, space, tmp_path_factory):
     return trials, [tuner.evaluate(trial) for trial in trials], folder
 
 
-@pytest.mark.parametrize("order", [range(7), [6, 3, 0, 5, 1, 2, 4], [4, 2], [3, 3, 1]])
+@pytest.mark.parametrize(
+    "order", [range(9), [6, 3, 0, 5, 1, 8, 2, 7, 4], [4, 2], [3, 3, 1], [7], [8, 0]]
+)
 def test_a_head_is_the_same_to_the_bit_whoever_trains_beside_it(make_tuner, alone, tmp_path, order):
     trials, outcomes, folder = alone
     tuner = make_tuner(TrainingSettings(), tmp_path)

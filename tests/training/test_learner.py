@@ -22,6 +22,8 @@ CLIMBING = (
     {"opt": "rmsprop", "momentum": 0.5, "lr": 1e-3, "smoothing": 0.1, "warmup": 0.3},
     {"opt": "adam", "model_ema": 0.9, "drop": 0.5, "warmup": 0.3},
     {"mixup": 0.4, "cutmix": 0.5, "augment": 0.3, "hflip": 0.5, "warmup": 0.1},
+    {"opt": "sgd", "lr": 0.1, "clip_grad": 0.2},
+    {"opt": "sgd", "lr": 0.1, "class_weights": "balanced", "clip_grad": 0.2},
 )
 
 
@@ -79,7 +81,7 @@ def same(straight, folder, trial, outcome):
     return all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
-@pytest.mark.parametrize("number", range(5))
+@pytest.mark.parametrize("number", range(7))
 def test_alone(make_tuner, space, straight, tmp_path, number):
     tuner = tuner_in(make_tuner, tmp_path)
     for rung in range(3):
@@ -96,6 +98,7 @@ def test_alone(make_tuner, space, straight, tmp_path, number):
     "companies",
     [
         [[0, 1, 2, 3, 4]] * 3,
+        [[5, 0, 6], [6, 1, 5], [0, 5, 6]],
         [[0, 1, 2], [3, 2, 0], [2, 4, 3]],  # some begin while others go on
         [[4], [4, 0, 3], [1, 3, 0, 4]],
     ],

@@ -60,9 +60,9 @@ class TestGood:
         names = {"train_loss", "train_accuracy", "val_loss", "val_accuracy"}
         assert all(set(point.metrics) == names for point in outcome.curve)
         assert outcome.fitness == outcome.curve[-1].metrics["val_accuracy"]
-        loss, accuracy = evaluate(model, examples[1])
-        assert outcome.fitness == accuracy
-        assert outcome.curve[-1].metrics["val_loss"] == loss
+        judged = evaluate(model, examples[1])
+        assert outcome.fitness == judged["val_accuracy"]
+        assert outcome.curve[-1].metrics["val_loss"] == judged["val_loss"]
         told = [(epoch, metrics) for epoch, metrics in reports if metrics]
         assert told == [(point.epoch, dict(point.metrics)) for point in outcome.curve]
         steps = [epoch for epoch, metrics in reports if not metrics]
@@ -120,7 +120,9 @@ class TestDivergence:
 class TestEarlyStopping:
     def accuracies(self, monkeypatch, values):
         queue = list(values)
-        monkeypatch.setattr(loop, "evaluate", lambda *of: (evaluate(*of)[0], queue.pop(0)))
+        monkeypatch.setattr(
+            loop, "evaluate", lambda *of: {**evaluate(*of), "val_accuracy": queue.pop(0)}
+        )
 
     def test_it_ends_early_and_gives_the_best_epochs_weights(self, tuner, examples, monkeypatch):
         self.accuracies(monkeypatch, [0.2, 0.5, 0.4, 0.5, 0.9])
@@ -146,7 +148,9 @@ class TestEarlyStopping:
         assert len(accuracies) < 9
         assert outcome.fitness == max(accuracies)
         model = tuner.trained(genome, trial.key)
-        assert evaluate(model, tuner._examples("embedded", "val"))[1] == outcome.fitness
+        assert (
+            evaluate(model, tuner._examples("embedded", "val"))["val_accuracy"] == outcome.fitness
+        )
 
 
 class TestOutOfMemory:

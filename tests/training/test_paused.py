@@ -77,6 +77,7 @@ def same(one, other):
         {"opt": "sgd", "momentum": 0.9, "lr": 0.03},
         {"opt": "rmsprop", "momentum": 0.5, "lr": 1e-3},
         {"model_ema": 0.9},
+        {"opt": "sgd", "lr": 0.1, "clip_grad": 0.5, "class_weights": "balanced"},
         {"mixup": 0.4, "cutmix": 0.5, "smoothing": 0.1},
         {"freeze_depth": 0.5, "mixup": 0.2, "cutmix": 0.5, "hflip": 0.5},
         {"freeze_depth": 0.75, "model_ema": 0.8, "augment": 0.0, "reprob": 0.0},

@@ -46,6 +46,8 @@ CHANGES = {
     "hflip": ({}, 0.0, 0.5),
     "reprob": ({}, 0.0, 0.5),
     "model_ema": ({}, 0.0, 0.9),
+    "class_weights": ({}, "none", "balanced"),
+    "clip_grad": ({}, 0.0, 0.1),
 }
 
 
@@ -58,16 +60,23 @@ def runs(make_tuner, space, tmp_path_factory):
         TrainingSettings(models=("test_byobnet",), pretrained=False, img_size=32), folder
     )
     done = {}
+    # What weighs classes needs some of unequal size, which the images above are not.
+    pixels = embedded.pixels
+    some = {**pixels.splits, "train": pixels.splits["train"][:37]}
+    uneven = replace(embedded, pixels=replace(pixels, splits=some, fingerprint="some"), _kept={})
 
     def run(seed=5, again=False, **genes):
         genome = space.complete({"batch_size": 16, **genes})
-        if again or (genome, seed) not in done:
+        unequal = "class_weights" in genes
+        key = genome, seed, unequal
+        if again or key not in done:
             tuner = embedded if genome["model"] == "embedded" else other
+            tuner = uneven if unequal else tuner
             trial = Trial(0, genome, seed)
             outcome = tuner.evaluate(trial)
             assert outcome.status is Status.OK, outcome.reason
-            done[genome, seed] = outcome, load_file(checkpoint_path(folder, trial.key))
-        return done[genome, seed]
+            done[key] = outcome, load_file(checkpoint_path(folder, trial.key))
+        return done[key]
 
     run.tuner = embedded
     return run
@@ -78,7 +87,8 @@ def same_weights(a, b):
 
 
 def test_every_gene_is_tried_here():
-    assert set(CHANGES) == {*DEFAULT_GENES, "model", "epochs", "patience", "model_ema", "cooldown"}
+    others = {"model", "epochs", "patience", "model_ema", "cooldown", "class_weights", "clip_grad"}
+    assert set(CHANGES) == {*DEFAULT_GENES, *others}
     assert set(CHANGES) == set(Recipe.__dataclass_fields__) == set(MEANINGS)
 
 

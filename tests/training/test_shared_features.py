@@ -35,6 +35,19 @@ def test_workers_share_what_one_of_them_computed(make_tuner, space, tmp_path, pr
     assert same_but_for_cost(outcomes[1], alone)
 
 
+def test_another_crop_or_interpolation_is_another_feature(make_tuner, space, tmp_path, prefixed):
+    (cache := tmp_path / "cache").mkdir()
+    asked, images = trial(space, 1, **CLEAN), 40 + 30
+    found = []
+    for number, look in enumerate(({}, {"crop_pct": 0.6}, {"interpolation": "nearest"})):
+        tuner = tuner_with(make_tuner, tmp_path / f"a{number}", cache, **look)
+        found.append(tuner.evaluate(asked))
+        assert sum(prefixed) == (2 * number + 1) * images
+        alone = tuner_with(make_tuner, tmp_path / f"b{number}", **look)
+        assert same_but_for_cost(found[-1], alone.evaluate(asked))
+    assert len({str(outcome.curve) for outcome in found}) == 3
+
+
 def test_what_is_evicted_is_computed_again_with_the_same_bits(
     make_tuner, space, tmp_path, prefixed
 ):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from evoft.errors import BackboneError, DataError
+from evoft.settings import INTERPOLATIONS
 from evoft.training.data import Preprocessing, decode, load_one, read_images
 from evoft.training.data.pictures import load_picture
 from evoft.training.data.preprocessing import fit
@@ -57,7 +58,7 @@ class TestAgreementWithTimm:
             st.integers(8, 64).map(lambda side: (side, side)),
             st.tuples(st.integers(8, 64), st.integers(8, 64)),
         ),
-        interpolation=st.sampled_from(["nearest", "bilinear", "bicubic", "box", "lanczos"]),
+        interpolation=st.sampled_from(INTERPOLATIONS),
         crop_pct=st.sampled_from([1.0, 0.965, 0.95, 0.9, 0.875, 0.5]),
         crop_mode=st.sampled_from(["center", "squash", "border"]),
     )
