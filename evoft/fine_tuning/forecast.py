@@ -22,6 +22,8 @@ from evoft.trial import Stage, Trial
 
 #: Full trainings that are none.
 _LEAST = 1e-6
+#: Seconds for which a search is run ahead at most, and the share of what is left that it may take.
+_LONGEST, _WORTH = 2.0, 0.02
 #: Trials that ended otherwise took what they took for reasons of their own.
 _TELLING = (Status.OK, Status.DIVERGED)
 #: Trials that took memory as others do; what did not fit took at least so much.
@@ -96,12 +98,37 @@ class Forecast:
         """
         if settings.births is None:
             return None
-        waiting = [
-            self.cost(_trial(search, stint))
-            for stint in search.stints
-            if not search.told(stint.number)
-        ]
-        rest = [*waiting, *self._future(search, settings.births)]
+        plain = self._left(search, search, settings, workers, finals_done)
+        if search.ended:
+            return plain
+        # What it needs of scipy takes a third of a second to import.
+        from evoft.fine_tuning.rehearsal import rehearse
+
+        ahead = rehearse(search, min(_LONGEST, _WORTH * plain))
+        return self._left(search, ahead, settings, workers, finals_done) if ahead else plain
+
+    def _left(
+        self,
+        search: Search,
+        ahead: Search,
+        settings: SearchSettings,
+        workers: int,
+        finals_done: int,
+    ) -> float:
+        """Return the seconds that are left.
+
+        Args:
+            search: With its outcomes so far.
+            ahead: The same, as far as it was run ahead.
+            settings: How many full trainings and finals there are.
+            workers: How many trials run at a time.
+            finals_done: Final runs that are made already.
+        """
+        assert settings.births is not None
+        waiting = [stint for stint in search.stints if not search.told(stint.number)]
+        decided = [*waiting, *ahead.stints[len(search.stints) :]]
+        known = [self.cost(_trial(ahead, stint)) for stint in decided]
+        rest = [*known, *self._future(ahead, settings.births)]
         first = settings.population_size if not search.born else len(waiting)
         searching = (
             span(rest, workers, population_size=max(1, first), lookahead=settings.births_ahead)
@@ -109,9 +136,9 @@ class Forecast:
             else 0.0
         )
         # Of those that run now, half is over by now.
-        running = waiting[:workers] if search.born else []
+        running = known[: min(workers, len(waiting))] if search.born else []
         searching = max(0.0, searching - sum(running) / 2 / workers)
-        again = self._finals(search, settings)
+        again = self._finals(ahead, settings)
         if not rest:
             again = again[finals_done:]
         return searching + (span_of_last(again, workers) if again else 0.0)
@@ -148,14 +175,25 @@ class Forecast:
         latest = search.born[-size:]
         return (self._mean(best or latest, share) + self._mean(latest, share)) / 2
 
+    def _finalists(self, search: Search, count: int) -> list[Individual]:
+        """Return the best, of equals those on higher rungs and of these who freezes most."""
+
+        def frozen(individual: Individual) -> int:
+            return self._express(individual.genome).freeze_depth
+
+        good = _best(search, len(search.born))
+        return sorted(good, key=lambda i: (-i.score, -i.rung, -frozen(i), i.id))[:count]
+
     def _finals(self, search: Search, settings: SearchSettings) -> list[float]:
         """Return the seconds of the final runs: of the best, and of the default recipe."""
         if not settings.finalists:
             return []
-        best = [self._seconds(i.genome) for i in _best(search, settings.finalists)]
-        mean = statistics.fmean(best) if best else self._typical(search)
-        default = self._seconds(search.space.default())
-        each = [*([mean] * settings.finalists), default]
+        best = self._finalists(search, settings.finalists)
+        each = [self._seconds(individual.genome) for individual in best]
+        mean = statistics.fmean(each) if each else self._typical(search)
+        each += [mean] * (settings.finalists - len(each))
+        if all(individual.operator != "default" for individual in best):
+            each.append(self._seconds(search.space.default()))
         return [seconds for seconds in each for _ in range(settings.repeats)]
 
 
