@@ -31,7 +31,7 @@ from evoft.search.tuning import Tuning
 from evoft.search.yardstick import Yardstick
 
 #: A search of more stints takes long to go over, and what is typical of it is known by then.
-_MOST_STINTS = 2_000
+_MOST_STINTS = 500
 
 
 def rehearse(search: Search, seconds: float) -> Search | None:

@@ -156,6 +156,14 @@ def test_without_time_it_stands_where_it_came_to() -> None:
     assert all(ahead.told(stint.number) for stint in ahead.stints)
 
 
+def test_a_search_that_is_long_is_not_gone_over() -> None:
+    search = search_of(replace(SETTINGS, generations=1000, strategy="random"))
+    go_on(search, 500, late=0)
+    assert rehearse(search, 0.0) is not None
+    go_on(search, 501, late=0)
+    assert rehearse(search, 0.0) is None
+
+
 def test_what_is_expected_is_what_genomes_like_it_gave() -> None:
     search = search_of(replace(SETTINGS, generations=8, strategy="random"))
     go_on(search, 30, late=0)
