@@ -86,7 +86,13 @@ class Forecast:
         return self._ladder.begins(trial.rung) if goes_on else 0.0, trial.epochs
 
     def left(
-        self, search: Search, settings: SearchSettings, workers: int, *, finals_done: int = 0
+        self,
+        search: Search,
+        settings: SearchSettings,
+        workers: int,
+        *,
+        finals_done: int = 0,
+        ahead: bool = True,
     ) -> float | None:
         """Return the seconds that the rest of the search and the finals take; None: open.
 
@@ -95,22 +101,24 @@ class Forecast:
             settings: How many full trainings and finals there are.
             workers: How many trials run at a time.
             finals_done: Final runs that are made already; they count once the search has ended.
+            ahead: Whether the search is run ahead for it; else trials to come are taken to be like
+                the best and the latest so far.
         """
         if settings.births is None:
             return None
         plain = self._left(search, search, settings, workers, finals_done)
-        if search.ended:
+        if search.ended or not ahead:
             return plain
         # What it needs of scipy takes a third of a second to import.
         from evoft.fine_tuning.rehearsal import rehearse
 
-        ahead = rehearse(search, min(_LONGEST, _WORTH * plain))
-        return self._left(search, ahead, settings, workers, finals_done) if ahead else plain
+        later = rehearse(search, min(_LONGEST, _WORTH * plain))
+        return self._left(search, later, settings, workers, finals_done) if later else plain
 
     def _left(
         self,
         search: Search,
-        ahead: Search,
+        later: Search,
         settings: SearchSettings,
         workers: int,
         finals_done: int,
@@ -119,16 +127,16 @@ class Forecast:
 
         Args:
             search: With its outcomes so far.
-            ahead: The same, as far as it was run ahead.
+            later: The same, as far as it was run ahead.
             settings: How many full trainings and finals there are.
             workers: How many trials run at a time.
             finals_done: Final runs that are made already.
         """
         assert settings.births is not None
         waiting = [stint for stint in search.stints if not search.told(stint.number)]
-        decided = [*waiting, *ahead.stints[len(search.stints) :]]
-        known = [self.cost(_trial(ahead, stint)) for stint in decided]
-        rest = [*known, *self._future(ahead, settings.births)]
+        decided = [*waiting, *later.stints[len(search.stints) :]]
+        known = [self.cost(_trial(later, stint)) for stint in decided]
+        rest = [*known, *self._future(later, settings.births)]
         first = settings.population_size if not search.born else len(waiting)
         searching = (
             span(rest, workers, population_size=max(1, first), lookahead=settings.births_ahead)
@@ -138,7 +146,7 @@ class Forecast:
         # Of those that run now, half is over by now.
         running = known[: min(workers, len(waiting))] if search.born else []
         searching = max(0.0, searching - sum(running) / 2 / workers)
-        again = self._finals(ahead, settings)
+        again = self._finals(later, settings)
         if not rest:
             again = again[finals_done:]
         return searching + (span_of_last(again, workers) if again else 0.0)

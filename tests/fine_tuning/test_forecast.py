@@ -48,11 +48,6 @@ class Run:
     def left(self, workers=1, **more):
         return self.forecast.left(self.search, self.settings, workers, **more)
 
-    def plainly_left(self):
-        """Return what is left if the trials to come are as those so far."""
-        forecast, search = self.forecast, self.search
-        return forecast._left(search, search, self.settings, 1, 0)
-
     def fitness(self, genome):
         return -float(genome["freeze_depth"])
 
@@ -265,7 +260,7 @@ def test_a_search_that_comes_to_like_dear_recipes_is_seen_coming(monkeypatch):
     run = Drifting(settings_of(population_size=10, generations=4))
     run.judge(10)
     first = [run.seconds(one.genome) for one in run.search.born]
-    plain, left = run.plainly_left(), run.left()
+    plain, left = run.left(ahead=False), run.left()
     rest = run.judge(30)
     late = [run.seconds(one.genome) for one in run.search.born[-10:]]
     assert sum(late) > 2 * sum(first)
