@@ -22,6 +22,8 @@ from evoft.trial import Stage, Trial
 
 #: Full trainings that are none.
 _LEAST = 1e-6
+#: Seconds for which a search is run ahead at most, and the share of what is left that it may take.
+_LONGEST, _WORTH = 2.0, 0.02
 #: Trials that ended otherwise took what they took for reasons of their own.
 _TELLING = (Status.OK, Status.DIVERGED)
 #: Trials that took memory as others do; what did not fit took at least so much.
@@ -84,7 +86,13 @@ class Forecast:
         return self._ladder.begins(trial.rung) if goes_on else 0.0, trial.epochs
 
     def left(
-        self, search: Search, settings: SearchSettings, workers: int, *, finals_done: int = 0
+        self,
+        search: Search,
+        settings: SearchSettings,
+        workers: int,
+        *,
+        finals_done: int = 0,
+        ahead: bool = True,
     ) -> float | None:
         """Return the seconds that the rest of the search and the finals take; None: open.
 
@@ -93,15 +101,42 @@ class Forecast:
             settings: How many full trainings and finals there are.
             workers: How many trials run at a time.
             finals_done: Final runs that are made already; they count once the search has ended.
+            ahead: Whether the search is run ahead for it; else trials to come are taken to be like
+                the best and the latest so far.
         """
         if settings.births is None:
             return None
-        waiting = [
-            self.cost(_trial(search, stint))
-            for stint in search.stints
-            if not search.told(stint.number)
-        ]
-        rest = [*waiting, *self._future(search, settings.births)]
+        plain = self._left(search, search, settings, workers, finals_done)
+        if search.ended or not ahead:
+            return plain
+        # What it needs of scipy takes a third of a second to import.
+        from evoft.fine_tuning.rehearsal import rehearse
+
+        later = rehearse(search, min(_LONGEST, _WORTH * plain))
+        return self._left(search, later, settings, workers, finals_done) if later else plain
+
+    def _left(
+        self,
+        search: Search,
+        later: Search,
+        settings: SearchSettings,
+        workers: int,
+        finals_done: int,
+    ) -> float:
+        """Return the seconds that are left.
+
+        Args:
+            search: With its outcomes so far.
+            later: The same, as far as it was run ahead.
+            settings: How many full trainings and finals there are.
+            workers: How many trials run at a time.
+            finals_done: Final runs that are made already.
+        """
+        assert settings.births is not None
+        waiting = [stint for stint in search.stints if not search.told(stint.number)]
+        decided = [*waiting, *later.stints[len(search.stints) :]]
+        known = [self.cost(_trial(later, stint)) for stint in decided]
+        rest = [*known, *self._future(later, settings.births)]
         first = settings.population_size if not search.born else len(waiting)
         searching = (
             span(rest, workers, population_size=max(1, first), lookahead=settings.births_ahead)
@@ -109,9 +144,9 @@ class Forecast:
             else 0.0
         )
         # Of those that run now, half is over by now.
-        running = waiting[:workers] if search.born else []
+        running = known[: min(workers, len(waiting))] if search.born else []
         searching = max(0.0, searching - sum(running) / 2 / workers)
-        again = self._finals(search, settings)
+        again = self._finals(later, settings)
         if not rest:
             again = again[finals_done:]
         return searching + (span_of_last(again, workers) if again else 0.0)
@@ -148,14 +183,25 @@ class Forecast:
         latest = search.born[-size:]
         return (self._mean(best or latest, share) + self._mean(latest, share)) / 2
 
+    def _finalists(self, search: Search, count: int) -> list[Individual]:
+        """Return the best, of equals those on higher rungs and of these who freezes most."""
+
+        def frozen(individual: Individual) -> int:
+            return self._express(individual.genome).freeze_depth
+
+        good = _best(search, len(search.born))
+        return sorted(good, key=lambda i: (-i.score, -i.rung, -frozen(i), i.id))[:count]
+
     def _finals(self, search: Search, settings: SearchSettings) -> list[float]:
         """Return the seconds of the final runs: of the best, and of the default recipe."""
         if not settings.finalists:
             return []
-        best = [self._seconds(i.genome) for i in _best(search, settings.finalists)]
-        mean = statistics.fmean(best) if best else self._typical(search)
-        default = self._seconds(search.space.default())
-        each = [*([mean] * settings.finalists), default]
+        best = self._finalists(search, settings.finalists)
+        each = [self._seconds(individual.genome) for individual in best]
+        mean = statistics.fmean(each) if each else self._typical(search)
+        each += [mean] * (settings.finalists - len(each))
+        if all(individual.operator != "default" for individual in best):
+            each.append(self._seconds(search.space.default()))
         return [seconds for seconds in each for _ in range(settings.repeats)]
 
 

@@ -216,11 +216,30 @@ class Search:
             keep -= 1
         if keep == len(self.stints):
             return
-        stints, born, outcomes = self.stints[:keep], self.born, self._outcomes
+        records = self._records(keep)
         self._begin()
-        for stint in stints:
-            self.restore(born[stint.individual].unjudged, stint.rung)
-            outcome = outcomes[stint.number]
+        self._go_over(records)
+
+    def twin(self) -> Search:
+        """Return another search that stands where this one does and goes its own way from here."""
+        twin = Search(
+            self.space,
+            self.settings,
+            self.seed,
+            ladder=self.ladder,
+            named=self.named,
+            express=self._express,
+            strategy=self._make,
+        )
+        twin._go_over(self._records(len(self.stints)))
+        return twin
+
+    def _records(self, count: int) -> list[tuple[Individual, Stint, Outcome | None]]:
+        return [(self.born[s.individual], s, self._outcomes[s.number]) for s in self.stints[:count]]
+
+    def _go_over(self, records: list[tuple[Individual, Stint, Outcome | None]]) -> None:
+        for individual, stint, outcome in records:
+            self.restore(individual.unjudged, stint.rung)
             if outcome is not None:
                 self.tell(stint.number, outcome)
 

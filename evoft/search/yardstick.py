@@ -57,6 +57,16 @@ class Yardstick:
         scaled = (np.maximum(scores / self.unit, self.low) - self.middle) / self.spread
         return np.asarray((yeo_johnson(scaled, self.power) - self.mean) / self.deviation)
 
+    def undo(self, scaled: Array) -> Array:
+        """Return the scores, ``(n,)``, that stand at places on the referee's scale.
+
+        What lies below the clip has the clip's.
+        """
+        warped = self.mean + self.deviation * scaled
+        low = (self.low - self.middle) / self.spread
+        plain = np.maximum(undo_yeo_johnson(warped, self.power), low)
+        return np.asarray((plain * self.spread + self.middle) * self.unit)
+
 
 def yeo_johnson(x: Array, power: float) -> Array:
     """Return Yeo and Johnson's transform (2000, equation 2.1), ``(n,)``.
@@ -69,10 +79,30 @@ def yeo_johnson(x: Array, power: float) -> Array:
     return np.asarray(_power(up, power) - _power(down, 2.0 - power))
 
 
+def undo_yeo_johnson(y: Array, power: float) -> Array:
+    """Return what Yeo and Johnson's transform makes ``y``, ``(n,)``, of; infinite beyond its range.
+
+    Args:
+        y: Numbers of either sign, ``(n,)``.
+        power: 0 to 4.
+    """
+    up, down = np.maximum(y, 0.0), np.maximum(-y, 0.0)
+    return np.asarray(_undo_power(up, power) - _undo_power(down, 2.0 - power))
+
+
 def _power(x: Array, power: float) -> Array:
     """Return ``((1 + x) ** power - 1) / power``, and its limit at 0."""
     logs = np.log1p(x)
     return logs if abs(power) < 1e-9 else np.expm1(power * logs) / power
+
+
+def _undo_power(y: Array, power: float) -> Array:
+    if abs(power) < 1e-9:
+        return np.expm1(y)
+    # A negative power never comes to -1 / power.
+    inner = np.maximum(power * y, -1.0)
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.expm1(np.log1p(inner) / power))
 
 
 #: Powers that are tried.  Near 1 they are no change.

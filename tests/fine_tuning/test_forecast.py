@@ -1,16 +1,18 @@
 """The forecast of a run: its trials' costs, and the time that is left."""
 
+import math
 from dataclasses import replace
 
 import pytest
 from climbing import Climber
 
+from evoft.fine_tuning import forecast as forecasting
 from evoft.fine_tuning.forecast import Forecast
 from evoft.genome import Genome
 from evoft.ladder import Ladder
 from evoft.outcome import Outcome, Status
 from evoft.recipe import Recipe
-from evoft.search.genes import Integer, Ordinal
+from evoft.search.genes import Float, Integer, Ordinal
 from evoft.search.search import Search
 from evoft.search.space import SearchSpace
 from evoft.settings import SearchSettings
@@ -46,6 +48,9 @@ class Run:
     def left(self, workers=1, **more):
         return self.forecast.left(self.search, self.settings, workers, **more)
 
+    def fitness(self, genome):
+        return -float(genome["freeze_depth"])
+
     def seconds(self, genome):
         return 3 * self.truth.seconds(self.recipe(genome))
 
@@ -56,7 +61,7 @@ class Run:
             stint = self.search.ask()
             born = self.search.born[stint.individual]
             took += self.seconds(born.genome)
-            fitness = -float(born.genome["freeze_depth"])
+            fitness = self.fitness(born.genome)
             outcome = Outcome.of_fitness(fitness, seconds=self.seconds(born.genome))
             self.search.tell(stint.number, outcome)
             trial = Trial(born.id, born.genome, born.seed)
@@ -217,3 +222,68 @@ def test_what_does_not_fit_took_memory_all_the_same():
     assert costs.memory(32) == 3200
     forecast.saw(trial, Outcome(Status.INFEASIBLE, peak_memory=5000))
     assert costs.memory(32) == 5000
+
+
+class Drifting(Run):
+    """A run whose best recipes take many times as long as its first ones."""
+
+    space = SearchSpace(
+        batch_size=Ordinal([8, 16, 32, 64, 128, 256, 512], default=512),
+        lr=Float(1e-5, 1e-1, log=True),
+        drop=Float(0.0, 0.5),
+        smoothing=Float(0.0, 0.2),
+    )
+
+    def __init__(self, settings):
+        super().__init__(settings)
+        facts = BackboneFacts("net", 4, 10, LOOK, True, True, "abc")
+        steps = [Probe(d, b, 0.5 + b * 1e-5, 0) for d in (0, 4) for b in (8, 32)]
+        probes = Probes("net", tuple(steps), 1e-5, 0, 1e-3)
+        self.costs = Costs({"net": (facts, probes)}, 640, 100)
+        self.truth = Costs({"net": (facts, probes)}, 640, 100)
+        self.forecast = Forecast(self.costs, self.recipe)
+        cheap = [512, 256, 256, 128, 128, 64]
+        named = {f"cheap {i}": {"batch_size": size, "drop": i / 12} for i, size in enumerate(cheap)}
+        self.search = Search(self.space, settings, seed=3, named=named)
+
+    def recipe(self, genome):
+        return Recipe("net", 2, freeze_depth=0, **genome)
+
+    def fitness(self, genome):
+        luck = abs(math.log10(genome["lr"]) + 3) + abs(genome["drop"] - 0.2)
+        return 0.3 * math.log(self.seconds(genome)) - luck
+
+
+def test_a_search_that_comes_to_like_dear_recipes_is_seen_coming(monkeypatch):
+    monkeypatch.setattr(forecasting, "_LONGEST", float("inf"))
+    monkeypatch.setattr(forecasting, "_WORTH", float("inf"))
+    run = Drifting(settings_of(population_size=10, generations=4))
+    run.judge(10)
+    first = [run.seconds(one.genome) for one in run.search.born]
+    plain, left = run.left(ahead=False), run.left()
+    rest = run.judge(30)
+    late = [run.seconds(one.genome) for one in run.search.born[-10:]]
+    assert sum(late) > 2 * sum(first)
+    best = sorted(run.search.born, key=lambda i: (-i.score, i.id))[:3]
+    finals = 2 * sum(run.seconds(one.genome) for one in [*best, run.search.born[0]])
+    assert left == pytest.approx(rest + finals, rel=0.25)
+    assert plain < 0.7 * (rest + finals)
+
+
+def test_estimates_leave_the_search_as_it_is():
+    plain, estimated = Climbing(settings_of()), Climbing(settings_of())
+    while (took := plain.judge_rest(7)) > 0:
+        assert estimated.left() > 0
+        assert estimated.judge_rest(7) == took
+    assert list(map(repr, estimated.search.born)) == list(map(repr, plain.search.born))
+    assert estimated.search.stints == plain.search.stints
+
+
+def test_a_default_that_is_among_the_best_runs_again_only_once():
+    run = Run(settings_of(generations=1, finalists=8, repeats=1))
+    run.judge(8)
+    assert run.search.ended
+    assert any(one.operator == "default" for one in run.search.born)
+    assert run.left() == pytest.approx(
+        sum(run.seconds(one.genome) for one in run.search.born), rel=0.2
+    )

@@ -204,6 +204,30 @@ def test_what_was_withdrawn_was_never_asked_for(data: st.DataObject) -> None:
     assert history(run(search)) == history(STRAIGHT)
 
 
+@given(st.integers(0, 40), st.data())
+def test_a_twin_goes_its_own_way(count: int, data: st.DataObject) -> None:
+    search = search_of()
+    for _ in range(count):
+        if search.ask() is None:
+            if (number := waits(search)) is None:
+                break
+            search.tell(number, judge(search, search.stints[number]))
+    untold = [stint for stint in search.stints if not search.told(stint.number)]
+    for stint in untold:
+        if data.draw(st.booleans()):
+            search.tell(stint.number, judge(search, stint))
+    twin, same = search.twin(), search.twin()
+    assert history(twin) == history(search)
+    before = history(search)
+    for stint in untold:
+        if not twin.told(stint.number):
+            twin.tell(stint.number, Outcome.of_fitness(0.0))
+            same.tell(stint.number, judge(same, stint))
+    run(twin, lambda search, stint: Outcome.of_fitness(-float(stint.number)))
+    assert history(search) == before
+    assert history(run(same)) == history(STRAIGHT)
+
+
 def test_a_generation_is_as_much_training_as_its_size_in_full_ones() -> None:
     spent = 0.0
     for stint in STRAIGHT.stints:

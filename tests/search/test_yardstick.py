@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evoft.search.yardstick import Yardstick, yeo_johnson
+from evoft.search.yardstick import Yardstick, undo_yeo_johnson, yeo_johnson
 
 SCORES = st.lists(
     st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.just(-math.inf)), max_size=30
@@ -54,3 +54,24 @@ def test_yeo_johnson_has_its_known_values() -> None:
     assert np.allclose(yeo_johnson(x, 0.0)[:2], -((1 - x[:2]) ** 2 - 1) / 2)
     assert np.allclose(yeo_johnson(x, 2.0)[:2], -np.log1p(-x[:2]))
     assert np.allclose(yeo_johnson(x, 2.0)[2:], ((1 + x[2:]) ** 2 - 1) / 2)
+
+
+@given(st.floats(0.0, 4.0), st.lists(st.floats(-20.0, 20.0), min_size=1, max_size=10))
+def test_yeo_johnson_is_undone(power: float, x: list[float]) -> None:
+    array = np.array(x)
+    assert np.allclose(undo_yeo_johnson(yeo_johnson(array, power), power), array, atol=1e-5)
+
+
+def test_what_yeo_johnson_never_comes_to_is_infinitely_far() -> None:
+    assert undo_yeo_johnson(np.array([-0.6, -0.4]), 4.0)[0] == -math.inf
+    assert undo_yeo_johnson(np.array([-0.6, -0.4]), 4.0)[1] > -2.0
+
+
+def test_scores_come_back_from_the_scale_and_failures_at_the_clip() -> None:
+    scores = np.append(np.random.default_rng(2).exponential(size=30), [-1e9, -math.inf])
+    yardstick = Yardstick.of(scores, reach=2.0)
+    back = yardstick.undo(yardstick(scores))
+    assert np.allclose(back[:30], np.maximum(scores[:30], back[30]))
+    assert back[30] == back[31]
+    assert back[30] < np.median(scores) < scores.max()
+    assert np.isfinite(yardstick.undo(np.array([-1e6, 10.0]))).all()
