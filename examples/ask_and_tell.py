@@ -19,7 +19,8 @@ def open_or_make(file: Path) -> evoft.Evolution:
 
 
 if __name__ == "__main__":
-    with open_or_make(Path(sys.argv[1])) as evolution:
+    file = Path(sys.argv[1] if len(sys.argv) == 2 else sys.exit(__doc__))
+    with open_or_make(file) as evolution:
         while (trial := evolution.ask()) is not None:
             x, y = trial.genome["x"], trial.genome["y"]
             evolution.tell(trial, -((x - 1) ** 2) - (y - 2) ** 2)

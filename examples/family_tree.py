@@ -27,7 +27,7 @@ def short(value: object) -> str:
 
 
 if __name__ == "__main__":
-    population = Population.open(sys.argv[1])
+    population = Population.open(sys.argv[1] if len(sys.argv) == 2 else sys.exit(__doc__))
     steps = ancestors(population, population.winner.id)
     print("flowchart TD")
     for step in steps:

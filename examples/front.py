@@ -27,12 +27,13 @@ def fitness(genome: evoft.Genome, trial: evoft.Trial) -> evoft.Outcome:
 
 
 if __name__ == "__main__":
+    file = sys.argv[1] if len(sys.argv) == 2 else sys.exit(__doc__)
     options = {"strategy": "ga", "generations": 10, "population_size": 12, "seed": 0}
     for _ in evoft.evolve(
-        fitness, SPACE, objectives=("accuracy", "leaves:min"), file=sys.argv[1], **options
+        fitness, SPACE, objectives=("accuracy", "leaves:min"), file=file, **options
     ):
         pass
-    front = evoft.front_of(evoft.Population.open(sys.argv[1]))
+    front = evoft.front_of(evoft.Population.open(file))
     for individual in front.individuals:
         values = front.values(individual)
         print(f"#{individual.id}: {values['accuracy']:.4f} with {values['leaves']:.0f} leaves")

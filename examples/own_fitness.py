@@ -25,7 +25,7 @@ def fitness(genome: evoft.Genome, trial: evoft.Trial) -> float:
 
 
 if __name__ == "__main__":
-    file = sys.argv[1]
+    file = sys.argv[1] if len(sys.argv) == 2 else sys.exit(__doc__)
     for generation in evoft.evolve(
         fitness, SPACE, generations=6, population_size=8, file=file, workers=2, seed=0
     ):

@@ -12,7 +12,7 @@ from sklearn.neural_network import MLPClassifier
 
 import evoft
 
-FILE = Path(sys.argv[1])
+FILE = Path(sys.argv[1] if len(sys.argv) == 2 else sys.exit(__doc__))
 SPACE = evoft.SearchSpace(lr=evoft.Float(1e-5, 0.1, log=True), width=evoft.Ordinal([16, 32, 64]))
 
 

@@ -70,8 +70,18 @@ def test_front_trades_accuracy_for_leaves(tmp_path):
     assert leaves == sorted(set(leaves), reverse=True)
 
 
-@pytest.mark.parametrize(
-    "name", ["own_fitness.py", "ask_and_tell.py", "family_tree.py", "rungs.py", "front.py"]
-)
+NAMES = ["own_fitness.py", "ask_and_tell.py", "family_tree.py", "rungs.py", "front.py"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_example_without_its_file_says_how_to_run_it(name):
+    command = [sys.executable, EXAMPLES / name]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"python examples/{name} " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_an_example_is_under_forty_lines(name):
     assert len((EXAMPLES / name).read_text().splitlines()) < 40
