@@ -150,11 +150,10 @@ _RULES = {
         "cutmix",
         "freeze_depth",
         "patience",
-        "momentum",
         "clip_grad",
     ),
     ">= 1": ("batch_size", "epochs"),
-    "in [0, 1)": ("drop", "drop_path", "warmup", "smoothing", "model_ema"),
+    "in [0, 1)": ("momentum", "drop", "drop_path", "warmup", "smoothing", "model_ema"),
     "in [0, 1]": ("augment", "hflip", "reprob"),
     "in (0, 1]": ("cooldown",),
 }

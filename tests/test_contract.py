@@ -136,6 +136,7 @@ def test_equal_trainings_are_equal_recipes() -> None:
         ({"learning_rate": 1}, "a recipe has no `learning_rate`; it has augment, batch_size, "),
         ({"lr": 0.0}, "`lr` must be > 0, but is 0.0"),
         ({"drop": 1.0}, "`drop` must be in [0, 1), but is 1.0"),
+        ({"momentum": 1.0}, "`momentum` must be in [0, 1), but is 1.0"),
         ({"hflip": 1.5}, "`hflip` must be in [0, 1], but is 1.5"),
         ({"clip_grad": -1}, "`clip_grad` must be >= 0, but is -1"),
         ({"clip_grad": float("inf")}, "`clip_grad` must be >= 0, but is inf"),
