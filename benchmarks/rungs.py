@@ -71,7 +71,7 @@ def climb(
     paused = None
     for epochs in rungs:
         model = tuner.start(recipe, seed)
-        train, val = tuner._splits(model, recipe, lambda: None)
+        train, val = tuner.commons.splits(model, recipe, lambda: None)
         trained = fine_tune(
             model, recipe, train, val, seed, report=lambda *_, **__: None, amp=False,
             leg=Leg(epochs, paused, pause=True),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,28 +16,24 @@ from evoft.objectives import LATENCY, PARAMETERS
 from evoft.outcome import Outcome
 from evoft.recipe import Recipe
 from evoft.settings import TrainingSettings
+from evoft.training.commons import Commons
 from evoft.training.company import company_of
 from evoft.training.device import gpu_peak, the_device
 from evoft.training.expression import Expression
 from evoft.training.pauses import Pauses
-from evoft.training.pixels import Pixels, examples_of
+from evoft.training.pixels import Pixels
 from evoft.trial import Stage, Trial, TrialKey
 
 if TYPE_CHECKING:
     import torch
 
-    from evoft.training.examples import Examples
-    from evoft.training.features import FeatureCache
     from evoft.training.learner import Head
     from evoft.training.loop import Leg, Trained
-    from evoft.training.optimization import Precision
-    from evoft.training.prefix import Split
-    from evoft.training.start import Start
 
 
 @dataclass
 class FineTuner:
-    """Answers trials by fine-tuning; lives as long as its worker and keeps what trials share."""
+    """Answers trials by fine-tuning; lives as long as its worker and what its trials share."""
 
     settings: TrainingSettings
     express: Expression
@@ -55,7 +51,18 @@ class FineTuner:
     measures: tuple[str, ...] = ()
     #: How many workers of the run there are like this one, which `cache_size` is for.
     workers: int = 1
-    _kept: dict[tuple[str, str], Any] = field(default_factory=dict)
+    #: What its trials share.
+    commons: Commons = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.commons = Commons(
+            self.settings, self.express, self.pixels, self.cache, self.depths, self.workers
+        )
+
+    @cached_property
+    def _pauses(self) -> Pauses:
+        assert self.paused is not None
+        return Pauses(self.paused, self.settings, self.express, self.pixels)
 
     def company(self, trial: Trial) -> Hashable | None:
         """Return what trials agree on that train together at less cost; None for one that does not.
@@ -149,7 +156,7 @@ class FineTuner:
 
         recipe = self.express(trial.genome)
         model = self.start(recipe, trial.seed).to(the_device())
-        train, val = self._splits(model, recipe, _alive(trial))
+        train, val = self.commons.splits(model, recipe, _alive(trial))
         return fine_tune(
             model,
             recipe,
@@ -187,23 +194,23 @@ class FineTuner:
 
         # One model stands for all whose frozen layers and dropout are alike.
         alike = replace(recipe, drop=0.5 if recipe.drop else 0.0)
-        parts = self._keep(
+        parts = self.commons.keep(
             ("parts", f"{alike.model} {alike.drop}"),
-            lambda: self._parts(self.start(alike, 0).to(the_device()), alike),
+            lambda: self.commons.parts(self.start(alike, 0).to(the_device()), alike),
         )
-        train, val = self._with_features(parts, recipe, _alive(trial), apart=True)
+        train, val = self.commons.with_features(parts, recipe, _alive(trial), apart=True)
         if train.features is None or val.features is None:
             return None
         # What is too large for the device goes there batch by batch, which only others do.
         if any(one.device.type != the_device().type for one in (train.features, val.features)):
             return None
-        linear = self._keep(
-            ("linear", f"{alike.model} {alike.drop}"),
-            lambda: linear_head(val.features, alike.drop),
+        features = val.features
+        linear = self.commons.keep(
+            ("linear", f"{alike.model} {alike.drop}"), lambda: linear_head(features, alike.drop)
         )
         if linear is None:
             return None
-        fresh = self._start.classifier(recipe.model, trial.seed)
+        fresh = self.commons.start.classifier(recipe.model, trial.seed)
         weight, bias = (fresh[name].to(the_device()) for name in linear.names)
         return Head(
             recipe,
@@ -230,7 +237,7 @@ class FineTuner:
 
     def start(self, recipe: Recipe, seed: int) -> torch.nn.Module:
         """Return the recipe's model as training finds it: start weights, a fresh classifier."""
-        return self._start.model(recipe, seed)
+        return self.commons.start.model(recipe, seed)
 
     def trained(self, genome: Genome, key: TrialKey) -> torch.nn.Module:
         """Return the model that a trial left behind, from its checkpoint."""
@@ -253,8 +260,8 @@ class FineTuner:
 
         torch.set_num_threads(1)
         model = self.trained(genome, key).to(the_device())
-        test = self._examples(self.express(genome).model, "test")
-        logits = predict(model, test, self._precision)
+        test = self.commons.examples(self.express(genome).model, "test")
+        logits = predict(model, test, self.commons.precision)
         right: NDArray[np.bool_] = (logits.argmax(dim=1) == test.labels).cpu().numpy()
         return right
 
@@ -289,99 +296,6 @@ class FineTuner:
             card=card,
             replace=replace,
         )
-
-    def _parts(self, model: torch.nn.Module, recipe: Recipe) -> Split | None:
-        """Freeze a recipe's model, and return it in two parts; None where it trains whole."""
-        from evoft.training.freezing import freeze
-
-        # Frozen layers that started from random weights are other layers in each trial.
-        if not recipe.freeze_depth or not self.express.facts[recipe.model].weights:
-            return None
-        freeze(model, recipe.freeze_depth)
-        return self._features.parts(model, recipe, self._examples(recipe.model, "val"))
-
-    def _splits(
-        self, model: torch.nn.Module, recipe: Recipe, alive: Callable[[], None]
-    ) -> tuple[Examples, Examples]:
-        """Return the images of training and validation, with the features that can be shared."""
-        return self._with_features(self._parts(model, recipe), recipe, alive)
-
-    def _with_features(
-        self, parts: Split | None, recipe: Recipe, alive: Callable[[], None], apart: bool = False
-    ) -> tuple[Examples, Examples]:
-        train, val = self._examples(recipe.model, "train"), self._examples(recipe.model, "val")
-        precision = self._precision
-        views = self.settings.views
-        drawn = self._features.drawn(parts, recipe, train, views, precision, alive, apart)
-        unchanged = self._features.unchanged(parts, recipe.model, val, precision, alive, apart)
-        return replace(train, features=drawn), replace(val, features=unchanged)
-
-    @property
-    def _precision(self) -> Precision | None:
-        """That models are trained and judged in."""
-        from evoft.training.optimization import Precision
-
-        return Precision.of(the_device()) if self.settings.amp else None
-
-    @property
-    def _features(self) -> FeatureCache:
-        from evoft.training.features import FeatureCache, Prospects
-        from evoft.training.store import FeatureStore
-
-        def make() -> FeatureCache:
-            sources = {
-                name: {
-                    "images": self.pixels.fingerprint,
-                    "preprocessing": asdict(facts.preprocessing),
-                    "weights": facts.weights,
-                }
-                for name, facts in self.express.facts.items()
-            }
-            images = len(self.pixels.splits["train"])
-            prospects = Prospects(self.depths, images, self.settings.views)
-            store = FeatureStore(self.cache, self.settings.cache_size, self.workers)
-            return FeatureCache(store, sources, prospects)
-
-        return self._keep(("features", ""), make)  # type: ignore[no-any-return]
-
-    @property
-    def _pauses(self) -> Pauses:
-        assert self.paused is not None
-        folder = self.paused
-
-        def make() -> Pauses:
-            return Pauses(folder, self.settings, self.express, self.pixels)
-
-        return self._keep(("pauses", ""), make)  # type: ignore[no-any-return]
-
-    @property
-    def _start(self) -> Start:
-        from evoft.training.start import Start
-
-        def make() -> Start:
-            return Start(self.settings, self.pixels.classes, self.express.facts)
-
-        return self._keep(("start", ""), make)  # type: ignore[no-any-return]
-
-    def _keep(self, key: tuple[str, str], make: Any) -> Any:
-        if key not in self._kept:
-            self._kept[key] = make()
-        return self._kept[key]
-
-    def _examples(self, model: str, split: str) -> Examples:
-        import torch
-
-        shared = self.pixels.images[model]
-        preprocessing = self.express.facts[model].preprocessing
-
-        def load() -> torch.Tensor:
-            return torch.from_numpy(shared.open()).to(the_device())
-
-        def make() -> Examples:
-            pixels = self._keep(("pixels", str(shared)), load)
-            return examples_of(self.pixels, split, pixels, preprocessing)
-
-        return self._keep((split, model), make)  # type: ignore[no-any-return]
 
 
 def checkpoint_path(folder: Path, key: TrialKey) -> Path:

@@ -72,7 +72,9 @@ def test_the_average_is_what_is_judged_and_kept(make_tuner, space, tmp_path, gen
     tuner = make_tuner(TrainingSettings(epochs=2), tmp_path)
     asked = Trial(1, space.complete({"model_ema": 0.9, "batch_size": 8, "lr": 5e-3, **genes}), 2)
     outcome = tuner.evaluate(asked)
-    judged = evaluate(tuner.trained(asked.genome, asked.key), tuner._examples("embedded", "val"))
+    judged = evaluate(
+        tuner.trained(asked.genome, asked.key), tuner.commons.examples("embedded", "val")
+    )
     assert outcome.fitness == judged["val_accuracy"]
     plain = Trial(2, asked.genome.replace(model_ema=0.0), 2)
     assert tuner.evaluate(plain).curve[0].metrics["train_loss"] == pytest.approx(

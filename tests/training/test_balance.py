@@ -68,7 +68,7 @@ class TestScore:
         last = outcome.curve[-1].metrics
         assert outcome.fitness == last["val_balanced_accuracy"]
         model = tuner.trained(trial.genome, trial.key)
-        val = tuner._examples("embedded", "val")
+        val = tuner.commons.examples("embedded", "val")
         told = predict(model, val).argmax(dim=1)
         wanted = balanced_accuracy_score(val.labels.numpy(), told.numpy())
         assert outcome.fitness == pytest.approx(wanted, rel=1e-12)
@@ -177,7 +177,7 @@ class TestWeights:
             trial = asked(space, class_weights=weights, epochs=9, lr=5e-3)
             tuner = make_uneven(weights, metric="balanced_accuracy")
             tuner.evaluate(trial)
-            val = tuner._examples("embedded", "val")
+            val = tuner.commons.examples("embedded", "val")
             model = tuner.trained(trial.genome, trial.key)
             told = predict(model, val).argmax(dim=1)
             return int((told < len(RARE)).sum())

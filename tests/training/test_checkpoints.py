@@ -86,7 +86,7 @@ assert not any(name.split(".")[0] == "evoft" for name in sys.modules)
 def alone(exports):
     folders = []
     for folder, tuner, _, _ in exports.values():
-        test = tuner._examples(tuner.settings.models[0], "test")
+        test = tuner.commons.examples(tuner.settings.models[0], "test")
         np.save(f"{folder}.images.npy", test.pixels[test.places].numpy())
         folders.append(str(folder))
     subprocess.run([sys.executable, "-c", ALONE, *folders], check=True, cwd=folder.parent)
@@ -99,10 +99,10 @@ class TestExport:
         _, tuner, trial, outcome = exports[kind]
         name = tuner.settings.models[0]
         model = tuner.trained(trial.genome, trial.key)
-        logits = predict(model, tuner._examples(name, "test")).numpy()
+        logits = predict(model, tuner.commons.examples(name, "test")).numpy()
         assert np.allclose(alone[kind], logits, atol=1e-5)
         assert (alone[kind].argmax(1) == logits.argmax(1)).all()
-        val = tuner._examples(name, "val")
+        val = tuner.commons.examples(name, "val")
         right = (predict(model, val).argmax(1) == val.labels).float().mean()
         assert float(right) == pytest.approx(outcome.fitness)
 
@@ -129,7 +129,7 @@ class TestExport:
 
     def test_evofts_prediction_is_the_same(self, exports, alone, kind, tmp_path):
         folder, tuner, _, _ = exports[kind]
-        test = tuner._examples(tuner.settings.models[0], "test")
+        test = tuner.commons.examples(tuner.settings.models[0], "test")
         paths = []
         for i in range(4):
             paths.append(str(tmp_path / f"{i}.png"))

@@ -157,7 +157,10 @@ def test_micro_batches_after_memory_ran_out_are_clipped_together(make_tuner, spa
 
     monkeypatch.setattr(torch.optim.SGD, "step", watched)
     model = tuner.start(recipe, 1)
-    train, val = tuner._examples("embedded", "train"), tuner._examples("embedded", "val")
+    train, val = (
+        tuner.commons.examples("embedded", "train"),
+        tuner.commons.examples("embedded", "val"),
+    )
     fine_tune(model, recipe, train, val, 1, report=lambda *_, **__: None, amp=False)
     assert min(sizes) <= 3 < max(sizes)
     assert moved

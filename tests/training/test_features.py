@@ -118,7 +118,7 @@ def test_where_memory_runs_out_while_a_model_is_split_it_trains_whole_this_once(
 def batches_whole(tuner, asked):
     """Return how many batches of training went through the whole model."""
     model, recipe = tuner.start(tuner.express(asked.genome), 0), tuner.express(asked.genome)
-    train, _ = tuner._splits(model, recipe, lambda: None)
+    train, _ = tuner.commons.splits(model, recipe, lambda: None)
     return train.features is None
 
 
@@ -184,9 +184,9 @@ class TestViews:
         alone = fresh.evaluate(asked)
         recipe = fresh.express(asked.genome)
         model = fresh.start(recipe, 0)
-        cache = fresh._kept["features", ""]
+        cache = fresh.commons.features
         freeze(model, recipe.freeze_depth)
-        part = cache.parts(model, recipe, fresh._examples("embedded", "train"))
+        part = cache.parts(model, recipe, fresh.commons.examples("embedded", "train"))
         pool = 12 * 40 * part.bytes_per_image
         # As much as there must be, so that what others left is thrown out while this one runs.
         used = tuner_with(make_tuner, tmp_path / "b", cache_size=pool, views=3)
@@ -230,8 +230,8 @@ class TestViews:
         recipe = tuner.express(one.genome)
         model = tuner.start(recipe, 0)
         freeze(model, recipe.freeze_depth)
-        train = tuner._examples("embedded", "train")
-        part = tuner._features.parts(model, recipe, train)
+        train = tuner.commons.examples("embedded", "train")
+        part = tuner.commons.features.parts(model, recipe, train)
         pool = 12 * len(train) * part.bytes_per_image
         for most, whole in ((pool, False), (pool - 1, True)):
             tuner = tuner_with(make_tuner, tmp_path, cache_size=most, views=3)

@@ -34,7 +34,7 @@ def tuner(make_tuner):
 
 @pytest.fixture(scope="module")
 def train(tuner):
-    return tuner._examples("embedded", "train")
+    return tuner.commons.examples("embedded", "train")
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from evoft.outcome import Status
 from evoft.search.space import SearchSpace
 from evoft.settings import TrainingSettings
 from evoft.training import head_inputs, heads, placing
+from evoft.training.commons import Commons
 from evoft.training.default_space import DEFAULT_GENES
 from evoft.training.fine_tuner import FineTuner, checkpoint_path
 from evoft.training.head_inputs import Bank, Dropout
@@ -218,7 +219,7 @@ def test_a_model_of_timm_trains_as_the_ordinary_way_does(
     trial = Trial(1, SearchSpace.from_dict(genes).complete({**HEAD, "opt": "adam", "lr": 0.01}), 3)
     tuner = make_tuner(settings, tmp_path / "heads", genes=genes)
     outcome = tuner.evaluate(trial)
-    (parts,) = (kept for key, kept in tuner._kept.items() if key[0] == "linear")
+    (parts,) = (kept for key, kept in tuner.commons.kept.items() if key[0] == "linear")
     assert parts is not None
     right = tuner.right(trial.genome, trial.key)
     whole_way(monkeypatch)
@@ -254,7 +255,7 @@ def test_features_that_are_not_on_the_device_go_the_ordinary_way(
     for split in (0, 1):
         with monkeypatch.context() as patch:
 
-            def elsewhere(self, *given, split=split, real=FineTuner._with_features, **named):
+            def elsewhere(self, *given, split=split, real=Commons.with_features, **named):
                 both = list(real(self, *given, **named))
                 seen.append(one := both[split].features)
                 if len(seen) == 1:
@@ -264,7 +265,7 @@ def test_features_that_are_not_on_the_device_go_the_ordinary_way(
                     both[split] = replace(both[split], features=apart)
                 return tuple(both)
 
-            patch.setattr(FineTuner, "_with_features", elsewhere)
+            patch.setattr(Commons, "with_features", elsewhere)
             assert same_but_for_cost(tuner.evaluate(trial), ordinary)
         assert len(seen) == 2  # asked for as a head, then as any other
         seen.clear()

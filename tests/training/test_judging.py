@@ -21,7 +21,7 @@ PRECISIONS = {
 def test_validation_in_several_batches(make_tuner, monkeypatch):
     tuner = make_tuner(TrainingSettings())
     model = tuner.start(Recipe(model="embedded", epochs=2, batch_size=8), 1)
-    examples = tuner._examples("embedded", "val")
+    examples = tuner.commons.examples("embedded", "val")
     whole = evaluate(model, examples)
     monkeypatch.setattr(judging, "_BATCH", 7)
     assert evaluate(model, examples) == pytest.approx(whole)
@@ -30,7 +30,7 @@ def test_validation_in_several_batches(make_tuner, monkeypatch):
 def test_logits_are_made_in_the_precision_of_training(make_tuner):
     tuner = make_tuner(TrainingSettings())
     model = tuner.start(Recipe(model="embedded", epochs=2, batch_size=8), 1)
-    examples = tuner._examples("embedded", "val")
+    examples = tuner.commons.examples("embedded", "val")
     exact, rounded = predict(model, examples), predict(model, examples, PRECISIONS["bfloat16"]())
     assert rounded.dtype == torch.float32
     assert torch.equal(rounded, rounded.bfloat16().float())
@@ -57,6 +57,6 @@ def test_a_trial_trains_and_is_judged_in_mixed_precision(
     assert 0 <= tuner.right(asked.genome, asked.key).mean() <= 1
     recipe = tuner.express(asked.genome)
     if depth:
-        split = tuner._splits(tuner.start(recipe, 0), recipe, lambda: None)
+        split = tuner.commons.splits(tuner.start(recipe, 0), recipe, lambda: None)
         kinds = [v.dtype for one in split for view in one.features.values for v in view]
         assert kinds == [PRECISIONS[name]().dtype] * 2

@@ -27,7 +27,7 @@ def tuner(make_tuner, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def examples(tuner):
-    return tuner._examples("embedded", "train"), tuner._examples("embedded", "val")
+    return tuner.commons.examples("embedded", "train"), tuner.commons.examples("embedded", "val")
 
 
 def recipe(**values):
@@ -149,7 +149,8 @@ class TestEarlyStopping:
         assert outcome.fitness == max(accuracies)
         model = tuner.trained(genome, trial.key)
         assert (
-            evaluate(model, tuner._examples("embedded", "val"))["val_accuracy"] == outcome.fitness
+            evaluate(model, tuner.commons.examples("embedded", "val"))["val_accuracy"]
+            == outcome.fitness
         )
 
 

@@ -63,7 +63,7 @@ def runs(make_tuner, space, tmp_path_factory):
     # What weighs classes needs some of unequal size, which the images above are not.
     pixels = embedded.pixels
     some = {**pixels.splits, "train": pixels.splits["train"][:37]}
-    uneven = replace(embedded, pixels=replace(pixels, splits=some, fingerprint="some"), _kept={})
+    uneven = replace(embedded, pixels=replace(pixels, splits=some, fingerprint="some"))
 
     def run(seed=5, again=False, **genes):
         genome = space.complete({"batch_size": 16, **genes})

@@ -93,7 +93,7 @@ class TestChain:
 
     def chained(self, make_tuner, folder, cache=None, **settings):
         tuner = tuner_with(make_tuner, folder, cache, views=2, **settings)
-        return replace(tuner, depths=self.DEPTHS, _kept={})
+        return replace(tuner, depths=self.DEPTHS)
 
     @pytest.mark.parametrize("batch", [256, 16])  # of 40 and 30 images, the last one's 8 and 14
     def test_features_have_the_same_bits(
@@ -111,7 +111,7 @@ class TestChain:
             found = []
             for tuner in tuners:
                 recipe = tuner.express(asked.genome)
-                split = tuner._splits(tuner.start(recipe, 0), recipe, lambda: None)
+                split = tuner.commons.splits(tuner.start(recipe, 0), recipe, lambda: None)
                 found.append([v for e in split for view in e.features.values for v in view])
             assert len(found[0]) == len(found[1])
             assert all(map(torch.equal, *found))
@@ -152,11 +152,11 @@ def test_another_image_weight_size_or_split_is_another_entry(make_tuner, space, 
     (cache := tmp_path / "cache").mkdir()
 
     def entries(tuner, express=None, **pixels):
-        tuner = replace(tuner, pixels=replace(tuner.pixels, **pixels), _kept={})
+        tuner = replace(tuner, pixels=replace(tuner.pixels, **pixels))
         if express is not None:
             tuner = replace(tuner, express=express)
         recipe = tuner.express(trial(space, **CLEAN).genome)
-        tuner._splits(tuner.start(recipe, 0), recipe, lambda: None)
+        tuner.commons.splits(tuner.start(recipe, 0), recipe, lambda: None)
         return {path.name for path in cache.glob("*.features")}
 
     tuner = tuner_with(make_tuner, tmp_path, cache)
@@ -179,7 +179,7 @@ def test_another_image_weight_size_or_split_is_another_entry(make_tuner, space, 
     start = Start._start_weights
 
     def shifted(self, model):
-        return {name: value + 1e-3 for name, value in start(tuner._start, model).items()}
+        return {name: value + 1e-3 for name, value in start(tuner.commons.start, model).items()}
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Start, "_start_weights", shifted)
