@@ -1,7 +1,7 @@
 """The referee's kernel: how alike the scores of two genomes after two amounts of training are.
 
-Scores are on the yardstick's scale.  Time is 0 at the lowest rung and 1 at the highest
-(``knowledge.py``).  The covariance of two scores, of individual i at s and of j at t, is
+Scores are on the yardstick's scale.  Time is the logarithm of the epochs, 0 at the lowest rung and
+1 at the highest.  The covariance of two scores, of individual i at s and of j at t, is
 
     1 + c T(s, t) + (g + h T(s, t)) G(x_i, x_j) + [i = j] (o + p T(s, t)) + [same] noise
 

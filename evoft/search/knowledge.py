@@ -22,8 +22,6 @@ from evoft.seeds import generator
 
 #: Of the room for observations: the share of the best, and of the best and the latest together.
 _BEST, _LATEST = 0.5, 0.7
-#: How much closer the late rungs stand than the early: near 0 as the logarithms do.
-_BEND = 3.0
 
 
 class Knowledge:
@@ -198,14 +196,10 @@ class Knowledge:
 
 
 def _times(ladder: Ladder) -> Array:
-    """Return where rungs stand between the lowest (0) and the highest (1).
-
-    That is the logarithm of the epochs, bent as curves are: most changes at first, and late rungs
-    say nearly the same.
-    """
+    """Return where rungs stand between the lowest (0) and the highest (1), in the logarithm."""
     if not ladder.top:
         return np.ones(1)
     logs = np.log(np.array(ladder.rungs) / ladder.rungs[0])
-    times = np.expm1(-_BEND * logs / logs[-1]) / np.expm1(-_BEND)
+    times = np.asarray(logs / logs[-1])
     times[-1] = 1.0
-    return np.asarray(times)
+    return times

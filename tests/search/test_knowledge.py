@@ -107,12 +107,9 @@ def test_every_other_failure_warns(status: Status) -> None:
     assert known.scores.tolist() == [-math.inf, -math.inf]
 
 
-def test_time_is_the_logarithm_of_the_epochs_bent_as_curves_are() -> None:
-    middle = (1 - math.exp(-1.5)) / (1 - math.exp(-3.0))
-    assert knowledge().times.tolist() == pytest.approx([0.0, middle, 1.0])
-    assert knowledge(Ladder((0.1, 1.0, 10.0))).times.tolist() == pytest.approx([0.0, middle, 1.0])
-    long = knowledge(Ladder((1.0, 3.0, 9.0, 27.0, 81.0))).times
-    assert (np.diff(long, 2) < 0).all()  # each step is shorter than the one before
+def test_time_is_the_logarithm_of_the_epochs() -> None:
+    assert knowledge().times.tolist() == pytest.approx([0.0, 0.5, 1.0])
+    assert knowledge(Ladder((0.1, 1.0, 10.0))).times.tolist() == pytest.approx([0.0, 0.5, 1.0])
     assert knowledge(Ladder()).times.tolist() == [1.0]
 
 
