@@ -116,6 +116,7 @@ PARTS: dict[str, Part] = {
     "no neighbour mutation": Part(replaced={"evoft.search.operators._other": no_neighbours}),
     "brood of 10": Part({"brood_size": 10}),
     "brood of 400": Part({"brood_size": 400}),
+    "twins are bred": Part(replaced={"evoft.search.novelty.CLOSE": 0.0}),
     # Who climbs whatever its score, and founders.
     "3 founders": Part({"founders": 3}),
     "12 founders": Part({"founders": 12}),
