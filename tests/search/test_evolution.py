@@ -252,8 +252,8 @@ def test_a_lowest_rung_that_says_nothing_is_given_up() -> None:
     def deceptive(genome: Genome, epochs: float) -> float:
         return quality(genome) * (-1.0 if epochs == 1.0 else 1.0)
 
-    # It is given up on eight audited, one in five births, so forty births must be paid for.
-    search = search_of(lookahead=0, population_size=12, ladder=Ladder((1.0, 2.0, 50.0)))
+    # It is given up on eight audited, one in five births, so more than forty must be paid for.
+    search = search_of(lookahead=0, population_size=20, ladder=Ladder((1.0, 2.0, 50.0)))
     since = 0
     while (stint := search.ask()) is not None:
         genome = search.born[stint.individual].genome
