@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -23,6 +23,9 @@ from evoft.training.data import Preprocessing
 from evoft.training.default_space import default_genes
 from evoft.training.expression import Expression
 from evoft.training.facts import BackboneFacts
+
+#: What is not fixed, and so a gene's or the default recipe's.
+_FREE = object()
 
 
 def searched_space(space: SearchSpace | None, settings: Settings) -> SearchSpace:
@@ -164,7 +167,9 @@ def check_lineage(before: Settings, after: Settings) -> None:
     Raises:
         SettingsError: The first such setting, what it was and what it is to be.
     """
-    for (name, was), (_, now) in zip(_settling(before), _settling(after), strict=True):
+    fixed = sorted({*before.fixed, *after.fixed})
+    pairs = zip(_settling(before, fixed), _settling(after, fixed), strict=True)
+    for (name, was), (_, now) in pairs:
         if was != now:
             raise SettingsError(
                 f"`{name}` settles the lineage and cannot change over the life of a population, "
@@ -174,15 +179,18 @@ def check_lineage(before: Settings, after: Settings) -> None:
 
 
 def _told(name: str, value: Any) -> str:
+    if value is _FREE:
+        return "free"
     return size_text(value) if name == "cache_size" else repr(value)
 
 
-def _settling(settings: Settings) -> list[tuple[str, Any]]:
-    """Return the settings that settle the lineage, with their names."""
+def _settling(settings: Settings, fixed: Iterable[str]) -> list[tuple[str, Any]]:
+    """Return the settings that settle the lineage, with their names, and so for what is fixed."""
     search, training = asdict(settings.search), asdict(settings.training)
     del search["generations"]
     del training["data"]  # its place may change; its content is compared by its fingerprint
-    tables = [("seed", settings.seed), ("fixed", settings.fixed), ("founders", settings.founders)]
+    values = [(name, settings.fixed.get(name, _FREE)) for name in fixed]
+    tables = [("seed", settings.seed), *values, ("founders", settings.founders)]
     return [*search.items(), *training.items(), *tables]
 
 

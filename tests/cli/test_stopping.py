@@ -166,8 +166,8 @@ class TestGoingOn:
         [
             (("--epochs", 9), ["`epochs` settles the lineage", "was 2 and is to be 9"]),
             (("--rung-factor", 2), ["`rung_factor` settles the lineage", "start a new population"]),
-            (("--lr", 0.1), ["`fixed` settles the lineage"]),
-            (("--warmup-epochs", 1), ["`fixed` settles the lineage", "'warmup': 0.5"]),
+            (("--lr", 0.1), ["`lr` settles the lineage", "was free and is to be 0.1"]),
+            (("--warmup-epochs", 1), ["`warmup` settles the lineage", "is to be 0.5"]),
             (
                 ("--objective", "accuracy", "--objective", "latency"),
                 ["`objectives` settles the lineage", "is to be ('accuracy', 'latency')"],

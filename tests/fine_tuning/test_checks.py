@@ -140,6 +140,12 @@ def test_what_settles_the_lineage_cannot_change(climber):
     smaller = replace(before, training=replace(before.training, cache_size=2**20))
     with pytest.raises(SettingsError, match=r"`cache_size` settles .* was 4G and is to be 1M:"):
         check_lineage(before, smaller)
+    fixed = replace(before, fixed={"drop": 0.2, "lr": 0.1})
+    with pytest.raises(SettingsError, match=r"`drop` settles .* was free and is to be 0.2:"):
+        check_lineage(before, fixed)
+    with pytest.raises(SettingsError, match=r"`lr` settles .* was 0.1 and is to be free:"):
+        check_lineage(fixed, replace(before, fixed={"drop": 0.2}))
+    check_lineage(fixed, fixed)
     moved = replace(before.training, data="/elsewhere")
     longer = replace(before.search, generations=9)
     check_lineage(before, replace(before, training=moved, search=longer, run=RunSettings(budget=9)))
