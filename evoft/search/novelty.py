@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from evoft.search.chronicle import Chronicle
 from evoft.search.encoding import Array
+from evoft.search.operators import SHORTEST
 from evoft.search.stint import Offspring
 
 #: Tries to make an offspring new by mutation, then by fresh samples, before giving up.
@@ -20,8 +21,8 @@ _MUTATIONS, _STRANGERS = 16, 256
 #: Spaces up to this size are searched through for what is left of them.
 _SMALL = 20_000
 #: A twin stands within this share of its range of an elder in every ordered gene that counts, and
-#: has its choices.  It is also the shortest step of a mutation.
-CLOSE = 0.01
+#: has its choices.
+CLOSE = SHORTEST
 
 
 def twins(rows: Array, elders: Array) -> NDArray[np.bool_]:

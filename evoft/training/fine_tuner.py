@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class FineTuner:
-    """Answers trials by fine-tuning; lives as long as its worker and what its trials share."""
+    """Answers trials by fine-tuning; lives as long as its worker, as does what its trials share."""
 
     settings: TrainingSettings
     express: Expression
