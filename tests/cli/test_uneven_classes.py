@@ -81,7 +81,9 @@ def test_another_metric_is_another_population(cli, uneven, tmp_path):
     other = (*QUICK[:-1], "q.h5", "--seed", 1)
     assert cli("evolve", uneven, *other, cwd=tmp_path).code == 0
     cli("resume", "p.h5", "--metric", "accuracy", cwd=tmp_path).refused(2, "`metric` settles")
-    cli("resume", "p.h5", "--class-weights", "none", cwd=tmp_path).refused(2, "`fixed` settles")
+    cli("resume", "p.h5", "--class-weights", "none", cwd=tmp_path).refused(
+        2, "`class_weights` settles", "was 'balanced' and is to be 'none'"
+    )
     words = "the fitness of one is balanced accuracy, that of the other accuracy"
     cli("compare", "p.h5", "q.h5", cwd=tmp_path).refused(5, words)
     going_on = cli("resume", "p.h5", "--generations", 2, cwd=tmp_path)
