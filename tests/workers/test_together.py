@@ -122,8 +122,8 @@ def test_a_killed_job_gives_each_of_its_trials_a_second_chance_alone(
     ("way", "status", "options"),
     [
         ("die", Status.LOST, {}),
-        ("hang", Status.TIMED_OUT, {"trial_timeout": 0.4}),
-        ("hang", Status.TIMED_OUT, {"stall_timeout": 0.4}),
+        ("hang", Status.TIMED_OUT, {"trial_timeout": 1.5}),
+        ("hang", Status.TIMED_OUT, {"stall_timeout": 1.5}),
     ],
 )
 def test_only_the_trial_at_fault_pays_for_a_lost_job(
