@@ -14,6 +14,7 @@ import contextlib
 import ctypes
 import gc
 import importlib
+import io
 import json
 import os
 import signal
@@ -122,6 +123,16 @@ def _exit_status(pid: int) -> int | None:
     return None
 
 
+def _speak_in_lines() -> None:
+    """Have what is printed go out line by line, even where the environment wants it unbuffered.
+
+    A line that goes out in pieces is mixed with those of other workers.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(line_buffering=True, write_through=False)
+
+
 def _become_worker(control: socket.socket, fd: int, environment: dict[str, str]) -> None:
     code = 1
     try:
@@ -129,6 +140,7 @@ def _become_worker(control: socket.socket, fd: int, environment: dict[str, str])
         if sys.platform == "linux":
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         os.environ.update(environment)
+        _speak_in_lines()
         from evoft.workers.process import serve
 
         serve(Connection(fd))

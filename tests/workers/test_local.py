@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -300,6 +301,29 @@ def test_what_a_fitness_prints_comes_out(
     with pool(fitness, 2) as workers:
         outcomes(workers, [trial(n) for n in range(3)])
     assert sorted(capfd.readouterr().out.splitlines()) == ["here is 0", "here is 1", "here is 2"]
+
+
+def test_lines_of_several_workers_do_not_mix(
+    pool: Any,
+    trial: Any,
+    outcomes: Any,
+    capfd: pytest.CaptureFixture[str],
+    until: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fitness(genome: Any, trial: Any) -> float:
+        (tmp_path / str(trial.individual)).touch()
+        until(lambda: len(list(tmp_path.iterdir())) == 2)
+        for line in range(500):
+            print(f"{trial.individual} is at", line)
+        return 1.0
+
+    monkeypatch.setenv("PYTHONUNBUFFERED", "1")
+    with pool(fitness, 2) as workers:
+        outcomes(workers, [trial(0), trial(1)])
+    said = [f"{n} is at {line}" for n in range(2) for line in range(500)]
+    assert sorted(capfd.readouterr().out.splitlines()) == sorted(said)
 
 
 def test_memory_returns_to_its_baseline_over_many_trials(
