@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +26,7 @@ from evoft.training.data.parallel import for_each
 from evoft.training.data.pictures import read_bytes, to_picture
 from evoft.training.data.splitting import distinct_images, require_splittable, split_off
 from evoft.training.data.tables import find_in_table
-
-#: How many files that cannot be used are named beside the first; of more, the number is told.
-_NAMED = 5
+from evoft.training.data.unusable import told_of_all
 
 
 def read_images(
@@ -162,20 +160,8 @@ def _digests(found: Found, progress: Callable[[int], None] | None) -> tuple[byte
 
     digests = for_each(len(paths), one, threads=usable_cores(), progress=progress)
     if unusable:
-        raise _told_of_all(unusable, paths)
+        raise told_of_all(unusable, paths)
     return tuple(digests)
-
-
-def _told_of_all(unusable: Mapping[int, DataError], paths: Sequence[str]) -> DataError:
-    """Return the first file's error, with the names of the others: all are mended at once."""
-    first, *others = sorted(unusable)
-    if not others:
-        return unusable[first]
-    named = ", ".join(paths[index] for index in others[:_NAMED])
-    more = len(others) - _NAMED
-    return DataError(
-        f"{unusable[first]}; nor can these be used: {named}{f' and {more} more' * (more > 0)}"
-    )
 
 
 def _numbered(digests: Sequence[bytes]) -> NDArray[np.int64]:
