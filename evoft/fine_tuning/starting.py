@@ -55,7 +55,7 @@ def start(
         settings: Everything that was set.
         space: What to search; None: the default space.
         file: Where the population goes.
-        progress: Told how far the decoding is.
+        progress: Told how far the reading of all images is, and their decoding.
         elders: Earlier populations, whose best are founders, too.
 
     Raises:
@@ -83,7 +83,7 @@ def start(
         if said:
             _logger.warning("%s", said)
     with Preparation(settings) as preparation:
-        plan = preparation.plan(file, searched)
+        plan = preparation.plan(file, searched, progress=progress)
         expression = expression_of(settings, plan.backbones, searched)
         recipes = check_recipes(expression, searched, settings.founders)
         preparation.workers.call("check_optimizers", sorted({recipe.opt for recipe in recipes}))
@@ -104,7 +104,7 @@ def resume(
         file: The population file.
         change: Gives the settings to go on with from those in the file: other budgets, workers,
             limits, or another place of the same data.
-        progress: Told how far the decoding is.
+        progress: Told how far the reading of all images is, and their decoding.
 
     Raises:
         PopulationMismatchError: The data or the weights are not those of the file.
@@ -122,7 +122,7 @@ def resume(
     check_lineage(before, settings)
     space = SearchSpace.from_dict(header.space)
     with Preparation(settings) as preparation:
-        plan = preparation.plan(file, space, latencies_in(header))
+        plan = preparation.plan(file, space, latencies_in(header), progress)
         check_same(header, plan)
         store = Store.open(file)
         try:

@@ -35,7 +35,7 @@ def read_images(
     seed: int,
     val_share: float = 0.2,
     test_share: float = 0.2,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Images:
     """Return the images of a source, every one of them known to be decodable.
 
@@ -48,7 +48,8 @@ def read_images(
         seed: The run's seed.
         val_share: Share of train that becomes val where there is none, ``(0, 1)``.
         test_share: Share of train that becomes test where there is none, ``(0, 1)``.
-        progress: Called on this thread with how many images have been read so far.
+        progress: Called on this thread with how many files have been read so far, and how many
+            there are; not at all for images in an array.
 
     Raises:
         DataError: The images or labels cannot be used; the sentence names the file or the class.
@@ -141,7 +142,7 @@ def _require_classes(found: Found, labels: NDArray[np.int64], made: Sequence[int
     require_splittable(source, classes, counts[0].astype(np.int64), made)
 
 
-def _digests(found: Found, progress: Callable[[int], None] | None) -> tuple[bytes, ...]:
+def _digests(found: Found, progress: Callable[[int, int], None] | None) -> tuple[bytes, ...]:
     """Return each image's SHA-256; files are decoded to the last pixel in the same pass."""
     pixels = found.pixels
     if not isinstance(pixels, FilePixels):
