@@ -89,7 +89,9 @@ class Preparation:
         file: Path,
         space: SearchSpace,
         latencies: Mapping[str, float] | None = None,
+        *,
         progress: Progress | None = None,
+        new: bool = False,
     ) -> Plan:
         """Read the data while the workers' imports go on, then look at the backbones.
 
@@ -98,6 +100,8 @@ class Preparation:
             space: What is searched.
             latencies: Those that the population has already, by model: they are not measured again.
             progress: Told how far the reading is.
+            new: Whether a size of images that makes no sense is refused, before they are read; what
+                was begun with one goes on.
         """
         settings = self._settings
         training = settings.training
@@ -106,6 +110,7 @@ class Preparation:
             seed=settings.seed,
             val_share=training.val_share,
             test_share=training.test_share,
+            before=self._check_sizes if new else None,
             progress=_telling(progress, "reading images"),
         )
         images = limit(images, training.max_train_images, settings.seed)
@@ -182,6 +187,10 @@ class Preparation:
         evolution = Evolution(search, store, lambda genome: express(genome).to_dict())
         self._handed_on = True
         return FineTuning(plan, evolution, self.workers, self._scratch)
+
+    def _check_sizes(self) -> None:
+        if self._settings.training.img_size is not None:
+            self.workers.call("check_sizes")
 
     def _make_cache(self) -> Path | None:
         """Return the folder in which workers share features; None where it cannot be made."""

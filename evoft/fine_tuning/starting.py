@@ -83,7 +83,7 @@ def start(
         if said:
             _logger.warning("%s", said)
     with Preparation(settings) as preparation:
-        plan = preparation.plan(file, searched, progress=progress)
+        plan = preparation.plan(file, searched, progress=progress, new=True)
         expression = expression_of(settings, plan.backbones, searched)
         recipes = check_recipes(expression, searched, settings.founders)
         preparation.workers.call("check_optimizers", sorted({recipe.opt for recipe in recipes}))
@@ -122,7 +122,7 @@ def resume(
     check_lineage(before, settings)
     space = SearchSpace.from_dict(header.space)
     with Preparation(settings) as preparation:
-        plan = preparation.plan(file, space, latencies_in(header), progress)
+        plan = preparation.plan(file, space, latencies_in(header), progress=progress)
         check_same(header, plan)
         store = Store.open(file)
         try:

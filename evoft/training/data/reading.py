@@ -35,6 +35,7 @@ def read_images(
     seed: int,
     val_share: float = 0.2,
     test_share: float = 0.2,
+    before: Callable[[], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Images:
     """Return the images of a source, every one of them known to be decodable.
@@ -48,6 +49,7 @@ def read_images(
         seed: The run's seed.
         val_share: Share of train that becomes val where there is none, ``(0, 1)``.
         test_share: Share of train that becomes test where there is none, ``(0, 1)``.
+        before: Called before any image is read, once all is right that can be told until then.
         progress: Called on this thread with how many files have been read so far, and how many
             there are; not at all for images in an array.
 
@@ -61,6 +63,8 @@ def read_images(
     labels = np.array([index[label] for label in found.labels], dtype=np.int64)
     made = [i for i in (1, 2) if not bool((found.split == i).any())]
     _require_classes(found, labels, made)
+    if before is not None:
+        before()
 
     digests = _digests(found, progress)
     content = _numbered(digests)
