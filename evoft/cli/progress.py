@@ -17,11 +17,10 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from evoft.analysis.card import model_card, model_metrics
 from evoft.analysis.report import (
     comparison_rows,
-    gain_sentence,
     optimism_sentence,
     readings_sentence,
     report_of,
-    tie_sentence,
+    result_sentences,
 )
 from evoft.analysis.rungs import agreement_lines
 from evoft.cli.output import counted, duration, table
@@ -191,8 +190,7 @@ def end_text(run: FineTuning, folder: Path) -> str:
             "",
             table(columns, comparison_rows(report)),
             "",
-            gain_sentence(report),
-            *([tie_sentence(report.tie)] if report.tie else []),
+            *result_sentences(report),
             optimism_sentence(report),
             *([readings_sentence(report)] if report.readings > 1 else []),
             *_why_it_ended(run),
