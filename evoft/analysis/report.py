@@ -181,9 +181,10 @@ def accuracy_rows(report: Report) -> list[tuple[str, str, str]]:
     """Return the rows of that table that say how good the two are."""
     default, rows = report.default, []
     runs = len(report.winner.validation_runs)
+    seeds = "1 fresh seed" if runs == 1 else f"mean of {runs} fresh seeds"
     rows.append(
         (
-            f"validation {words_of(report.metric)}, mean of {runs} fresh seeds",
+            f"validation {words_of(report.metric)}, {seeds}",
             percent(report.winner.validation),
             percent(default.validation) if default else "failed",
         )
@@ -244,12 +245,13 @@ def optimism_sentence(report: Report) -> str:
     """Return how far the search misjudged the winner, by its final runs."""
     points = round(100 * report.optimism, 1)
     search = "the search"
+    finals = "final run" if len(report.winner.validation_runs) == 1 else "final runs"
     if report.epochs is not None:
         search += f", after {epochs_text(report.epochs)},"
     if not points:
-        return f"In {search} it looked as good as in its final runs."
+        return f"In {search} it looked as good as in its {finals}."
     better = "better" if points > 0 else "worse"
-    return f"In {search} it looked {abs(points):.1f} points {better} than in its final runs."
+    return f"In {search} it looked {abs(points):.1f} points {better} than in its {finals}."
 
 
 def epochs_text(epochs: float) -> str:

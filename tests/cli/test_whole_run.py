@@ -52,7 +52,8 @@ class TestWhatItPrints:
         assert "default (#0)" in out
         for name in Recipe.__dataclass_fields__:
             assert f"\n{name} " in out
-        assert "validation accuracy, mean of 1 fresh seeds" in out
+        assert "\nvalidation accuracy, 1 fresh seed  " in out
+        assert " its final run.\n" in out
         verdict = population.verdicts[-1]
         assert f"{100 * verdict.winner_accuracy:.1f} % (" in out
         assert "ain over the default recipe" in out or "No gain" in out
