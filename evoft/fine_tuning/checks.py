@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from evoft.errors import PopulationMismatchError, SettingsError
 from evoft.fine_tuning.plan import Plan
 from evoft.genome import Value
 from evoft.header import Header
-from evoft.objectives import FITNESS, MEASURED, objectives_of
+from evoft.objectives import LATENCY, PARAMETERS, objective_of, objectives_of
 from evoft.quantities import size_text
 from evoft.recipe import Recipe
 from evoft.search.checks import check_settled
 from evoft.search.gene import Gene
 from evoft.search.genes import Choice, Ordinal
 from evoft.search.space import SearchSpace
-from evoft.settings import Settings, TrainingSettings
+from evoft.settings import SearchSettings, Settings, TrainingSettings
 from evoft.training.data import Preprocessing
 from evoft.training.default_space import default_genes
 from evoft.training.expression import Expression
@@ -69,6 +69,14 @@ def check_channels(training: TrainingSettings) -> None:
             )
 
 
+def with_fitness_named(settings: Settings) -> Settings:
+    """Return the settings in which the fitness, where it is all that is sought, has its name."""
+    if settings.search.objectives != SearchSettings().objectives:
+        return settings
+    objectives = (settings.training.metric,)
+    return replace(settings, search=replace(settings.search, objectives=objectives))
+
+
 def check_objectives(settings: Settings, space: SearchSpace) -> None:
     """Refuse what no trial reports, and what is the same for everybody.
 
@@ -80,14 +88,21 @@ def check_objectives(settings: Settings, space: SearchSpace) -> None:
         SettingsError: Which objective, and what to do.
     """
     objectives = objectives_of(settings.search.objectives)
-    if unmeasured := [one for one in objectives if one not in MEASURED]:
+    fitness = objective_of(settings.training.metric)
+    if misnamed := [one for one in objectives if one.fitness and one != fitness]:
         raise SettingsError(
-            f"`objectives` of fine-tuning are {', '.join(map(str, MEASURED))}, but there is "
+            f"the objective `{misnamed[0]}` is not the fitness, which is {fitness} by --metric: "
+            f"write --objective {fitness}"
+        )
+    measured = (fitness, LATENCY, PARAMETERS)
+    if unmeasured := [one for one in objectives if one not in measured]:
+        raise SettingsError(
+            f"`objectives` of fine-tuning are {', '.join(map(str, measured))}, but there is "
             f"{unmeasured[0]}, which no trial reports"
         )
     # No other gene makes a model larger or slower.
     models = _samples(space["model"]) if "model" in space else []
-    of_model = [one for one in objectives if one != FITNESS]
+    of_model = [one for one in objectives if not one.fitness]
     if of_model and len(models) < 2:
         model = settings.fixed.get("model", settings.training.models[0])
         raise SettingsError(

@@ -27,6 +27,7 @@ from evoft.fine_tuning.checks import (
     searched_space,
     shortened_warmup,
     unseen,
+    with_fitness_named,
 )
 from evoft.fine_tuning.latencies import amended, latencies_in
 from evoft.fine_tuning.plan import header_of
@@ -68,7 +69,7 @@ def start(
             f"{file} is there already: go on with it by `evoft resume {file}`, or give another "
             "name with --file"
         )
-    settings = _absolute(settings)
+    settings = with_fitness_named(_absolute(settings))
     searched = searched_space(space, settings)
     check_search(settings)
     check_channels(settings.training)
