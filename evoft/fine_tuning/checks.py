@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -252,15 +252,34 @@ def shortened_warmup(settings: Settings) -> str | None:
     Args:
         settings: Those of a run whose recipes are sound.
     """
+    return _shortened(settings, " is fixed at", settings.fixed.get("warmup", 0.0))
+
+
+def shortened_founders(
+    settings: Settings, own: Mapping[str, Mapping[str, Value]]
+) -> Iterator[str | None]:
+    """Yield the same on each founder's warm-up.
+
+    Args:
+        settings: Those of a run whose recipes are sound.
+        own: The founders that the user has named.  To one of an earlier population the rungs may
+            have done the same there.
+    """
+    for name, part in own.items():
+        warmup = part.get("warmup", 0.0)
+        assert isinstance(warmup, int | float)
+        yield _shortened(settings, f" of the founder `{name}` is", warmup)
+
+
+def _shortened(settings: Settings, whose: str, warmup: float) -> str | None:
     ladder = settings.ladder(fine_tuning=True)
-    warmup, longest = settings.fixed.get("warmup", 0.0), ladder.longest_warmup
+    longest, epochs = ladder.longest_warmup, ladder.epochs
     if warmup <= longest:
         return None
-    epochs = ladder.epochs
     first = min(epochs, math.ceil(warmup / longest * ladder.rungs[0] - 1e-9))
     alone = "" if first < epochs else ", a single rung,"
     return (
-        f"`warmup` is fixed at {warmup:.3g} ({warmup * epochs:.3g} of {epochs:g} epochs), but on "
+        f"`warmup`{whose} {warmup:.3g} ({warmup * epochs:.3g} of {epochs:g} epochs), but on "
         f"the rungs of {', '.join(f'{rung:.3g}' for rung in ladder.rungs)} epochs becomes "
         f"{longest:.3g} ({longest * epochs:.3g} epochs), to end well before the first cool-down: "
         f"--first-rung {first:g}{alone} leaves room for it"

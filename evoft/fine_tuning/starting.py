@@ -25,6 +25,7 @@ from evoft.fine_tuning.checks import (
     check_same,
     check_search,
     searched_space,
+    shortened_founders,
     shortened_warmup,
     unseen,
     with_fitness_named,
@@ -75,12 +76,14 @@ def start(
     check_channels(settings.training)
     check_objectives(settings, searched)
     check_rungs(settings, searched)
-    settings = replace(settings, founders={**_linear_probe(searched), **settings.founders})
+    own = settings.founders
+    settings = replace(settings, founders={**_linear_probe(searched), **own})
     settings = with_elders(settings, searched, elders)
     assumed = expression_of(settings, tuple(map(unseen, settings.training.models)), searched)
     check_recipes(assumed, searched, settings.founders)
     _check_weights(settings.training)
-    for said in (*in_vain(searched, settings, fine_tuning=True), shortened_warmup(settings)):
+    shortened = (shortened_warmup(settings), *shortened_founders(settings, own))
+    for said in (*in_vain(searched, settings, fine_tuning=True), *shortened):
         if said:
             _logger.warning("%s", said)
     with Preparation(settings) as preparation:
