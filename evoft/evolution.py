@@ -12,7 +12,7 @@ from evoft.individual import Generation, Individual, best_of
 from evoft.ledger import Ledger
 from evoft.lineage import Generations, Population, Record
 from evoft.lineage.finals import price_of
-from evoft.objectives import FITNESS, check_reported, objectives_of, reporting
+from evoft.objectives import check_reported, objectives_of, reporting
 from evoft.outcome import Outcome
 from evoft.search.search import Search
 from evoft.search.stint import Stint
@@ -38,7 +38,7 @@ class Evolution:
         self.ledger = ledger
         self._describe = describe
         self._objectives = objectives_of(search.settings.objectives)
-        self._unheard = [one.name for one in self._objectives if one != FITNESS]  # from no trial
+        self._unheard = [one.name for one in self._objectives if not one.fitness]  # from no trial
         self._shown = 0  # generations that were given out
         self._first = 0  # the first stint of the next one
         self._looked = 0  # no stint before this one is of a later generation

@@ -95,9 +95,10 @@ def evolve(  # noqa: PLR0913  # each is a setting that users name at this one ca
             of the script or notebook itself will do.
         space: The genes.
         strategy: Who decides what is evaluated next; None: what ``search`` says.
-        objectives: What to be after: ``accuracy``, which is the fitness, and metrics of the
-            outcomes by name and direction, as in ``energy:min`` or ``f1:max``; ``evoft.front_of``
-            then has the best.  None: what ``search`` says, which is by itself the fitness alone.
+        objectives: What to be after: the fitness, called ``fitness`` or, where it is one,
+            ``accuracy`` or ``balanced_accuracy``, and metrics of the outcomes by name and
+            direction, as in ``energy:min`` or ``f1:max``; ``evoft.front_of`` then has the best.
+            None: what ``search`` says, which is by itself the fitness alone.
         epochs: Of a full evaluation; None: what ``search`` says, which is by itself that an
             evaluation has no epochs and everybody is judged once.
         generations: How many, the founders included; None: until the budget ends.

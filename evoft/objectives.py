@@ -29,12 +29,14 @@ class Objective:
 
     name: str
     direction: Direction
+    #: Whether it is the fitness itself, whatever that is called.
+    fitness: bool = False
 
     def value(self, outcome: Outcome) -> float:
         """Return what a trial measured: its fitness, or the metric of this name; else NaN."""
         if outcome.status is not Status.OK:
             return math.nan
-        if self.name == FITNESS.name:
+        if self.fitness:
             return outcome.fitness
         return float(outcome.metrics.get(self.name, math.nan))
 
@@ -46,18 +48,24 @@ class Objective:
         return value if self.direction is Direction.MAXIMISE else -value
 
     def __str__(self) -> str:
-        return self.name if self in MEASURED else f"{self.name}:{self.direction}"
+        known = self.fitness or self in MEASURED
+        return self.name if known else f"{self.name}:{self.direction}"
 
 
-#: The fitness itself.
-FITNESS = Objective("accuracy", Direction.MAXIMISE)
+#: The fitness by each name that it goes by: that of the metric that it is, or its own.
+_FITNESS = {
+    name: Objective(name, Direction.MAXIMISE, fitness=True)
+    for name in ("accuracy", "balanced_accuracy", "fitness")
+}
+#: The fitness, where it is nothing else than that.
+FITNESS = _FITNESS["accuracy"]
 #: What evoft measures when it trains: seconds that the model takes for one image; how many
 #: parameters it has.
 LATENCY = Objective("latency", Direction.MINIMISE)
 PARAMETERS = Objective("parameters", Direction.MINIMISE)
-#: All that fine-tuning reports.
+#: All that fine-tuning reports, where the fitness is the accuracy.
 MEASURED = (FITNESS, LATENCY, PARAMETERS)
-_KNOWN = {objective.name: objective for objective in MEASURED}
+_KNOWN = {**{objective.name: objective for objective in MEASURED}, **_FITNESS}
 
 
 def objective_of(text: str) -> Objective:
@@ -71,8 +79,9 @@ def objective_of(text: str) -> Objective:
     parts = re.fullmatch(r"([^\s:]+):(max|min)", text) if isinstance(text, str) else None
     if parts is None or parts[1] == FITNESS.name:
         raise SettingsError(
-            f"an objective is {', '.join(_KNOWN)}, or a metric of one's own as in energy:min or "
-            f"f1:max, but is {text!r}"
+            f"an objective is {', '.join(map(str, MEASURED))}, or another name of the fitness "
+            f"({', '.join(name for name in _FITNESS if name != FITNESS.name)}), or a metric of "
+            f"one's own as in energy:min or f1:max, but is {text!r}"
         )
     return Objective(parts[1], Direction(parts[2]))
 
@@ -81,7 +90,7 @@ def objectives_of(texts: Sequence[str]) -> tuple[Objective, ...]:
     """Return the objectives that texts name.
 
     Raises:
-        SettingsError: None at all, one twice, or a text that names none.
+        SettingsError: None at all, one twice, the fitness by two names, or a text that names none.
     """
     objectives = tuple(objective_of(text) for text in texts)
     if not objectives:
@@ -89,6 +98,10 @@ def objectives_of(texts: Sequence[str]) -> tuple[Objective, ...]:
     names = [objective.name for objective in objectives]
     if twice := [name for name in names if names.count(name) > 1]:
         raise SettingsError(f"`objectives` must be different, but {twice[0]} stands there twice")
+    if len(both := [one.name for one in objectives if one.fitness]) > 1:
+        raise SettingsError(
+            f"`objectives` must have the fitness once, but it stands there as {' and '.join(both)}"
+        )
     return objectives
 
 
@@ -105,7 +118,7 @@ def reporting(objectives: Sequence[Objective], outcome: Outcome) -> Outcome:
     if outcome.status is not Status.OK:
         return outcome
     for objective in objectives:
-        if objective != FITNESS and not math.isfinite(objective.value(outcome)):
+        if not objective.fitness and not math.isfinite(objective.value(outcome)):
             reason = _missing(objective, outcome.metrics)
             return replace(outcome, status=Status.FAILED, fitness=math.nan, reason=reason)
     return outcome

@@ -72,8 +72,9 @@ class SearchSettings:
 
     #: Who decides what is trained next: ``evolution``, ``ga``, ``random``, ...
     strategy: str = "evolution"
-    #: What the search is after: ``accuracy``, the fitness; ``latency`` and ``parameters``, which
-    #: evoft measures when it trains; metrics of one's own as in ``energy:min`` or ``f1:max``.
+    #: What the search is after: the fitness, by the name of the metric that it is, as
+    #: ``accuracy``, or as ``fitness``; ``latency`` and ``parameters``, which evoft measures when it
+    #: trains; metrics of one's own as in ``energy:min`` or ``f1:max``.
     objectives: tuple[str, ...] = (FITNESS.name,)
     #: Full trainings in a generation; without rungs, births in it and individuals that live at a
     #: time.
@@ -138,10 +139,10 @@ class SearchSettings:
         if not isinstance(self.objectives, tuple):
             raise SettingsError(f"`objectives` must be a list of names, but is {self.objectives!r}")
         objectives = objectives_of(self.objectives)
-        if FITNESS not in objectives:
+        if not any(one.fitness for one in objectives):
             raise SettingsError(
                 f"`objectives` must have {FITNESS.name}, the fitness, among them, but are "
-                f"{', '.join(self.objectives)}"
+                f"{', '.join(self.objectives)}: it goes by the name of the metric that it is"
             )
 
     @property
@@ -397,6 +398,8 @@ class Settings:
         # `lookahead`, it was half of the population's size for every strategy.
         training = {"views": 0, **_table(data.get("training", {}), "training")}
         search = {"strategy": "ga", **_table(data.get("search", {}), "search")}
+        if "objectives" in search:
+            search["objectives"] = objectives_in_file(data)
         size = search.get("population_size", SearchSettings().population_size)
         if search.get("lookahead") is None and isinstance(size, int):
             search["lookahead"] = size // 2
@@ -423,6 +426,16 @@ class Settings:
             fixed=_table(data.get("fixed", {}), "fixed"),
             founders=_table(data.get("founders", {}), "founders"),
         )
+
+
+def objectives_in_file(data: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the objectives that a file's settings name; the fitness alone where they name none.
+
+    Before it went by the name of its metric, the fitness was called ``accuracy`` under any.
+    """
+    metric = _table(data.get("training", {}), "training").get("metric", ACCURACY)
+    names = _table(data.get("search", {}), "search").get("objectives", (ACCURACY,))
+    return tuple(metric if name == ACCURACY else name for name in names)
 
 
 _R = TypeVar("_R", SearchSettings, TrainingSettings, RunSettings)

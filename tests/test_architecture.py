@@ -280,3 +280,14 @@ def test_the_random_rule_finds_what_it_forbids(tmp_path: Path) -> None:
         "random.shuffle", "torch.manual_seed", "torch.rand without a generator",
     ]  # fmt: skip
     assert [f.name for f in imports_of(bad)] == ["random", "torch", "numpy", "random.shuffle"]
+
+
+def test_no_module_of_tests_loads_a_profile_of_hypothesis_for_the_others() -> None:
+    tests = Path(__file__).parent
+    loading = {
+        path.relative_to(tests).as_posix()
+        for path in tests.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and dotted(node.func).endswith(".load_profile")
+    }
+    assert loading == {"conftest.py"}

@@ -20,6 +20,7 @@ from evoft.objectives import (
     scores_of,
 )
 from evoft.outcome import Outcome, Status
+from evoft.settings import METRICS
 
 ENERGY = Objective("energy", Direction.MINIMISE)
 
@@ -33,6 +34,22 @@ def test_objectives_are_known_or_ones_own() -> None:
         assert str(objective_of(text)) == text
 
 
+@pytest.mark.parametrize("name", [*METRICS, "fitness"])
+def test_the_fitness_goes_by_the_name_of_what_it_is(name: str) -> None:
+    objective = objective_of(name)
+    assert str(objective) == name
+    outcome = Outcome.of_fitness(0.5, metrics={name: 0.1})
+    assert (objective.fitness, objective.value(outcome)) == (True, 0.5)
+    assert reporting((objective,), Outcome.of_fitness(0.5)).status is Status.OK
+    assert evoft.SearchSettings(objectives=(name, "energy:min")).objectives[0] == name
+
+
+def test_a_metric_of_ones_own_may_have_the_name_of_one_that_evoft_has() -> None:
+    own = objective_of("balanced_accuracy:max")
+    assert own.value(Outcome.of_fitness(0.5, metrics={"balanced_accuracy": 0.1})) == 0.1
+    assert str(own) == "balanced_accuracy:max"
+
+
 @pytest.mark.parametrize("text", ["energy", "", "energy:", ":min", "a b:min", "accuracy:min", 3])
 def test_what_names_no_objective_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="an objective is accuracy, latency, parameters, or"):
@@ -44,6 +61,7 @@ def test_what_names_no_objective_is_refused(text: str) -> None:
     [
         ((), "must name at least one"),
         (("accuracy", "accuracy"), "accuracy stands there twice"),
+        (("accuracy", "fitness"), "the fitness once, but it stands there as accuracy and fitness"),
         (("latency",), "must have accuracy, the fitness, among them, but are latency"),
         ("accuracy", "must be a list of names, but is 'accuracy'"),
     ],

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+from evoft.analysis.largest_class import (
+    largest_class_numbers,
+    largest_class_of,
+    largest_class_sentences,
+)
+from evoft.analysis.metrics import bounds, metrics_of
 from evoft.analysis.report import (
     Report,
-    bounds,
     comparison_rows,
     epochs_text,
-    gain_sentence,
     metric_of,
-    metrics_of,
     optimism_sentence,
     percent,
     readings_sentence,
     report_of,
-    tie_sentence,
+    result_sentences,
     words_of,
 )
 from evoft.lineage import Population
@@ -81,13 +84,14 @@ def model_metrics(
         run["epochs"] = trial.epochs
     metric = metric_of(population)
     name = f"validation_{metric}"
+    largest = largest_class_numbers(largest_class_of(population), metric)
     if again is not None and again != fitness:
-        return {**run, name: again, f"{name}_recorded": fitness}
+        return {**run, name: again, f"{name}_recorded": fitness, **largest}
     report = report_of(population)
     role = _judged_as(population, key)
     if report is not None and role == "winner":
         return {**run, **metrics_of(report)}
-    accuracies = {**run, name: fitness}
+    accuracies = {**run, name: fitness, **largest}
     if report is not None and report.default and role == "default":
         accuracies[f"test_{metric}"] = bounds(report.default.test)
     return accuracies
@@ -103,17 +107,19 @@ def _judged_as(population: Population, key: TrialKey) -> str | None:
 
 def _results(population: Population, key: TrialKey, again: float | None) -> list[str]:
     fitness, metric = population.records[key].outcome.fitness, words_of(metric_of(population))
+    largest = largest_class_sentences(largest_class_of(population), "val", metric_of(population))
     if again is not None and again != fitness:
         return [
             f"Its weights had not been kept, so it was trained again: validation {metric} "
             f"{100 * again:.1f} % now, where the record says {100 * fitness:.1f} %. The test split "
-            "was not read for these weights.\n"
+            "was not read for these weights.\n",
+            *(f"{sentence}\n" for sentence in largest),
         ]
     report = report_of(population)
     role = _judged_as(population, key)
     if report is not None and role == "winner":
         return _comparison(report)
-    lines = [_run_sentence(population.records[key].trial, fitness, metric)]
+    lines = [_run_sentence(population.records[key].trial, fitness, metric), *largest]
     if report is not None and report.default and role == "default":
         lines.append(
             f"Test {metric} {percent(report.default.test)}: it was read for this model as the "
@@ -139,7 +145,6 @@ def _comparison(report: Report) -> list[str]:
     lines += [f"| {name} | {mine} | {other} |" for name, mine, other in comparison_rows(report)]
     return [
         "\n".join(lines) + "\n",
-        gain_sentence(report) + "\n",
-        *([tie_sentence(report.tie) + "\n"] if report.tie else []),
+        *(f"{sentence}\n" for sentence in result_sentences(report)),
         f"{readings_sentence(report)} {optimism_sentence(report)}\n",
     ]

@@ -14,7 +14,7 @@ from evoft.analysis.pareto import objectives_in
 from evoft.analysis.report import plain
 from evoft.errors import NoResultError, SettingsError
 from evoft.lineage import Population, Record
-from evoft.objectives import FITNESS, Direction, Objective, scores_of
+from evoft.objectives import Direction, Objective, scores_of
 from evoft.trial import Stage
 
 _Real = NDArray[np.float64]
@@ -74,10 +74,11 @@ def merit_of(populations: Sequence[Population], by: By | None = None) -> Merit:
             "populations are compared by hypervolume where all were bred for the same several "
             "objectives, which these were not: compare them with --by fitness"
         )
+    fitness = next(one for one in objectives_in(populations[0]) if one.fitness)
     notes = ("they were bred for different objectives: compared by fitness alone",)
     return Merit(
         By.FITNESS,
-        (FITNESS,),
+        (fitness,),
         lambda scores: np.maximum.accumulate(scores[:, 0]),
         notes if by is None and several else (),
     )

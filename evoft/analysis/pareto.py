@@ -5,19 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from evoft.errors import NoResultError, SettingsError
 from evoft.individual import Individual
 from evoft.lineage import Population
-from evoft.objectives import (
-    FITNESS,
-    LATENCY,
-    PARAMETERS,
-    Objective,
-    objectives_of,
-    scores_of,
-)
+from evoft.objectives import LATENCY, PARAMETERS, Objective, objectives_of, scores_of
+from evoft.settings import objectives_in_file
 
 _BOUNDED = {objective.name: objective for objective in (LATENCY, PARAMETERS)}
 
@@ -38,8 +31,7 @@ class Front:
 
 def objectives_in(population: Population) -> tuple[Objective, ...]:
     """Return what a population was bred for; the fitness alone where its file names nothing."""
-    search: Mapping[str, Any] = population.header.settings.get("search", {})
-    return objectives_of(search.get("objectives", (FITNESS.name,)))
+    return objectives_of(objectives_in_file(population.header.settings))
 
 
 def front_of(population: Population, objectives: Sequence[Objective] | None = None) -> Front:

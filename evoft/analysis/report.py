@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from evoft.analysis.intervals import (
@@ -14,7 +14,8 @@ from evoft.analysis.intervals import (
     gain_interval,
     share_interval,
 )
-from evoft.analysis.rungs import Neighbours, agreement_rows, neighbours_of
+from evoft.analysis.largest_class import largest_class_of, largest_class_sentences
+from evoft.analysis.rungs import Neighbours, neighbours_of
 from evoft.lineage import Population
 from evoft.lineage.finals import Finalist, leader_of, standard_error, winner_of
 from evoft.recipe import whole
@@ -69,6 +70,8 @@ class Report:
     tie: Tie | None = None
     #: What the accuracies are, one of ``settings.METRICS``.
     metric: str = ACCURACY
+    #: What always saying the largest class has, by split; empty where that is not known.
+    largest_class: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def significant(self) -> bool:
@@ -93,6 +96,7 @@ def report_of(population: Population) -> Report | None:
         rungs=neighbours_of(population),
         tie=_tie(population, verdict.winner),
         metric=metric_of(population),
+        largest_class=largest_class_of(population),
     )
 
 
@@ -152,45 +156,6 @@ def _standing(population: Population, id: int, test: Interval) -> Standing:
     return Standing(id, whole(recipe) if recipe else {}, runs, validation, test)
 
 
-def metrics_of(report: Report) -> dict[str, Any]:
-    """Return a report's numbers as plain JSON data, accuracies from 0 to 1."""
-    return {
-        "winner": _numbers(report.winner, report.metric),
-        "default": _numbers(report.default, report.metric) if report.default else None,
-        "test_gain": bounds(report.gain),
-        "significant_gain": report.significant,
-        "selection_optimism": report.optimism,
-        **({"search_epochs": report.epochs} if report.epochs is not None else {}),
-        "test_split_readings": report.readings,
-        **({"rungs": agreement_rows(report.rungs)} if report.rungs else {}),
-        **({"tie": _tie_numbers(report.tie)} if report.tie else {}),
-    }
-
-
-def _tie_numbers(tie: Tie) -> dict[str, Any]:
-    leader = tie.leader
-    return {"leader": leader.id, "leader_mean": leader.mean, "standard_error": tie.error}
-
-
-def _numbers(standing: Standing, metric: str) -> dict[str, Any]:
-    return {
-        "individual": standing.id,
-        f"validation_{metric}": bounds(standing.validation),
-        f"validation_{metric}_runs": list(standing.validation_runs),
-        f"test_{metric}": bounds(standing.test),
-        "recipe": dict(standing.recipe),
-    }
-
-
-def bounds(interval: Interval | None) -> dict[str, float] | None:
-    """Return an interval as plain JSON data, without bounds that are not known."""
-    if interval is None:
-        return None
-    if math.isnan(interval.low):
-        return {"estimate": interval.estimate}
-    return {"estimate": interval.estimate, "low": interval.low, "high": interval.high}
-
-
 def percent(interval: Interval | None) -> str:
     """Return an accuracy and its interval in per cent, as in ``98.1 % (96.1 to 99.1)``."""
     if interval is None:
@@ -204,16 +169,22 @@ def percent(interval: Interval | None) -> str:
 def comparison_rows(report: Report) -> list[tuple[str, str, str]]:
     """Return the rows of the table that sets the best recipe beside the default."""
     default = report.default
-    names = list(report.winner.recipe)
     rows = []
-    for name in names:
+    for name in report.winner.recipe:
         mine = plain(report.winner.recipe[name])
         other = plain(default.recipe[name]) if default else "failed"
         rows.append((name, mine, other))
+    return rows + accuracy_rows(report)
+
+
+def accuracy_rows(report: Report) -> list[tuple[str, str, str]]:
+    """Return the rows of that table that say how good the two are."""
+    default, rows = report.default, []
     runs = len(report.winner.validation_runs)
+    seeds = "1 fresh seed" if runs == 1 else f"mean of {runs} fresh seeds"
     rows.append(
         (
-            f"validation {words_of(report.metric)}, mean of {runs} fresh seeds",
+            f"validation {words_of(report.metric)}, {seeds}",
             percent(report.winner.validation),
             percent(default.validation) if default else "failed",
         )
@@ -226,6 +197,15 @@ def comparison_rows(report: Report) -> list[tuple[str, str, str]]:
         )
     )
     return rows
+
+
+def result_sentences(report: Report) -> list[str]:
+    """Return what there is to say of the test split: what is nothing, and what was gained."""
+    return [
+        *largest_class_sentences(report.largest_class, "test", report.metric),
+        gain_sentence(report),
+        *([tie_sentence(report.tie)] if report.tie else []),
+    ]
 
 
 def gain_sentence(report: Report) -> str:
@@ -265,12 +245,13 @@ def optimism_sentence(report: Report) -> str:
     """Return how far the search misjudged the winner, by its final runs."""
     points = round(100 * report.optimism, 1)
     search = "the search"
+    finals = "final run" if len(report.winner.validation_runs) == 1 else "final runs"
     if report.epochs is not None:
         search += f", after {epochs_text(report.epochs)},"
     if not points:
-        return f"In {search} it looked as good as in its final runs."
+        return f"In {search} it looked as good as in its {finals}."
     better = "better" if points > 0 else "worse"
-    return f"In {search} it looked {abs(points):.1f} points {better} than in its final runs."
+    return f"In {search} it looked {abs(points):.1f} points {better} than in its {finals}."
 
 
 def epochs_text(epochs: float) -> str:

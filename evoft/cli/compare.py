@@ -11,8 +11,9 @@ import click
 from evoft.analysis.compare import Comparison, Reading, compare
 from evoft.analysis.groups import grouped
 from evoft.analysis.merit import By
+from evoft.analysis.metrics import bounds
 from evoft.analysis.plot import check_plot, plot
-from evoft.analysis.report import bounds, plain
+from evoft.analysis.report import plain
 from evoft.cli.output import emit, emit_json, format_option, table
 from evoft.errors import SettingsError
 from evoft.lineage import Population

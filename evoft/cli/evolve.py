@@ -20,7 +20,7 @@ from evoft.cli.flags import (
     with_flags,
 )
 from evoft.cli.help import Sectioned
-from evoft.cli.progress import decoding_bar, require_output, run_to_the_end
+from evoft.cli.progress import images_bars, require_output, run_to_the_end
 from evoft.cli.settling import Settling, with_settling
 from evoft.search.space import SearchSpace
 
@@ -127,7 +127,7 @@ def evolve_command(  # noqa: PLR0913, PLR0917  # each is a flag of its own
     settings = given.over(overlaid(base, flags))
     file = file or Path("populations") / f"{_name(settings.training.data)}.h5"
     require_output(file, output)
-    with decoding_bar() as progress:
+    with images_bars() as progress:
         run = start(settings, genes, file, progress, elders)
     run_to_the_end(run, output)
 

@@ -17,11 +17,10 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from evoft.analysis.card import model_card, model_metrics
 from evoft.analysis.report import (
     comparison_rows,
-    gain_sentence,
     optimism_sentence,
     readings_sentence,
     report_of,
-    tie_sentence,
+    result_sentences,
 )
 from evoft.analysis.rungs import agreement_lines
 from evoft.cli.output import counted, duration, table
@@ -42,21 +41,23 @@ def _between_drawings() -> float:
 
 
 @contextmanager
-def decoding_bar() -> Iterator[Progress]:
-    """Yield what shows how far the decoding is, once it takes more than a moment."""
+def images_bars() -> Iterator[Progress]:
+    """Yield what shows how far a pass over all images is, once it takes more than a moment."""
     bars: list[tqdm[Any]] = []
 
-    def show(done: int, total: int) -> None:
-        # Made only now, for what comes before the decoding is not to count as a part of it.
+    def show(what: str, done: int, total: int) -> None:
+        # Made only now, for what comes before the pass is not to count as a part of it.
         if not bars:
             seldom = _between_drawings()
             bars.append(
                 tqdm(
-                    desc="images", unit="image", leave=False, delay=max(seldom, 1.0), total=total,
+                    desc=what, unit="image", leave=False, delay=max(seldom, 1.0), total=total,
                     mininterval=seldom, maxinterval=max(seldom, 10.0),
                 )
             )  # fmt: skip
         bars[0].update(done - bars[0].n)
+        if done == total:  # what is said before the next pass stands in a line of its own
+            bars.pop().close()
 
     try:
         yield show
@@ -189,8 +190,7 @@ def end_text(run: FineTuning, folder: Path) -> str:
             "",
             table(columns, comparison_rows(report)),
             "",
-            gain_sentence(report),
-            *([tie_sentence(report.tie)] if report.tie else []),
+            *result_sentences(report),
             optimism_sentence(report),
             *([readings_sentence(report)] if report.readings > 1 else []),
             *_why_it_ended(run),

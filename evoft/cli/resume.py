@@ -16,7 +16,7 @@ from evoft.cli.flags import (
     overlaid,
     with_flags,
 )
-from evoft.cli.progress import decoding_bar, require_output, run_to_the_end
+from evoft.cli.progress import images_bars, require_output, run_to_the_end
 from evoft.cli.settling import Settling, with_settling
 from evoft.errors import SettingsError
 from evoft.settings import Settings
@@ -81,7 +81,7 @@ def resume_command(  # noqa: PLR0913, PLR0917  # each is a flag of its own
         given = Settling(model_kwargs, warmup_epochs, objectives)
         return given.over(overlaid(settings.to_dict(), flags))
 
-    with decoding_bar() as progress:
+    with images_bars() as progress:
         run = resume(file, change=change, progress=progress)
     asked = flags["search__generations"]
     if asked is not None and asked <= (had := len(run.evolution.population.generations)):

@@ -67,8 +67,8 @@ def with_settling(*, hidden: bool = False) -> Callable[[Any], Any]:
             "objectives",
             multiple=True,
             metavar="NAME",
-            help="accuracy, latency or parameters; may be given again: then the best are a Pareto "
-            "front.  [default: accuracy]",
+            help="The --metric, latency or parameters; may be given again: then the best are a "
+            "Pareto front.  [default: the metric]",
             hidden=hidden,
         ),
     )

@@ -9,15 +9,10 @@ from typing import Any
 
 import click
 
+from evoft.analysis.largest_class import largest_class_of
+from evoft.analysis.metrics import metrics_of
 from evoft.analysis.pareto import Front, front_of
-from evoft.analysis.report import (
-    comparison_rows,
-    gain_sentence,
-    metrics_of,
-    readings_sentence,
-    report_of,
-    tie_sentence,
-)
+from evoft.analysis.report import accuracy_rows, readings_sentence, report_of, result_sentences
 from evoft.analysis.rungs import agreement_lines, agreement_rows, neighbours_of
 from evoft.cli.curve_rows import all_rows, repeat_of, rows_of, rung_of
 from evoft.cli.output import counted, duration, emit, emit_json, format_option, short, table
@@ -90,13 +85,14 @@ def _summary(population: Population) -> str:
         models = ", ".join(facts["model"] for facts in header.backbones)
         lines.append(f"data {header.data['name']} ({splits}), backbone {models}")
     if best is not None:
-        lines.append(f"best in the search: #{best.id} with fitness {best.fitness:.4f}")
+        shares = largest_class_of(population)
+        nothing = f" (always saying the largest class: {shares['val']:.4f})" if shares else ""
+        lines.append(f"best in the search: #{best.id} with fitness {best.fitness:.4f}{nothing}")
     lines += agreement_lines(neighbours_of(population))
     report = report_of(population)
     if report is not None:
-        rows = [row for row in comparison_rows(report) if "accuracy" in row[0]]
-        lines += ["", table(("", f"best (#{report.winner.id})", "default"), rows)]
-        lines += [gain_sentence(report), *([tie_sentence(report.tie)] if report.tie else [])]
+        columns = ("", f"best (#{report.winner.id})", "default")
+        lines += ["", table(columns, accuracy_rows(report)), *result_sentences(report)]
         if report.readings > 1:
             lines.append(readings_sentence(report))
     return "\n".join(lines)

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, replace
 from typing import Any
 
 from evoft.errors import PopulationMismatchError, SettingsError
 from evoft.fine_tuning.plan import Plan
 from evoft.genome import Value
 from evoft.header import Header
-from evoft.objectives import FITNESS, MEASURED, objectives_of
+from evoft.objectives import LATENCY, PARAMETERS, objective_of, objectives_of
 from evoft.quantities import size_text
 from evoft.recipe import Recipe
 from evoft.search.checks import check_settled
 from evoft.search.gene import Gene
 from evoft.search.genes import Choice, Ordinal
 from evoft.search.space import SearchSpace
-from evoft.settings import Settings, TrainingSettings
+from evoft.settings import SearchSettings, Settings, TrainingSettings
 from evoft.training.data import Preprocessing
 from evoft.training.default_space import default_genes
 from evoft.training.expression import Expression
@@ -69,6 +69,14 @@ def check_channels(training: TrainingSettings) -> None:
             )
 
 
+def with_fitness_named(settings: Settings) -> Settings:
+    """Return the settings in which the fitness, where it is all that is sought, has its name."""
+    if settings.search.objectives != SearchSettings().objectives:
+        return settings
+    objectives = (settings.training.metric,)
+    return replace(settings, search=replace(settings.search, objectives=objectives))
+
+
 def check_objectives(settings: Settings, space: SearchSpace) -> None:
     """Refuse what no trial reports, and what is the same for everybody.
 
@@ -80,14 +88,21 @@ def check_objectives(settings: Settings, space: SearchSpace) -> None:
         SettingsError: Which objective, and what to do.
     """
     objectives = objectives_of(settings.search.objectives)
-    if unmeasured := [one for one in objectives if one not in MEASURED]:
+    fitness = objective_of(settings.training.metric)
+    if misnamed := [one for one in objectives if one.fitness and one != fitness]:
         raise SettingsError(
-            f"`objectives` of fine-tuning are {', '.join(map(str, MEASURED))}, but there is "
+            f"the objective `{misnamed[0]}` is not the fitness, which is {fitness} by --metric: "
+            f"write --objective {fitness}"
+        )
+    measured = (fitness, LATENCY, PARAMETERS)
+    if unmeasured := [one for one in objectives if one not in measured]:
+        raise SettingsError(
+            f"`objectives` of fine-tuning are {', '.join(map(str, measured))}, but there is "
             f"{unmeasured[0]}, which no trial reports"
         )
     # No other gene makes a model larger or slower.
     models = _samples(space["model"]) if "model" in space else []
-    of_model = [one for one in objectives if one != FITNESS]
+    of_model = [one for one in objectives if not one.fitness]
     if of_model and len(models) < 2:
         model = settings.fixed.get("model", settings.training.models[0])
         raise SettingsError(
@@ -237,15 +252,34 @@ def shortened_warmup(settings: Settings) -> str | None:
     Args:
         settings: Those of a run whose recipes are sound.
     """
+    return _shortened(settings, " is fixed at", settings.fixed.get("warmup", 0.0))
+
+
+def shortened_founders(
+    settings: Settings, own: Mapping[str, Mapping[str, Value]]
+) -> Iterator[str | None]:
+    """Yield the same on each founder's warm-up.
+
+    Args:
+        settings: Those of a run whose recipes are sound.
+        own: The founders that the user has named.  To one of an earlier population the rungs may
+            have done the same there.
+    """
+    for name, part in own.items():
+        warmup = part.get("warmup", 0.0)
+        assert isinstance(warmup, int | float)
+        yield _shortened(settings, f" of the founder `{name}` is", warmup)
+
+
+def _shortened(settings: Settings, whose: str, warmup: float) -> str | None:
     ladder = settings.ladder(fine_tuning=True)
-    warmup, longest = settings.fixed.get("warmup", 0.0), ladder.longest_warmup
+    longest, epochs = ladder.longest_warmup, ladder.epochs
     if warmup <= longest:
         return None
-    epochs = ladder.epochs
     first = min(epochs, math.ceil(warmup / longest * ladder.rungs[0] - 1e-9))
     alone = "" if first < epochs else ", a single rung,"
     return (
-        f"`warmup` is fixed at {warmup:.3g} ({warmup * epochs:.3g} of {epochs:g} epochs), but on "
+        f"`warmup`{whose} {warmup:.3g} ({warmup * epochs:.3g} of {epochs:g} epochs), but on "
         f"the rungs of {', '.join(f'{rung:.3g}' for rung in ladder.rungs)} epochs becomes "
         f"{longest:.3g} ({longest * epochs:.3g} epochs), to end well before the first cool-down: "
         f"--first-rung {first:g}{alone} leaves room for it"

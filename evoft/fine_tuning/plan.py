@@ -69,6 +69,7 @@ def header_of(plan: Plan) -> Header:
             "content": images.content,
             "classes": list(images.classes),
             "splits": images.counts(),
+            "largest_class": images.largest_class(),
         },
         backbones=tuple(asdict(facts) for facts in plan.backbones),
         environment={**versions(), "gpus": list(plan.gpus)},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,8 @@ PRELOAD = (
 #: Seconds without a step after which a fine-tuning worker is taken for hung, unless set.
 _STALL = 600.0
 
-#: Called with ``(done, total)`` while images are decoded.
-Progress = Callable[[int, int], None]
+#: Called with ``(what, done, total)`` while all images are read, and then decoded.
+Progress = Callable[[str, int, int], None]
 
 
 class Preparation:
@@ -84,7 +85,13 @@ class Preparation:
                 self._scratch.close()
 
     def plan(
-        self, file: Path, space: SearchSpace, latencies: Mapping[str, float] | None = None
+        self,
+        file: Path,
+        space: SearchSpace,
+        latencies: Mapping[str, float] | None = None,
+        *,
+        progress: Progress | None = None,
+        new: bool = False,
     ) -> Plan:
         """Read the data while the workers' imports go on, then look at the backbones.
 
@@ -92,6 +99,9 @@ class Preparation:
             file: Where the population is, or goes.
             space: What is searched.
             latencies: Those that the population has already, by model: they are not measured again.
+            progress: Told how far the reading is.
+            new: Whether a size of images that makes no sense is refused, before they are read; what
+                was begun with one goes on.
         """
         settings = self._settings
         training = settings.training
@@ -100,6 +110,8 @@ class Preparation:
             seed=settings.seed,
             val_share=training.val_share,
             test_share=training.test_share,
+            before=self._check_sizes if new else None,
+            progress=_telling(progress, "reading images"),
         )
         images = limit(images, training.max_train_images, settings.seed)
         latencies = latencies or {}
@@ -133,7 +145,7 @@ class Preparation:
             if geometry not in shared:
                 place, here = self.workers.share((len(images), *p.img_size, 3), "uint8")
                 out: NDArray[np.uint8] = here.view(np.uint8)
-                told = None if progress is None else _telling(progress, len(images))
+                told = _telling(progress, "decoding images")
                 decode(images, p, out, threads=usable_cores(), progress=told)
                 shared[geometry] = place
             shared[facts.model] = shared[geometry]
@@ -176,6 +188,10 @@ class Preparation:
         self._handed_on = True
         return FineTuning(plan, evolution, self.workers, self._scratch)
 
+    def _check_sizes(self) -> None:
+        if self._settings.training.img_size is not None:
+            self.workers.call("check_sizes")
+
     def _make_cache(self) -> Path | None:
         """Return the folder in which workers share features; None where it cannot be made."""
         try:
@@ -203,8 +219,8 @@ def _bytes_of(backbones: Sequence[BackboneFacts], images: int) -> int:
     return sum(images * height * width * 3 for height, width in sizes.values())
 
 
-def _telling(progress: Progress, total: int) -> Callable[[int], None]:
-    return lambda done: progress(done, total)
+def _telling(progress: Progress | None, what: str) -> Callable[[int, int], None] | None:
+    return None if progress is None else partial(progress, what)
 
 
 def expression_of(

@@ -18,7 +18,7 @@ from dataclasses import replace
 import numpy as np
 
 from evoft.individual import Individual
-from evoft.objectives import FITNESS, Direction, objectives_of
+from evoft.objectives import Direction, objectives_of
 from evoft.outcome import Outcome
 from evoft.search.encoding import Encoding
 from evoft.search.judge import Judge
@@ -94,14 +94,16 @@ class Surrogate:
     def outcome(self, search: Search, stint: Stint) -> Outcome:
         """Return the outcome of a stint of a search that went on from there."""
         self._bear(search)
-        values = {}
+        fitness, values = 0.0, {}
         with one_thread():
             for objective, judged in zip(self._objectives, self._judged, strict=True):
                 score = self._score(*judged, stint)
-                values[objective.name] = (
-                    score if objective.direction is Direction.MAXIMISE else -score
-                )
-        return Outcome.of_fitness(values.pop(FITNESS.name, 0.0), metrics=values)
+                if objective.fitness:
+                    fitness = score
+                else:
+                    rising = objective.direction is Direction.MAXIMISE
+                    values[objective.name] = score if rising else -score
+        return Outcome.of_fitness(fitness, metrics=values)
 
     def _bear(self, search: Search) -> None:
         """Take the genomes of those who were born since the last time."""

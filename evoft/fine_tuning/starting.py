@@ -25,8 +25,10 @@ from evoft.fine_tuning.checks import (
     check_same,
     check_search,
     searched_space,
+    shortened_founders,
     shortened_warmup,
     unseen,
+    with_fitness_named,
 )
 from evoft.fine_tuning.latencies import amended, latencies_in
 from evoft.fine_tuning.plan import header_of
@@ -55,7 +57,7 @@ def start(
         settings: Everything that was set.
         space: What to search; None: the default space.
         file: Where the population goes.
-        progress: Told how far the decoding is.
+        progress: Told how far the reading of all images is, and their decoding.
         elders: Earlier populations, whose best are founders, too.
 
     Raises:
@@ -68,22 +70,24 @@ def start(
             f"{file} is there already: go on with it by `evoft resume {file}`, or give another "
             "name with --file"
         )
-    settings = _absolute(settings)
+    settings = with_fitness_named(_absolute(settings))
     searched = searched_space(space, settings)
     check_search(settings)
     check_channels(settings.training)
     check_objectives(settings, searched)
     check_rungs(settings, searched)
-    settings = replace(settings, founders={**_linear_probe(searched), **settings.founders})
+    own = settings.founders
+    settings = replace(settings, founders={**_linear_probe(searched), **own})
     settings = with_elders(settings, searched, elders)
     assumed = expression_of(settings, tuple(map(unseen, settings.training.models)), searched)
     check_recipes(assumed, searched, settings.founders)
     _check_weights(settings.training)
-    for said in (*in_vain(searched, settings, fine_tuning=True), shortened_warmup(settings)):
+    shortened = (shortened_warmup(settings), *shortened_founders(settings, own))
+    for said in (*in_vain(searched, settings, fine_tuning=True), *shortened):
         if said:
             _logger.warning("%s", said)
     with Preparation(settings) as preparation:
-        plan = preparation.plan(file, searched)
+        plan = preparation.plan(file, searched, progress=progress, new=True)
         expression = expression_of(settings, plan.backbones, searched)
         recipes = check_recipes(expression, searched, settings.founders)
         preparation.workers.call("check_optimizers", sorted({recipe.opt for recipe in recipes}))
@@ -104,7 +108,7 @@ def resume(
         file: The population file.
         change: Gives the settings to go on with from those in the file: other budgets, workers,
             limits, or another place of the same data.
-        progress: Told how far the decoding is.
+        progress: Told how far the reading of all images is, and their decoding.
 
     Raises:
         PopulationMismatchError: The data or the weights are not those of the file.
@@ -122,7 +126,7 @@ def resume(
     check_lineage(before, settings)
     space = SearchSpace.from_dict(header.space)
     with Preparation(settings) as preparation:
-        plan = preparation.plan(file, space, latencies_in(header))
+        plan = preparation.plan(file, space, latencies_in(header), progress=progress)
         check_same(header, plan)
         store = Store.open(file)
         try:

@@ -22,6 +22,9 @@ from evoft.settings import EMBEDDED, TrainingSettings
 from evoft.training.data import Preprocessing
 from evoft.training.facts import BackboneFacts
 from evoft.training.freezing import classifier_names, layer_groups
+from evoft.training.hub import place_to_fetch_from
+
+_logger = logging.getLogger(__name__)
 
 
 def timm_name(model: str) -> str:
@@ -189,6 +192,13 @@ def complete_weights(model: str, settings: TrainingSettings, classes: int) -> di
 
 def _trunk(model: str, settings: TrainingSettings, classes: int, *, seed: int) -> dict[str, Tensor]:
     """Return the state of a pretrained model, its classifier apart."""
+    if not settings.checkpoint and (place := place_to_fetch_from(model)) is not None:
+        _logger.warning(
+            "fetching the pretrained weights of %s from %s: if it cannot be reached, a minute or "
+            "more goes by until that is known",
+            model,
+            place,
+        )
     torch.manual_seed(seed)
     whole = build(model, settings, classes, pretrained=True)
     head = classifier_names(whole)

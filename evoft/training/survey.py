@@ -85,6 +85,21 @@ class Surveyor:
         size = facts.preprocessing.img_size
         return replace(facts, latency=latency_of(model.to(the_device()), size))
 
+    def check_sizes(self) -> None:
+        """Look at one image of the size that was set with each backbone.
+
+        Raises:
+            SettingsError: It is not one for a backbone.
+            BackboneError: A model that timm does not know.
+        """
+        import torch
+
+        from evoft.training.sizes import check_size
+
+        torch.set_num_threads(1)
+        for model in self.settings.models:
+            check_size(model, self.settings)
+
     def check_optimizers(self, names: Sequence[str]) -> None:
         """Take a step with each optimizer.
 

@@ -13,7 +13,7 @@ from evoft.cli.main import group
 from evoft.header import Header
 from evoft.lineage import Record, Store
 from evoft.outcome import Outcome
-from evoft.settings import Settings
+from evoft.settings import Settings, TrainingSettings
 from evoft.trial import Trial
 
 #: Individual, fitness, backbone.
@@ -87,3 +87,24 @@ def test_fsck_tells_people_one_finding_below_the_other(file: Path) -> None:
     assert lines[1].startswith(f"warning  {file.with_suffix('.journal')}: there is no journal")
     assert lines[2].startswith("         repair it with `evoft fsck --repair")
     assert len(json.loads(ran("fsck", file, "--format", "json").output)) == 2
+
+
+@pytest.mark.parametrize("called", ["balanced_accuracy", "accuracy"])
+def test_the_fitness_goes_by_the_name_of_its_metric(tmp_path: Path, called: str) -> None:
+    """Also in a file of an earlier evoft, in which it was called accuracy under any metric."""
+    search = evoft.SearchSettings(objectives=(called, "parameters"))
+    training = TrainingSettings(metric="balanced_accuracy")
+    settings = Settings(search=search, training=training).to_dict()
+    data = {
+        "name": "pets", "splits": {"train": 9, "val": 9, "test": 9}, "fingerprint": "f00d",
+        "classes": ["cat", "dog"],
+    }  # fmt: skip
+    path = tmp_path / "p.h5"
+    with Store.create(path, Header("run", "now", 0, settings, {}, data, BACKBONES)) as store:
+        genome = evoft.Genome(model="small")
+        birth = evoft.Individual(0, 0, (), "sample", genome, 0)
+        outcome = Outcome.of_fitness(0.75, metrics={"parameters": 4_000.0})
+        store.append(Record(Trial(0, genome, 0, number=0), outcome, birth, {}, 1.0))
+    (row,) = json.loads(ran("show", path, "--pareto", "--format", "json").output)
+    assert (row["balanced_accuracy"], row["parameters"]) == (0.75, 4_000.0)
+    assert "accuracy" not in row

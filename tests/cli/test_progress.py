@@ -1,12 +1,13 @@
-"""The words for what came of a generation, with rungs and without, and the bar."""
+"""The words for what came of a generation, with rungs and without, and the bars."""
 
 import logging
 import re
 
 import pytest
+import tqdm.std
 from climbing import install
 
-from evoft.cli.progress import generation_words, trials_bar
+from evoft.cli.progress import generation_words, images_bars, trials_bar
 from evoft.genome import Genome
 from evoft.individual import Generation, Individual
 from evoft.outcome import Outcome, Status
@@ -44,3 +45,29 @@ def test_a_warning_stands_in_a_line_of_its_own_above_the_bar(capsys):
     assert "the disk is small" in lines
     assert any("3/9" in line for line in lines)
     assert logging.getLogger("evoft").handlers == []
+
+
+def test_each_pass_over_the_images_has_a_bar_drawn_once_a_minute_in_a_log(capsys, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(tqdm.std, "time", lambda: now[0])
+    with images_bars() as show:
+        for what in ("reading images", "decoding images"):
+            for done in range(1, 201):
+                now[0] += 1.0
+                show(what, done, 200)
+    drawn = [line for line in re.split(r"[\r\n]", capsys.readouterr().err) if line.strip()]
+    assert [line.split(":")[0] for line in drawn] == 3 * ["reading images"] + 3 * [
+        "decoding images"
+    ]
+    assert [re.search(r"/200 \[\d+:\d", line)[0] for line in drawn] == [
+        "/200 [01:0",
+        "/200 [02:0",
+        "/200 [03:0",
+    ] * 2
+
+
+def test_what_takes_a_moment_has_no_bar(capsys):
+    with images_bars() as show:
+        for done in range(1, 201):
+            show("reading images", done, 200)
+    assert capsys.readouterr().err == ""

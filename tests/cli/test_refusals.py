@@ -272,6 +272,8 @@ class TestBackbone:
             (4, "--checkpoint other.safetensors", ["other.safetensors do not fit embedded"]),
             (2, "--devices 7", ["names GPU 7"]),
             (2, "--space unknown.toml", ["`learning_rate` has no meaning to the trainer"]),
+            (2, "--img-size 1", ["`img_size` is 1, which is too small for embedded",
+                                 "give --img-size 4 or more"]),
             (2, "--opt nosuch", ["the optimizer 'nosuch'", "list_optimizers"]),
         ],
     )  # fmt: skip

@@ -73,13 +73,20 @@ def test_the_whole_run(cli, uneven, tmp_path):
         assert "test balanced accuracy" in text
         assert "validation balanced accuracy" in text
         assert "test accuracy" not in text
+        assert "Always saying the largest class has a balanced accuracy of 33.3 %." in text
     assert "val_balanced_accuracy" in cli("show", "p.h5", "0", cwd=tmp_path).out
 
 
 def test_another_metric_is_another_population(cli, uneven, tmp_path):
     assert cli("evolve", uneven, *QUICK, *BALANCED, cwd=tmp_path).code == 0
     other = (*QUICK[:-1], "q.h5", "--seed", 1)
-    assert cli("evolve", uneven, *other, cwd=tmp_path).code == 0
+    done = cli("evolve", uneven, *other, cwd=tmp_path)
+    assert done.code == 0
+    assert "Always saying the largest class is right on 47.1 % of the test images." in done.out
+    metrics = json.loads((tmp_path / "q.best" / "metrics.json").read_text())
+    assert metrics["largest_class"] == {
+        "validation_accuracy": pytest.approx(8 / 17), "test_accuracy": pytest.approx(16 / 34)
+    }  # fmt: skip
     cli("resume", "p.h5", "--metric", "accuracy", cwd=tmp_path).refused(2, "`metric` settles")
     cli("resume", "p.h5", "--class-weights", "none", cwd=tmp_path).refused(
         2, "`class_weights` settles", "was 'balanced' and is to be 'none'"

@@ -52,7 +52,8 @@ class TestWhatItPrints:
         assert "default (#0)" in out
         for name in Recipe.__dataclass_fields__:
             assert f"\n{name} " in out
-        assert "validation accuracy, mean of 1 fresh seeds" in out
+        assert "\nvalidation accuracy, 1 fresh seed  " in out
+        assert " its final run.\n" in out
         verdict = population.verdicts[-1]
         assert f"{100 * verdict.winner_accuracy:.1f} % (" in out
         assert "ain over the default recipe" in out or "No gain" in out
@@ -408,6 +409,31 @@ class TestPredictRefuses:
         (tmp_path / "x.png").write_text("no image")
         done = cli("predict", finished.file.with_suffix(".best"), "x.png", cwd=tmp_path)
         done.refused(3, "x.png")
+
+    def test_images_none_of_which_can_be_read(self, cli, finished, tmp_path):
+        for name in ("x.png", "y.png"):
+            (tmp_path / name).write_text("no image")
+        best = finished.file.with_suffix(".best")
+        done = cli("predict", best, "x.png", "gone.png", "y.png", cwd=tmp_path)
+        done.refused(3, "x.png is not an image", "nor can these be used: gone.png, y.png")
+        assert done.out == ""
+
+
+@pytest.mark.parametrize("form", ["table", "json", "csv"])
+def test_images_that_cannot_be_read_are_named_and_the_others_predicted(
+    cli, finished, pets, tmp_path, form
+):
+    (tmp_path / "x.png").write_text("no image")
+    whole = pets / "test" / "cat" / "0.png"
+    (tmp_path / "cut.png").write_bytes(whole.read_bytes()[:-300])
+    best, other = finished.file.with_suffix(".best"), pets / "test" / "dog" / "0.png"
+    alone = cli("predict", best, whole, other, "--format", form, cwd=tmp_path)
+    done = cli("predict", best, "x.png", whole, "cut.png", other, "--format", form, cwd=tmp_path)
+    assert (alone.code, done.code) == (0, 3)
+    assert done.out == alone.out
+    first, second = done.err.splitlines()
+    assert first.startswith("evoft: x.png is not an image that can be decoded")
+    assert second.startswith("evoft: cut.png cannot be decoded")
 
 
 class TestDamage:

@@ -1,5 +1,6 @@
 """What is checked of a space, its founders and its fixed values before anything is trained."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -14,11 +15,18 @@ from evoft.fine_tuning.checks import (
     check_search,
     searched_space,
     shortened_warmup,
+    with_fitness_named,
 )
 from evoft.fine_tuning.preparation import expression_of
 from evoft.search.genes import Choice, Float, Integer, Ordinal
 from evoft.search.space import SearchSpace
-from evoft.settings import RunSettings, SearchSettings, Settings, TrainingSettings
+from evoft.settings import (
+    RunSettings,
+    SearchSettings,
+    Settings,
+    TrainingSettings,
+    objectives_in_file,
+)
 from evoft.training.data import Preprocessing
 from evoft.training.facts import BackboneFacts
 
@@ -120,6 +128,42 @@ def test_an_objective_that_fine_tuning_does_not_report_is_refused():
         check_objectives(settings, searched_space(None, settings))
     plain = Settings()
     check_objectives(plain, searched_space(None, plain))
+
+
+def test_the_fitness_goes_by_the_name_of_the_metric():
+    balanced = TrainingSettings(models=("embedded", "test_resnet"), metric="balanced_accuracy")
+
+    def settings(*objectives, training=balanced):
+        return Settings(search=SearchSettings(objectives=objectives), training=training)
+
+    def check(*objectives, training=balanced):
+        one = settings(*objectives, training=training)
+        check_objectives(one, searched_space(None, one))
+
+    check("balanced_accuracy", "latency")
+    words = "`accuracy` is not the fitness, which is balanced_accuracy by --metric: write --obj"
+    with pytest.raises(SettingsError, match=words):
+        check("accuracy", "latency")
+    with pytest.raises(SettingsError, match="are balanced_accuracy, latency, parameters, but"):
+        check("balanced_accuracy", "energy:min")
+    words = "is not the fitness, which is accuracy by --metric: write --objective accuracy"
+    for name in ("fitness", "balanced_accuracy"):
+        with pytest.raises(SettingsError, match=f"`{name}` {words}"):
+            check(name, "latency", training=TrainingSettings(models=balanced.models))
+    named = with_fitness_named(Settings(training=balanced))
+    assert named.search.objectives == ("balanced_accuracy",)
+    assert with_fitness_named(Settings()) == Settings()
+    several = settings("balanced_accuracy", "latency")
+    assert with_fitness_named(several) is several
+
+
+def test_a_file_that_calls_the_fitness_accuracy_under_any_metric_is_read_as_it_was_meant():
+    training = TrainingSettings(metric="balanced_accuracy")
+    search = SearchSettings(objectives=("accuracy", "latency"))
+    old = json.loads(json.dumps(Settings(search=search, training=training).to_dict()))
+    assert Settings.of_file(old).search.objectives == ("balanced_accuracy", "latency")
+    assert objectives_in_file(old) == ("balanced_accuracy", "latency")
+    assert objectives_in_file({}) == ("accuracy",)
 
 
 def test_a_first_rung_longer_than_the_epochs_is_refused(climber):

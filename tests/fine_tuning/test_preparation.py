@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from evoft.errors import DataError
 from evoft.fine_tuning import preparation
 from evoft.search.genes import Ordinal
 from evoft.search.space import SearchSpace
@@ -71,3 +74,47 @@ def test_a_worker_of_a_gpu_needs_room_for_the_images_as_backbones_want_them(
     # What a trial was seen to take has the images in it.
     plan.forecast._costs._beyond = 2**20 + copies * len(plan.images) * 16 * 32 * 3
     assert len(plan.place()[0]) == int(0.8 * 20 * 2**20 / (each + 2**20))
+
+
+def test_how_far_the_first_pass_over_the_images_is_is_told(monkeypatch, tmp_path):
+    monkeypatch.setattr(preparation, "LocalWorkers", TwoGpus)
+    for i in range(40):
+        folder = tmp_path / "cat" if i % 2 else tmp_path / "dog"
+        folder.mkdir(exist_ok=True)
+        Image.fromarray(np.full((4, 4, 3), i, np.uint8)).save(folder / f"{i}.png")
+    told = []
+    training = TrainingSettings(data=str(tmp_path))
+    with preparation.Preparation(Settings(training=training)) as prepared:
+        prepared.plan(Path("unused.h5"), SPACE, progress=lambda *words: told.append(words))
+    assert told == [("reading images", done, 40) for done in (16, 32, 40)]
+
+
+class CheckedError(Exception):
+    pass
+
+
+def test_a_size_is_checked_before_the_images_are_read_but_after_what_is_seen_at_once(
+    monkeypatch, tmp_path
+):
+    class Workers(TwoGpus):
+        def call(self, method, *args):
+            raise CheckedError if method == "check_sizes" else AssertionError(method)
+
+    monkeypatch.setattr(preparation, "LocalWorkers", Workers)
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        for i in range(3):
+            (tmp_path / name / f"{i}.png").write_text("no image")
+
+    def plan(source, size=24, new=True):
+        training = TrainingSettings(data=str(source), img_size=size)
+        with preparation.Preparation(Settings(training=training)) as prepared:
+            prepared.plan(Path("unused.h5"), SPACE, new=new)
+
+    with pytest.raises(CheckedError):
+        plan(tmp_path)
+    for unchecked in ({"size": None}, {"new": False}):
+        with pytest.raises(DataError, match="not an image"):
+            plan(tmp_path, **unchecked)
+    with pytest.raises(DataError, match="does not exist"):
+        plan(tmp_path / "nowhere")

@@ -58,6 +58,29 @@ def test_what_is_set_and_cannot_be_had_is_said_before_a_worker_is_started(
     assert "becomes 0.075" in shortened
 
 
+def test_a_founders_warmup_that_the_rungs_cut_short_is_said(monkeypatch, tmp_path, caplog):
+    def look(settings):
+        raise _LookedAtError
+
+    monkeypatch.setattr(starting, "Preparation", look)
+    founders = {"slow": {"warmup": 0.3}, "quick": {"warmup": 0.05}, "hot": {"lr": 0.05}}
+    for search, said in (
+        (
+            SearchSettings(),
+            [
+                "`warmup` of the founder `slow` is 0.3 (1.5 of 5 epochs), but on the rungs of 1, 5 "
+                "epochs becomes 0.075 (0.375 epochs), to end well before the first cool-down: "
+                "--first-rung 4 leaves room for it"
+            ],
+        ),
+        (SearchSettings(strategy="ga"), []),
+    ):
+        caplog.clear()
+        with pytest.raises(_LookedAtError):
+            starting.start(Settings(search=search, founders=founders), None, tmp_path / "p.h5")
+        assert caplog.messages == said
+
+
 class _LookedAtError(Exception):
     """A worker was asked to look at the backbone."""
 

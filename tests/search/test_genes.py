@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from strategies import CHOICES, FLOATS, GENES, INTEGERS, ORDINALS, UNITS
 
@@ -19,8 +19,6 @@ from evoft.search.genes import Choice, Float, Integer, Ordinal, gene_of
 
 SEEDS = st.integers(0, 2**32)
 SIGMAS = st.floats(1e-6, 2.0)
-settings.register_profile("evoft", deadline=None, max_examples=60)
-settings.load_profile("evoft")
 
 
 @given(GENES, UNITS)

@@ -8,6 +8,7 @@ from evoft.training.data.images import SPLITS, ArrayPixels, FilePixels, Images
 from evoft.training.data.limiting import limit
 from evoft.training.data.preprocessing import Preprocessing
 from evoft.training.data.reading import read_images
+from evoft.training.data.unusable import told_of_all
 
 __all__ = [
     "SPLITS",
@@ -19,4 +20,5 @@ __all__ = [
     "limit",
     "load_one",
     "read_images",
+    "told_of_all",
 ]

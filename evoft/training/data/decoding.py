@@ -21,7 +21,7 @@ def decode(
     out: NDArray[np.uint8],
     *,
     threads: int,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Fill ``out`` with every image, resized and cropped as timm's evaluation transform does.
 
@@ -30,7 +30,8 @@ def decode(
         preprocessing: What the backbone wants.
         out: ``(images, height, width, 3)``; may be memory that processes share.
         threads: How many threads decode, at least 1.
-        progress: Called on this thread with how many images are done so far.
+        progress: Called on this thread with how many images are done so far, and how many there
+            are.
 
     Raises:
         DataError: A file is gone or no longer decodable since the data were read.

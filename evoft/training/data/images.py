@@ -120,6 +120,10 @@ class Images:
         """Return how many images each split has, in the order of ``SPLITS``."""
         return {split: len(self.indices(split)) for split in SPLITS}
 
+    def largest_class(self) -> dict[str, int]:
+        """Return how many images each split has of its largest class."""
+        return {split: int(np.bincount(self.labels[self.indices(split)]).max()) for split in SPLITS}
+
 
 def fingerprint_of(
     classes: tuple[str, ...],

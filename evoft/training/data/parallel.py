@@ -18,7 +18,7 @@ def for_each(
     task: Callable[[int], T],
     *,
     threads: int,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> list[T]:
     """Return ``[task(0), ..., task(count - 1)]``.
 
@@ -26,7 +26,8 @@ def for_each(
         count: How many tasks there are.
         task: Called with each index, on any thread.
         threads: How many threads work, at least 1.
-        progress: Called on this thread with how many tasks have ended so far.
+        progress: Called on this thread with how many tasks have ended so far, and how many there
+            are.
 
     Raises:
         Exception: What the first failing task in order of index raised, whichever failed first
@@ -42,7 +43,7 @@ def for_each(
         for future in [pool.submit(several, start) for start in range(0, count, _CHUNK)]:
             results += future.result()
             if progress is not None:
-                progress(len(results))
+                progress(len(results), count)
     finally:
         # Also after a failure or Ctrl-C: what has not begun never begins.
         pool.shutdown(cancel_futures=True)

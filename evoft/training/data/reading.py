@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +26,7 @@ from evoft.training.data.parallel import for_each
 from evoft.training.data.pictures import read_bytes, to_picture
 from evoft.training.data.splitting import distinct_images, require_splittable, split_off
 from evoft.training.data.tables import find_in_table
-
-#: How many files that cannot be used are named beside the first; of more, the number is told.
-_NAMED = 5
+from evoft.training.data.unusable import told_of_all
 
 
 def read_images(
@@ -37,7 +35,8 @@ def read_images(
     seed: int,
     val_share: float = 0.2,
     test_share: float = 0.2,
-    progress: Callable[[int], None] | None = None,
+    before: Callable[[], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Images:
     """Return the images of a source, every one of them known to be decodable.
 
@@ -50,7 +49,9 @@ def read_images(
         seed: The run's seed.
         val_share: Share of train that becomes val where there is none, ``(0, 1)``.
         test_share: Share of train that becomes test where there is none, ``(0, 1)``.
-        progress: Called on this thread with how many images have been read so far.
+        before: Called before any image is read, once all is right that can be told until then.
+        progress: Called on this thread with how many files have been read so far, and how many
+            there are; not at all for images in an array.
 
     Raises:
         DataError: The images or labels cannot be used; the sentence names the file or the class.
@@ -62,6 +63,8 @@ def read_images(
     labels = np.array([index[label] for label in found.labels], dtype=np.int64)
     made = [i for i in (1, 2) if not bool((found.split == i).any())]
     _require_classes(found, labels, made)
+    if before is not None:
+        before()
 
     digests = _digests(found, progress)
     content = _numbered(digests)
@@ -143,7 +146,7 @@ def _require_classes(found: Found, labels: NDArray[np.int64], made: Sequence[int
     require_splittable(source, classes, counts[0].astype(np.int64), made)
 
 
-def _digests(found: Found, progress: Callable[[int], None] | None) -> tuple[bytes, ...]:
+def _digests(found: Found, progress: Callable[[int, int], None] | None) -> tuple[bytes, ...]:
     """Return each image's SHA-256; files are decoded to the last pixel in the same pass."""
     pixels = found.pixels
     if not isinstance(pixels, FilePixels):
@@ -162,20 +165,8 @@ def _digests(found: Found, progress: Callable[[int], None] | None) -> tuple[byte
 
     digests = for_each(len(paths), one, threads=usable_cores(), progress=progress)
     if unusable:
-        raise _told_of_all(unusable, paths)
+        raise told_of_all(unusable, paths)
     return tuple(digests)
-
-
-def _told_of_all(unusable: Mapping[int, DataError], paths: Sequence[str]) -> DataError:
-    """Return the first file's error, with the names of the others: all are mended at once."""
-    first, *others = sorted(unusable)
-    if not others:
-        return unusable[first]
-    named = ", ".join(paths[index] for index in others[:_NAMED])
-    more = len(others) - _NAMED
-    return DataError(
-        f"{unusable[first]}; nor can these be used: {named}{f' and {more} more' * (more > 0)}"
-    )
 
 
 def _numbered(digests: Sequence[bytes]) -> NDArray[np.int64]:

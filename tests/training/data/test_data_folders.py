@@ -68,7 +68,12 @@ class TestWithoutSplits:
 
     def test_progress(self, fill, tmp_path):
         seen: list[int] = []
-        read_images(fill(tmp_path, {"a": 20, "b": 20}), seed=0, progress=seen.append)
+
+        def progress(done: int, total: int) -> None:
+            assert total == 40
+            seen.append(done)
+
+        read_images(fill(tmp_path, {"a": 20, "b": 20}), seed=0, progress=progress)
         assert seen[-1] == 40
         assert seen == sorted(seen)
 

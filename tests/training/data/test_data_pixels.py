@@ -205,7 +205,12 @@ class TestDecode:
         p = wanted((24, 32))
         out = np.empty((60, 24, 32, 3), np.uint8)
         seen: list[int] = []
-        decode(images, p, out, threads=threads, progress=seen.append)
+
+        def progress(done: int, total: int) -> None:
+            assert total == 60
+            seen.append(done)
+
+        decode(images, p, out, threads=threads, progress=progress)
         assert seen[-1] == 60
         for path, pixels in zip(images.pixels.paths, out, strict=True):
             np.testing.assert_array_equal(load_one(path, p), pixels)
