@@ -54,11 +54,20 @@ FAMILIES = {
     "deit_tiny_distilled_patch16_224": 32,
     "inception_next_atto": 32,
 }
+#: Of many blocks that are alike a few say what all would, in a fraction of the time.
+FEWER_BLOCKS = {
+    "cait_xxs24_224": {"depth": 4},
+    "deit_tiny_distilled_patch16_224": {"depth": 4},
+    "swin_tiny_patch4_window7_224": {"depths": (1, 1, 2, 1)},
+    "xcit_nano_12_p16_224": {"depth": 4},
+}
 CLASSES = 5
 
 
 def build(name: str, size: int, *, drop: float = 0.2) -> nn.Module:
-    kwargs = {"img_size": size} if timm.get_pretrained_cfg(name).fixed_input_size else {}
+    kwargs = dict(FEWER_BLOCKS.get(name, {}))
+    if timm.get_pretrained_cfg(name).fixed_input_size:
+        kwargs["img_size"] = size
     torch.manual_seed(1)
     try:
         return timm.create_model(
