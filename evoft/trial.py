@@ -21,7 +21,7 @@ class Stage(StrEnum):
 TrialKey = tuple[Stage, int, int]
 
 
-def _unheard(epoch: float, **metrics: float) -> None:
+def unheard(epoch: float, **metrics: float) -> None:
     """Stand in for ``report`` where nobody listens, as in a trial that was unpickled."""
 
 
@@ -50,7 +50,7 @@ class Trial:
     generation: int = 0
     #: Called as ``report(epoch, loss=0.3, ...)`` it adds a point to the learning curve and tells
     #: the watchdog that the trial is alive.
-    report: Callable[..., None] = field(default=_unheard, compare=False, repr=False)
+    report: Callable[..., None] = field(default=unheard, compare=False, repr=False)
 
     @property
     def key(self) -> TrialKey:
