@@ -57,3 +57,19 @@ class Trial:
         """What tells this trial from every other of its population."""
         turn = self.rung if self.stage is Stage.SEARCH else self.repeat
         return (self.stage, self.individual, turn)
+
+    def heard_by(self, report: Callable[..., None]) -> Trial:
+        """Return it with someone who listens to its reports."""
+        # What `replace` does, in a fraction of the time: every evaluation comes by here.
+        return Trial(
+            self.individual,
+            self.genome,
+            self.seed,
+            self.stage,
+            self.repeat,
+            self.rung,
+            self.epochs,
+            self.number,
+            self.generation,
+            report,
+        )
