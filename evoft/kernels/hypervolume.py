@@ -13,7 +13,7 @@ _Real = NDArray[np.float64]
 
 #: Most points on the front by the number of objectives, and for more objectives than that: the
 #: time grows fast with either.  See benchmarks/results/kernels.md.
-_MOST = {4: 10_000, 5: 3_000, 6: 1_000}
+_MOST = {4: 30_000, 5: 10_000, 6: 1_000}
 _MOST_BEYOND = 200
 
 
@@ -62,11 +62,15 @@ def _area(points: _Real) -> float:
 
 
 def _front_of(points: _Real) -> _Real:
-    """Return the distinct points that no other dominates.
+    """Return the distinct points that no other dominates, or all where they are few.
+
+    Who is dominated adds nothing; to find out who is takes longer than to measure a few.
 
     Raises:
         ValueError: They are too many.
     """
+    if len(points) <= _MOST_BEYOND:
+        return points
     front = np.unique(points[ranks_of(points) == 0], axis=0)
     count, objectives = front.shape
     most = _MOST.get(objectives, _MOST_BEYOND)
