@@ -26,7 +26,7 @@ from deap import base, tools
 from numpy.typing import NDArray
 
 HERE = Path(__file__).parent
-SIZES, OBJECTIVES = (100, 1_000, 10_000, 100_000), (2, 3, 5)
+SIZES, OBJECTIVES = (100, 1_000, 10_000, 100_000), (2, 3, 4, 5)
 #: Seconds after which a library is not asked about a larger size.
 PATIENCE = 0.2
 LIBRARIES = ("evoft", "numba", "deap", "pymoo", "moocore", "numpy")
@@ -148,7 +148,7 @@ TASKS: dict[str, tuple[str, Callable[[Scores], dict[str, Act]], dict[int, int]]]
     "ranks, many fronts": ("cube", sorters, {}),
     "ranks, one front": ("sphere", sorters, {}),
     "crowding": ("sphere", crowders, {}),
-    "hypervolume": ("sphere", measurers, {5: 1_000}),
+    "hypervolume": ("sphere", measurers, {4: 10_000, 5: 10_000}),
 }
 
 

@@ -21,9 +21,9 @@ from evoft.trial import Stage, Trial, TrialKey
 #: A genome's recipe as plain data, for the population file.
 Describe = Callable[[Genome], Mapping[str, Any]]
 
-#: With more records than this, a generation's end writes the population file only if that has taken
-#: no more than this share of the running time lately; the journal beside it has everything.
-_FEW, _SHARE = 1_000, 0.1
+#: A generation's end writes the population file only if that has taken no more than this share of
+#: the running time lately, up to so many records and beyond; the journal beside it has everything.
+_FEW, _SHARE_OF_FEW, _SHARE = 1_000, 0.5, 0.1
 
 
 class Evolution:
@@ -196,7 +196,8 @@ class Evolution:
 
     def _fold(self) -> None:
         begun = self.elapsed
-        if len(self.ledger.records) > _FEW and self._fold_took > _SHARE * (begun - self._folded_at):
+        share = _SHARE if len(self.ledger.records) > _FEW else _SHARE_OF_FEW
+        if self._fold_took > share * (begun - self._folded_at):
             return
         self.ledger.fold()
         self._folded_at = self.elapsed
@@ -271,7 +272,8 @@ class Evolution:
     def _count(self, record: Record) -> None:
         self._trained += self.cost(record.trial)
         self._seconds += record.outcome.seconds
-        self._unheard = [name for name in self._unheard if name not in record.outcome.metrics]
+        if self._unheard:
+            self._unheard = [name for name in self._unheard if name not in record.outcome.metrics]
 
     def _restore(self) -> None:
         """Take over the unbroken run of records from the first stint on."""

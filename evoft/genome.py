@@ -25,7 +25,7 @@ class Genome(Mapping[str, Value]):
 
     def __init__(self, values: Mapping[str, Value] | None = None, /, **genes: Value) -> None:
         self._values: dict[str, Value] = {**(values or {}), **genes}
-        self._hash = hash(frozenset((k, type(v), v) for k, v in self._values.items()))
+        self._hash: int | None = None  # taken when it is first asked for, as few ever are
 
     def __getitem__(self, name: str) -> Value:
         return self._values[name]
@@ -45,6 +45,8 @@ class Genome(Mapping[str, Value]):
         return self._values.items()
 
     def __hash__(self) -> int:
+        if self._hash is None:
+            self._hash = hash(frozenset((k, type(v), v) for k, v in self._values.items()))
         return self._hash
 
     def __eq__(self, other: object) -> bool:

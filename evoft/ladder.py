@@ -75,12 +75,18 @@ class Ladder:
 
     def cost(self, rung: int) -> float:
         """Return what it costs to train to a rung from the one below, in full trainings."""
-        return (self.rungs[rung] - self.begins(rung)) / self.epochs
+        return self._costs[rung]
 
     @cached_property
     def cheapest(self) -> float:
         """Cost of the cheapest step from rung to rung, in full trainings."""
-        return min(self.cost(rung) for rung in range(len(self)))
+        return min(self._costs)
+
+    @cached_property
+    def _costs(self) -> tuple[float, ...]:
+        return tuple(
+            (epochs - self.begins(rung)) / self.epochs for rung, epochs in enumerate(self.rungs)
+        )
 
 
 def generation_at(spent: float, size: int) -> int:

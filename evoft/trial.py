@@ -21,7 +21,7 @@ class Stage(StrEnum):
 TrialKey = tuple[Stage, int, int]
 
 
-def _unheard(epoch: float, **metrics: float) -> None:
+def unheard(epoch: float, **metrics: float) -> None:
     """Stand in for ``report`` where nobody listens, as in a trial that was unpickled."""
 
 
@@ -50,10 +50,26 @@ class Trial:
     generation: int = 0
     #: Called as ``report(epoch, loss=0.3, ...)`` it adds a point to the learning curve and tells
     #: the watchdog that the trial is alive.
-    report: Callable[..., None] = field(default=_unheard, compare=False, repr=False)
+    report: Callable[..., None] = field(default=unheard, compare=False, repr=False)
 
     @property
     def key(self) -> TrialKey:
         """What tells this trial from every other of its population."""
         turn = self.rung if self.stage is Stage.SEARCH else self.repeat
         return (self.stage, self.individual, turn)
+
+    def heard_by(self, report: Callable[..., None]) -> Trial:
+        """Return it with someone who listens to its reports."""
+        # What `replace` does, in a fraction of the time: every evaluation comes by here.
+        return Trial(
+            self.individual,
+            self.genome,
+            self.seed,
+            self.stage,
+            self.repeat,
+            self.rung,
+            self.epochs,
+            self.number,
+            self.generation,
+            report,
+        )

@@ -245,6 +245,22 @@ def test_writing_the_file_takes_no_more_than_a_share_of_the_time_of_a_large_popu
     assert len(ledger.sizes) == folds
 
 
+def test_writing_the_file_takes_no_more_than_half_of_the_time_of_a_small_population(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each generation of 200 takes 200 s, and writing the file 150 s."""
+    clock = [0.0]
+    monkeypatch.setattr("evoft.evolution.time.monotonic", lambda: clock[0])
+    how = evoft.SearchSettings(strategy="ga", population_size=200, generations=5)
+    ledger = Folded(clock, 150.0)
+    mine = Evolution(Search(SPACE, how, 0), ledger)
+    while (trial := mine.ask()) is not None:
+        clock[0] += 1.0
+        mine.tell(trial, float(trial.genome["x"]))
+        list(mine.complete())
+    assert ledger.sizes == [200, 600, 1000]
+
+
 def test_the_first_trial_runs_whatever_the_budget() -> None:
     workers = Recorded(2)
     with evolution(None) as mine:

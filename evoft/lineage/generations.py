@@ -23,11 +23,15 @@ def individuals_of(records: Iterable[Record]) -> tuple[Individual, ...]:
     Where the record of a lower rung is missing, ``MISSING`` stands in its place, so that the
     others stay on their rungs.
     """
-    judged: dict[int, dict[int, Record]] = {}
-    for record in records:
-        if record.birth is not None:
-            judged.setdefault(record.trial.individual, {})[record.trial.rung] = record
-    return tuple(_individual(judged[id]) for id in sorted(judged))
+    searched = (record for record in records if record.birth is not None)
+    judged: dict[int, Individual] = {}
+    for record in sorted(searched, key=lambda record: record.trial.rung):
+        assert record.birth is not None
+        individual = judged.get(record.trial.individual, record.birth)
+        while individual.rung < record.trial.rung - 1:
+            individual = individual.judged(MISSING)
+        judged[individual.id] = individual.judged(record.outcome)
+    return tuple(judged[id] for id in sorted(judged))
 
 
 def settings_of(header: Header) -> Settings | None:
@@ -104,25 +108,23 @@ class Generations:
         return best_of([self._best, *fresh] if self._best else fresh)
 
 
-def _individual(by_rung: dict[int, Record]) -> Individual:
-    lowest, highest = min(by_rung), max(by_rung)
-    individual = by_rung[lowest].birth
-    assert individual is not None
-    for rung in range(highest + 1):
-        individual = individual.judged(by_rung[rung].outcome if rung in by_rung else MISSING)
-    return individual
-
-
 def _unbroken(records: Iterable[Record]) -> Iterator[Record]:
     """Yield the search's trials in the order in which it asked for them, up to one not ended.
 
     No search gives two trials one number; of two in a file put together by hand the elder counts,
     in whatever order they come.
     """
-    searched = (record for record in records if record.birth is not None)
-    latest_first = sorted(searched, key=lambda r: (r.trial.individual, r.trial.rung), reverse=True)
-    trials = {record.trial.number: record for record in latest_first}
+    trials: dict[int, Record] = {}
+    for record in records:
+        if record.birth is not None:
+            other = trials.setdefault(record.trial.number, record)
+            if _age(record) < _age(other):
+                trials[record.trial.number] = record
     for number in itertools.count():
         if number not in trials:
             return
         yield trials[number]
+
+
+def _age(record: Record) -> tuple[int, int]:
+    return record.trial.individual, record.trial.rung

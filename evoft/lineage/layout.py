@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
+from types import NoneType
 from typing import Any
 
 import h5py
@@ -77,15 +78,16 @@ def _write_header(file: Any, contents: Contents) -> None:
 def _write_individuals(
     group: Any, individuals: Sequence[Individual], recipes: Mapping[int, Any]
 ) -> None:
-    parents = [(*i.parents, -1, -1) for i in individuals]
+    genomes = [i.genome for i in individuals]
     outcomes = [i.outcome for i in individuals if i.outcome is not None]
     _numbers(group, "id", (i.id for i in individuals), np.int64)
     _numbers(group, "generation", (i.generation for i in individuals), np.int32)
-    _numbers(group, "parent_1", (p[0] for p in parents), np.int64)
-    _numbers(group, "parent_2", (p[1] for p in parents), np.int64)
+    for place in (0, 1):
+        parents = (i.parents[place] if len(i.parents) > place else -1 for i in individuals)
+        _numbers(group, f"parent_{place + 1}", parents, np.int64)
     write_text(group, "operator", [i.operator for i in individuals])
     _numbers(group, "step", (i.step for i in individuals), np.float64)
-    write_text(group, "genome", [i.genome.to_json() for i in individuals])
+    write_text(group, "genome", [genome.to_json() for genome in genomes])
     write_text(group, "recipe", [_recipe_text(recipes[i.id]) for i in individuals])
     _numbers(group, "seed", (i.seed for i in individuals), np.int64)
     _numbers(group, "rung", (i.rung for i in individuals), np.int16)
@@ -94,19 +96,19 @@ def _write_individuals(
     _numbers(group, "seconds", (o.seconds for o in outcomes), np.float64)
     _numbers(group, "peak_memory", (o.peak_memory for o in outcomes), np.int64)
     genes = group.create_group("genes")
-    for gene in sorted({gene for i in individuals for gene in i.genome}, key=link):
-        _write_gene(genes, link(gene), [i.genome.get(gene) for i in individuals])
+    for gene in sorted(set().union(*genomes), key=link):
+        _write_gene(genes, link(gene), [genome.get(gene) for genome in genomes])
 
 
 def _write_gene(group: Any, name: str, values: Sequence[Value | None]) -> None:
     """Write one gene's column in the narrowest type that shows all its values."""
-    kinds = {type(value) for value in values}
-    numbers = [value for value in values if isinstance(value, float | int)]
-    if kinds <= {bool, type(None)}:
+    kinds = set(map(type, values))
+    whole = [value for value in values if isinstance(value, int)]
+    if kinds <= {bool, NoneType}:
         _numbers(group, name, (-1 if v is None else v for v in values), np.int8)
-    elif kinds == {int} and all(-(2**63) <= number < 2**63 for number in numbers):
+    elif kinds == {int} and min(whole) >= -(2**63) and max(whole) < 2**63:
         _numbers(group, name, values, np.int64)
-    elif str not in kinds and all(abs(n) < 2**1000 or isinstance(n, float) for n in numbers):
+    elif str not in kinds and all(abs(number) < 2**1000 for number in whole):
         _numbers(group, name, (math.nan if v is None else v for v in values), np.float64)
     else:
         write_text(group, name, ["" if v is None else str(v) for v in values])
@@ -126,7 +128,9 @@ def _write_trials(group: Any, records: Sequence[Record], recipes: Mapping[int, A
     _numbers(group, "fitness", (o.fitness for o in outcomes), np.float64)
     _numbers(group, "seconds", (o.seconds for o in outcomes), np.float64)
     _numbers(group, "peak_memory", (o.peak_memory for o in outcomes), np.int64)
-    write_text(group, "metrics", [to_text(dict(o.metrics)) for o in outcomes])
+    write_text(
+        group, "metrics", [to_text(dict(o.metrics)) if o.metrics else "{}" for o in outcomes]
+    )
     _numbers(group, "elapsed", (r.elapsed for r in records), np.float64)
     # A trial of the search has its individual's; a final run may have been asked for more, and a
     # later version may say more of a higher rung.
@@ -183,7 +187,7 @@ def _write_verdicts(group: Any, verdicts: Sequence[Verdict]) -> None:
 
 
 def _numbers(group: Any, name: str, values: Iterable[Any], dtype: DTypeLike) -> None:
-    write_numbers(group, name, np.array(list(values), dtype=dtype))
+    write_numbers(group, name, np.fromiter(values, dtype))
 
 
 def _own_recipe_text(record: Record, recipes: Mapping[int, Any]) -> str:

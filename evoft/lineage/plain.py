@@ -16,7 +16,7 @@ from evoft.header import Header
 from evoft.individual import Individual
 from evoft.lineage.record import Record
 from evoft.outcome import CurvePoint, Outcome, Status
-from evoft.trial import Stage, Trial
+from evoft.trial import Stage, Trial, unheard
 from evoft.verdict import Counts, Verdict
 
 #: The newest layout of journal and population file that this evoft reads, and the one it writes.
@@ -26,6 +26,8 @@ VERDICT_NUMBERS = (
     "winner", "winner_repeat", "default", "default_repeat",
     "both", "only_winner", "only_default", "neither",
 )  # fmt: skip
+#: The types of a gene's values.
+_VALUES = {bool, int, float, str}
 #: Made once, for every trial is written by it.
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
 
@@ -98,6 +100,34 @@ def plain_record(record: Record) -> dict[str, Any]:
     plain["outcome"] = _plain_outcome(record.outcome)
     plain["elapsed"] = float(record.elapsed)
     return plain
+
+
+def reads_back_as_it_is(record: Record) -> bool:
+    """Tell whether ``record_of(plain_record(record))`` is the record, the types in it included.
+
+    Only what is plain to see at once is True, as of a trial of the search without recipe, curve and
+    metrics, in which there may be anything that JSON takes.
+    """
+    trial, outcome, birth = record.trial, record.outcome, record.birth
+    if birth is None or record.recipe is not None or outcome.curve or outcome.metrics:
+        return False
+    texts = (*trial.genome, birth.operator, outcome.reason)
+    whole = (
+        *(trial.individual, trial.seed, trial.repeat, trial.rung, trial.number, trial.generation),
+        *(birth.id, birth.seed, birth.generation, *birth.parents, outcome.peak_memory),
+    )
+    real = (birth.step, outcome.fitness, outcome.seconds, record.elapsed, trial.epochs or 1.0)
+    return (
+        {*map(type, texts)} == {str}
+        and {*map(type, whole)} == {int}
+        and {*map(type, real)} == {float}
+        and {*map(type, trial.genome.values())} <= _VALUES
+        and trial.genome is birth.genome
+        and trial.report is unheard
+        and type(birth.parents) is tuple
+        and birth.outcome is None
+        and not birth.earlier
+    )
 
 
 def record_of(plain: Mapping[str, Any]) -> Record:

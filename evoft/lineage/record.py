@@ -52,22 +52,25 @@ def check_record(record: Record) -> None:
         ValueError: The record contradicts itself, or a number does not fit its column.
     """
     trial, birth = record.trial, record.birth
-    what = f"the record of trial {'/'.join(map(str, trial.key))}"
     if (trial.stage is Stage.SEARCH) != (birth is not None):
-        raise ValueError(f"{what} must have a birth if and only if it is of the search")
+        raise ValueError(f"{_what(trial)} must have a birth if and only if it is of the search")
     if birth is not None:
-        _check_birth(what, trial, birth)
+        _check_birth(trial, birth)
     elif (trial.rung, trial.number, trial.generation) != (0, 0, 0):
-        raise ValueError(f"{what} must have rung, number and generation 0, for it is a final run")
-    whole = (trial.individual, trial.repeat, trial.number, trial.seed, record.outcome.peak_memory)
-    if not all(0 <= number < 2**63 for number in whole):
         raise ValueError(
-            f"{what}: ids, numbers, seeds and bytes must be in [0, 2**63), but are {whole}"
+            f"{_what(trial)} must have rung, number and generation 0, for it is a final run"
+        )
+    whole = (trial.individual, trial.repeat, trial.number, trial.seed, record.outcome.peak_memory)
+    if min(whole) < 0 or max(whole) >= 2**63:
+        raise ValueError(
+            f"{_what(trial)}: ids, numbers, seeds and bytes must be in [0, 2**63), but are {whole}"
         )
     if not 0 <= trial.rung < 2**15:
-        raise ValueError(f"{what}: rung must be in [0, 2**15), but is {trial.rung}")
+        raise ValueError(f"{_what(trial)}: rung must be in [0, 2**15), but is {trial.rung}")
     if trial.epochs is not None and not 0 < trial.epochs < math.inf:
-        raise ValueError(f"{what}: epochs must be in (0, inf) or None, but are {trial.epochs}")
+        raise ValueError(
+            f"{_what(trial)}: epochs must be in (0, inf) or None, but are {trial.epochs}"
+        )
 
 
 def check_sibling(record: Record, other: Record) -> None:
@@ -84,19 +87,25 @@ def check_sibling(record: Record, other: Record) -> None:
         )
 
 
-def _check_birth(what: str, trial: Trial, birth: Individual) -> None:
+def _check_birth(trial: Trial, birth: Individual) -> None:
     if trial.repeat != 0:
-        raise ValueError(f"{what} must have repeat 0, for it is of the search")
+        raise ValueError(f"{_what(trial)} must have repeat 0, for it is of the search")
     asked = (trial.individual, trial.seed, trial.genome)
     if (birth.id, birth.seed, birth.genome) != asked:
         raise ValueError(
-            f"{what} and its birth must agree on id, seed and genome, but are "
+            f"{_what(trial)} and its birth must agree on id, seed and genome, but are "
             f"{asked} and {(birth.id, birth.seed, birth.genome)}"
         )
     if len(birth.parents) > 2 or not all(0 <= parent < 2**63 for parent in birth.parents):
-        raise ValueError(f"{what}: there are at most 2 parents, but are {birth.parents}")
+        raise ValueError(f"{_what(trial)}: there are at most 2 parents, but are {birth.parents}")
     for generation in (birth.generation, trial.generation):
         if not 0 <= generation < 2**31:
-            raise ValueError(f"{what}: generation must be in [0, 2**31), but is {generation}")
+            raise ValueError(
+                f"{_what(trial)}: generation must be in [0, 2**31), but is {generation}"
+            )
     if not 0 <= birth.step < math.inf:
-        raise ValueError(f"{what}: step must be in [0, inf), but is {birth.step}")
+        raise ValueError(f"{_what(trial)}: step must be in [0, inf), but is {birth.step}")
+
+
+def _what(trial: Trial) -> str:
+    return f"the record of trial {'/'.join(map(str, trial.key))}"

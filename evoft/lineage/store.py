@@ -30,6 +30,7 @@ from evoft.lineage.plain import (
     plain_header,
     plain_record,
     plain_verdict,
+    reads_back_as_it_is,
     record_of,
 )
 from evoft.lineage.record import Contents, Record, check_record, check_sibling
@@ -152,10 +153,13 @@ class Store:
         lines: list[bytes] = []
         for record in records:
             check_record(record)
-            if record.key in self._records or record.key in fresh:
-                raise ValueError(f"the trial {record.key} is in {self._paths.name} already")
+            key = record.key
+            if key in self._records or key in fresh:
+                raise ValueError(f"the trial {key} is in {self._paths.name} already")
             lines.append(to_line(plain_record(record)))
-            kept = fresh[record.key] = record_of(read_line(lines[-1]))
+            same = reads_back_as_it_is(record)
+            kept = record if same else record_of(read_line(lines[-1]))
+            fresh[key] = kept
             if kept.birth is not None:
                 id = kept.trial.individual
                 if other := births.get(id) or self._births.get(id):

@@ -68,4 +68,6 @@ class Chronicle:
 
 
 def _items(space: SearchSpace, genome: Genome) -> Hashable:
-    return tuple((name, type(v), v) for name, v in space.phenotype(genome).items())
+    # One flat tuple of texts and numbers: of those, Python's garbage collector need not keep track.
+    items = space.phenotype(genome).items()
+    return tuple(part for name, v in items for part in (name, type(v).__name__, v))

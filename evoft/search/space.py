@@ -29,7 +29,7 @@ class SearchSpace(Mapping[str, Gene]):
             cannot have, or on the gene itself by way of others.
     """
 
-    __slots__ = ("_genes", "loose", "ordered")
+    __slots__ = ("_genes", "_wanted", "loose", "ordered")
 
     def __init__(self, genes: Mapping[str, Gene] | None = None, /, **named: Gene) -> None:
         everything = {**(genes or {}), **named}
@@ -49,6 +49,11 @@ class SearchSpace(Mapping[str, Gene]):
         for name in everything:
             self._check_condition(name)
         self._check_circles()
+        #: For each gene the others that its condition names, with the values that it wants of each.
+        self._wanted = {
+            name: [(other, set(map(_typed, values))) for other, values in (gene.when or {}).items()]
+            for name, gene in everything.items()
+        }
 
     def __getitem__(self, name: str) -> Gene:
         return self._genes[name]
@@ -110,18 +115,17 @@ class SearchSpace(Mapping[str, Gene]):
 
     def active(self, genome: Mapping[str, Value], name: str) -> bool:
         """Tell whether the gene ``name`` counts in ``genome``."""
-        when = self._genes[name].when
-        return not when or all(
-            self.active(genome, other) and any(same(genome[other], value) for value in values)
-            for other, values in when.items()
-        )
+        for other, values in self._wanted[name]:
+            if not self.active(genome, other) or _typed(genome[other]) not in values:
+                return False
+        return True
 
     def phenotype(self, genome: Mapping[str, Value]) -> dict[str, Value]:
         """Return the genes that count in ``genome``, in the order of the space."""
         return {
             name: genome[name]
-            for name, gene in self.items()
-            if not gene.when or self.active(genome, name)
+            for name, wanted in self._wanted.items()
+            if not wanted or self.active(genome, name)
         }
 
     def default(self) -> Genome:
@@ -216,6 +220,10 @@ class SearchSpace(Mapping[str, Gene]):
             return SearchSpace.from_dict(tomllib.loads(text))
         except tomllib.TOMLDecodeError as error:
             raise SpaceError(f"the search space is not valid TOML: {error}") from None
+
+
+def _typed(value: Value) -> tuple[type, Value]:
+    return type(value), value
 
 
 def coerce(gene: Gene, value: Value) -> Value:

@@ -104,15 +104,15 @@ def mutate(
     A step of a gene that has no part in the phenotype would make the parent's twin, so the one
     gene that always mutates is drawn from those that count and have another value to go to.
     """
-    values = dict(zip(space, chromosome, strict=True))
-    drawn = rng.random(len(space)).tolist()
-    chosen = {place for place, draw in enumerate(drawn) if draw < indpb}
-    names = list(space)
-    if not any(space.active(values, names[place]) for place in chosen):
-        active = [place for place, name in enumerate(names) if space.active(values, name)]
-        chosen.add(active[int(rng.integers(len(active)))])
-    for place, gene in enumerate(space.values()):
-        if place in chosen and gene.size > 1:
+    genome = dict(zip(space, chromosome, strict=True))
+    names, drawn = list(space), rng.random(len(space)).tolist()
+    chosen = [place for place, draw in enumerate(drawn) if draw < indpb]
+    if not any(space.active(genome, names[place]) for place in chosen):
+        active = [place for place, name in enumerate(names) if space.active(genome, name)]
+        chosen = sorted({*chosen, active[int(rng.integers(len(active)))]})
+    for place in chosen:
+        gene = space[names[place]]
+        if gene.size > 1:
             chromosome[place] = gene.mutate(chromosome[place], rng, sigma)
     return (chromosome,)
 

@@ -135,17 +135,20 @@ def _listened(trial: Trial, listener: Listener) -> tuple[Trial, list[CurvePoint]
             curve.append(point)
         listener(point if metrics else None)
 
-    return replace(trial, report=report), curve
+    return trial.heard_by(report), curve
 
 
 def _measured(
     outcome: Outcome, curve: Sequence[CurvePoint], seconds: float, memory: int
 ) -> Outcome:
-    return replace(
-        outcome,
-        seconds=seconds,
-        curve=outcome.curve or tuple(curve),
-        peak_memory=outcome.peak_memory or memory,
+    return Outcome(
+        outcome.status,
+        outcome.fitness,
+        outcome.reason,
+        outcome.curve or tuple(curve),
+        outcome.metrics,
+        seconds,
+        outcome.peak_memory or memory,
     )
 
 

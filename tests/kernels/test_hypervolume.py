@@ -40,6 +40,35 @@ def test_neither_order_nor_copies_nor_the_dominated_change_it(
     assert hypervolume_of(more, reference) == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
+def by_inclusion_and_exclusion(scores: NDArray[np.float64]) -> float:
+    """Add what each point dominates above the origin, take away what each two do, and so on."""
+    good = scores[np.isfinite(scores).all(axis=1) & (scores > 0).all(axis=1)]
+    shares = [
+        (-1) ** (count + 1) * float(np.prod(good[list(some)].min(axis=0)))
+        for count in range(1, len(good) + 1)
+        for some in itertools.combinations(range(len(good)), count)
+    ]
+    return math.fsum(shares)
+
+
+@patient
+@given(score_matrices(elements=scores_to_five, most=7, objectives=(4, 7)))
+def test_of_more_objectives_it_is_what_inclusion_and_exclusion_give(
+    scores: NDArray[np.float64],
+) -> None:
+    expected = by_inclusion_and_exclusion(scores)
+    found = hypervolume_of(scores, np.zeros(scores.shape[1]))
+    assert found == pytest.approx(expected, rel=1e-9, abs=1e-8)
+
+
+@pytest.mark.parametrize("objectives", [4, 5, 6])
+@pytest.mark.parametrize("levels", [2, 4, 16])
+def test_ties_in_every_objective_are_no_matter(objectives: int, levels: int) -> None:
+    rng = np.random.default_rng(levels)
+    scores = rng.integers(1, levels + 1, (40, objectives)).astype(np.float64)
+    assert hypervolume_of(scores, np.zeros(objectives)) == by_slices(scores)
+
+
 def by_slices(scores: NDArray[np.float64]) -> float:
     """Sum slabs between neighbours of the last objective, each from one objective less."""
     ordered = scores[np.argsort(-scores[:, -1])]

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,9 +19,9 @@ from evoft.header import Header
 from evoft.individual import Individual
 from evoft.lineage import Population, Record, Store
 from evoft.lineage.columns import link, unlink
-from evoft.lineage.journal import Reader, scan, whole_journal
+from evoft.lineage.journal import Reader, read_line, scan, to_line, whole_journal
 from evoft.lineage.layout import build
-from evoft.lineage.plain import plain_header, plain_record
+from evoft.lineage.plain import plain_header, plain_record, reads_back_as_it_is, record_of
 from evoft.lineage.record import Contents
 from evoft.lineage.unpack import unpack
 from evoft.outcome import CurvePoint, Outcome, Status
@@ -218,3 +219,64 @@ def test_the_store_keeps_a_record_as_it_will_be_read(
     with Store.create(tmp_path / "digits.h5", header) as store:
         store.append(record)
         assert store.records[record.key].recipe == {"crop": [1, 2]}
+
+
+def bare(record: Record) -> Record:
+    """The record of a fitness function that reports nothing but a number."""
+    outcome = replace(record.outcome, curve=(), metrics={})
+    return replace(record, outcome=outcome, recipe=None)
+
+
+@given(families(), st.data())
+@settings(max_examples=100, deadline=None)
+def test_what_is_kept_without_being_read_back_would_be_read_back_as_it_is(
+    family: list[Record], data: st.DataObject
+) -> None:
+    for record in family:
+        plain = bare(record)
+        assert reads_back_as_it_is(plain)
+        odd = data.draw(st.sampled_from(ODD))(plain)
+        for one in (plain, record, odd):
+            read = record_of(read_line(to_line(plain_record(one))))
+            assert repr(read) == repr(one) or not reads_back_as_it_is(one)
+
+
+#: What JSON takes and gives back as something else, or in another's keeping.
+ODD = [
+    lambda r: replace(r, elapsed=np.float64(1.5)),
+    lambda r: replace(r, elapsed=2),
+    lambda r: replace(r, trial=replace(r.trial, epochs=3)),
+    lambda r: replace(r, trial=replace(r.trial, number=True)),
+    lambda r: replace(r, trial=replace(r.trial, report=print)),
+    lambda r: replace(r, birth=replace(r.birth, step=0)),
+    lambda r: replace(r, birth=replace(r.birth, parents=[1, 2])),
+    lambda r: replace(r, birth=r.birth.judged(r.outcome)),
+    lambda r: replace(r, outcome=replace(r.outcome, fitness=np.float64(0.5))),
+    lambda r: replace(r, outcome=replace(r.outcome, seconds=1)),
+    lambda r: replace(r, outcome=replace(r.outcome, metrics={"a": 1})),
+    lambda r: replace(r, outcome=replace(r.outcome, reason=np.str_("none"))),
+    lambda r: in_genome(r, lr=np.float64(0.1)),
+    lambda r: in_genome(r, lr=Stage.SEARCH),
+]
+
+
+def in_genome(record: Record, **genes: Any) -> Record:
+    assert record.birth is not None
+    genome = record.trial.genome.replace(**genes)
+    return replace(
+        record,
+        trial=replace(record.trial, genome=genome),
+        birth=replace(record.birth, genome=genome),
+    )
+
+
+@pytest.mark.parametrize("change", ODD)
+def test_the_store_keeps_nothing_that_json_does_not_have(
+    tmp_path: Path, header: Header, search_record: Any, change: Any
+) -> None:
+    record = change(bare(search_record(0)))
+    with Store.create(tmp_path / "digits.h5", header) as store:
+        store.append(record)
+        kept = store.records[record.key]
+        assert repr(kept) == repr(record_of(read_line(to_line(plain_record(record)))))
+        assert kept.trial.report is not print
