@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 
 from evoft.genome import Genome
 from evoft.outcome import CurvePoint, Outcome, Status
-from evoft.trial import Trial
+from evoft.trial import Stage, Trial
 from evoft.workers.evaluation import DeviceBrokenError, FitnessTarget, evaluate, peak_memory
 from evoft.workers.inline import InlineWorkers
 
@@ -20,6 +21,28 @@ TRIAL = Trial(3, Genome(x=2.0), seed=9)
 
 def judged(fitness: Callable[[Genome, Trial], Any]) -> Outcome:
     return evaluate(FitnessTarget(fitness), TRIAL, lambda _: None)
+
+
+def test_all_that_a_trial_and_an_outcome_say_stays_said() -> None:
+    """Both are made anew field by field, so a field that comes later must not be forgotten."""
+    asked = Trial(3, Genome(x=2.0), 9, Stage.FINAL, 1, 2, 4.0, 5, 6)
+    told = Outcome(
+        Status.FAILED, 0.5, "a reason", (CurvePoint(1.0, {"loss": 0.5}),), {"energy": 1.0}, 0.0, 7
+    )
+    for one in (asked, told):
+        unset = {name for name in one.__dataclass_fields__ if not getattr(one, name)}
+        assert unset <= {"seconds"}, "give every field a value here"
+    heard: list[Trial] = []
+
+    def fitness(genome: Genome, trial: Trial) -> Outcome:
+        heard.append(trial)
+        return told
+
+    given = evaluate(FitnessTarget(fitness), asked, lambda _: None)
+    assert heard == [asked]
+    assert heard[0].report is not asked.report
+    assert replace(given, seconds=told.seconds) == told
+    assert given.seconds > 0
 
 
 class SpeechlessError(Exception):
