@@ -224,9 +224,9 @@ LENT = {
     "training/start.py": {"torch.manual_seed"},
     "training/backbone.py": {"torch.manual_seed"},
     # What is traced or checked draws from torch's own state, which is put back as it was.
-    "training/prefix.py": {"torch.manual_seed", "torch.random.fork_rng"},
-    "training/linear.py": {"torch.manual_seed", "torch.random.fork_rng"},
-    "training/tracing.py": {"torch.get_rng_state", "torch.set_rng_state"},
+    "training/prefix/split.py": {"torch.manual_seed", "torch.random.fork_rng"},
+    "training/heads/linear.py": {"torch.manual_seed", "torch.random.fork_rng"},
+    "training/prefix/tracing.py": {"torch.get_rng_state", "torch.set_rng_state"},
 }
 #: torch's functions that draw from its global generator unless they are given one.
 DRAWS = {"rand", "randn", "randint", "randperm", "rand_like", "randn_like", "bernoulli", "normal"}

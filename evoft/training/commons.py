@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     import torch
 
     from evoft.training.examples import Examples
-    from evoft.training.features import FeatureCache
+    from evoft.training.features.cache import FeatureCache
     from evoft.training.optimization import Precision
-    from evoft.training.prefix import Split
+    from evoft.training.prefix.split import Split
     from evoft.training.start import Start
 
 
@@ -107,8 +107,8 @@ class Commons:
     @cached_property
     def features(self) -> FeatureCache:
         """The features of all splits and backbones."""
-        from evoft.training.features import FeatureCache, Prospects
-        from evoft.training.store import FeatureStore
+        from evoft.training.features.cache import FeatureCache, Prospects
+        from evoft.training.features.store import FeatureStore
 
         sources = {
             name: {

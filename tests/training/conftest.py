@@ -17,11 +17,11 @@ from evoft.ladder import Ladder
 from evoft.search.space import SearchSpace
 from evoft.settings import TrainingSettings
 from evoft.shared import SharedArray
-from evoft.training import passes
 from evoft.training.backbone import facts_of
 from evoft.training.data import decode, limit, read_images
 from evoft.training.default_space import DEFAULT_GENES
 from evoft.training.expression import Expression
+from evoft.training.features import passes
 from evoft.training.fine_tuner import FineTuner
 from evoft.training.pixels import Pixels
 

@@ -7,11 +7,11 @@ import torch
 
 from evoft.recipe import Recipe
 from evoft.settings import TrainingSettings
-from evoft.training.features import FeatureCache
+from evoft.training.features.cache import FeatureCache
+from evoft.training.features.passes import compute
+from evoft.training.features.store import FeatureStore
 from evoft.training.feed import Feed
 from evoft.training.freezing import freeze
-from evoft.training.passes import compute
-from evoft.training.store import FeatureStore
 from evoft.training.views import possible
 
 CHANGED = {"augment": 0.6, "hflip": 0.5, "reprob": 0.5}

@@ -12,11 +12,11 @@ from torch.nn import functional
 from evoft.recipe import Recipe
 from evoft.training.augmentation import Dice
 from evoft.training.examples import Examples
+from evoft.training.features.kept import Features
+from evoft.training.features.passes import compute
 from evoft.training.freezing import freeze, layer_groups, train_mode
-from evoft.training.kept import Features
 from evoft.training.optimization import Precision
-from evoft.training.passes import compute
-from evoft.training.prefix import Plan, make_plan
+from evoft.training.prefix.split import Plan, make_plan
 from evoft.training.views import KINDS, UNCHANGED, View, choose, possible, render
 
 CPU = torch.device("cpu")
