@@ -8,8 +8,8 @@ import pytest
 from evoft.audit import EVERY, is_audited
 from evoft.ladder import Ladder
 from evoft.outcome import Outcome, Status
-from evoft.search.duties import Audit, audited, gives_up, schooled, ways
-from evoft.search.knowledge import Knowledge
+from evoft.search.evolution.duties import Audit, audited, gives_up, schooled, ways
+from evoft.search.evolution.knowledge import Knowledge
 from evoft.search.stint import Stint
 
 LADDER = Ladder((1.0, 3.0, 9.0, 27.0))

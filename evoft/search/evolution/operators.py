@@ -13,7 +13,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from evoft.search.encoding import Array, Encoding
+from evoft.search.evolution.encoding import Array, Encoding
 
 #: How fast the step size changes from parent to child, and where it stays.
 _LEARNING_RATE = 0.5

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from evoft.ladder import Ladder
 from evoft.objectives import FITNESS, Objective, scores_of
 from evoft.outcome import Outcome, Status
-from evoft.search.encoding import Array, Indices
-from evoft.search.kernel import Observations
+from evoft.search.evolution.encoding import Array, Indices
+from evoft.search.evolution.kernel import Observations
 from evoft.search.stint import Stint
 from evoft.seeds import generator
 

@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from evoft.genome import Genome
 from evoft.ladder import Ladder
 from evoft.outcome import Outcome
-from evoft.search.brood import Breeding
 from evoft.search.chronicle import Chronicle
-from evoft.search.evolution import Evolution
+from evoft.search.evolution.algorithm import Evolution
+from evoft.search.evolution.brood import Breeding
+from evoft.search.evolution.trust import trust
+from evoft.search.evolution.tuning import Tuning
 from evoft.search.genes import Choice, Float
 from evoft.search.search import Search
 from evoft.search.space import SearchSpace
-from evoft.search.trust import trust
-from evoft.search.tuning import Tuning
 from evoft.settings import SearchSettings
 
 NUMBERS = st.lists(st.tuples(st.floats(-5, 0), st.floats(-1, 1)), max_size=20)

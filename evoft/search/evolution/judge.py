@@ -13,13 +13,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from evoft.search.compromise import measured
-from evoft.search.encoding import Array, Indices
-from evoft.search.evidence import fit
-from evoft.search.kernel import Observations, Priors
-from evoft.search.knowledge import Knowledge
-from evoft.search.referee import Referee
-from evoft.search.yardstick import Yardstick
+from evoft.search.evolution.compromise import measured
+from evoft.search.evolution.encoding import Array, Indices
+from evoft.search.evolution.evidence import fit
+from evoft.search.evolution.kernel import Observations, Priors
+from evoft.search.evolution.knowledge import Knowledge
+from evoft.search.evolution.referee import Referee
+from evoft.search.evolution.yardstick import Yardstick
 
 #: The kernel is fitted anew when there are this many times as many stints, or so many more: between
 #: two fits the referee rests on all that is learned.

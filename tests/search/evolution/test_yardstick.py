@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evoft.search.yardstick import Yardstick, undo_yeo_johnson, yeo_johnson
+from evoft.search.evolution.yardstick import Yardstick, undo_yeo_johnson, yeo_johnson
 
 SCORES = st.lists(
     st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.just(-math.inf)), max_size=30

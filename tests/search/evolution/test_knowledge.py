@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from evoft.ladder import Ladder
 from evoft.outcome import Outcome, Status
-from evoft.search.knowledge import Knowledge
+from evoft.search.evolution.knowledge import Knowledge
 from evoft.search.stint import Stint
 
 LADDER = Ladder((1.0, 3.0, 9.0))

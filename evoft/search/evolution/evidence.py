@@ -10,8 +10,8 @@ from scipy.linalg import cho_solve, cholesky
 from scipy.linalg.lapack import dpotri
 from scipy.optimize import minimize
 
-from evoft.search.encoding import Array, Indices
-from evoft.search.kernel import (
+from evoft.search.evolution.encoding import Array, Indices
+from evoft.search.evolution.kernel import (
     COURSE,
     GENOME,
     LEAST_NOISE,

@@ -13,8 +13,8 @@ import numpy as np
 from deap import base, tools
 from numpy.random import Generator
 
-from evoft.search.encoding import Array, Encoding
-from evoft.search.operators import cross, mutate, resample, vary
+from evoft.search.evolution.encoding import Array, Encoding
+from evoft.search.evolution.operators import cross, mutate, resample, vary
 from evoft.search.variation import Fitness, deap_random
 
 

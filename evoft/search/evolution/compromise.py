@@ -10,10 +10,10 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from evoft.search.encoding import Array, Indices
-from evoft.search.knowledge import Knowledge
-from evoft.search.scalarising import drawn_weights, scalarise
-from evoft.search.yardstick import Yardstick
+from evoft.search.evolution.encoding import Array, Indices
+from evoft.search.evolution.knowledge import Knowledge
+from evoft.search.evolution.scalarising import drawn_weights, scalarise
+from evoft.search.evolution.yardstick import Yardstick
 
 
 def compromise(values: Array, rng: Generator) -> Array:

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 
-from evoft.search.encoding import Array, Indices
-from evoft.search.kernel import Kernel, Observations
+from evoft.search.evolution.encoding import Array, Indices
+from evoft.search.evolution.kernel import Kernel, Observations
 
 #: Noise added to a covariance that rounding has made singular, until it has a Cholesky factor.
 _JITTERS = (0.0, 1e-8, 1e-6, 1e-4, 1e-2, 1.0)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import spaces
 
-from evoft.search.encoding import Encoding
+from evoft.search.evolution.encoding import Encoding
 from evoft.search.genes import Choice, Float, Integer, Ordinal
 from evoft.search.space import SearchSpace
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 
 from evoft.audit import EVERY, agreement, is_audited
 from evoft.ladder import Ladder
-from evoft.search.encoding import Array
-from evoft.search.knowledge import Knowledge
+from evoft.search.evolution.encoding import Array
+from evoft.search.evolution.knowledge import Knowledge
 from evoft.search.stint import Stint
 
 #: The audit may cost this share of all that is spent.

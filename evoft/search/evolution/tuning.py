@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from evoft.search.brood import Breeding
+from evoft.search.evolution.brood import Breeding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from numpy.random import Generator
 
 from evoft.audit import rank_correlation
 from evoft.genome import Genome, Value
-from evoft.search.encoding import Array, Indices
+from evoft.search.evolution.encoding import Array, Indices
 
 #: A belief is trusted at first as if it had been right about so many individuals.
 _CREDIT = 4.0

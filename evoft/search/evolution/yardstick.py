@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evoft.search.encoding import Array
+from evoft.search.evolution.encoding import Array
 
 
 @dataclass(frozen=True, slots=True)

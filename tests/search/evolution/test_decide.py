@@ -9,8 +9,8 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from evoft.search.decide import Plans, Terms, log_expected_improvement, plan
-from evoft.search.kernel import (
+from evoft.search.evolution.decide import Plans, Terms, log_expected_improvement, plan
+from evoft.search.evolution.kernel import (
     COURSE,
     NOISE,
     OWN_COURSE,
@@ -20,7 +20,7 @@ from evoft.search.kernel import (
     Observations,
     Priors,
 )
-from evoft.search.referee import Referee
+from evoft.search.evolution.referee import Referee
 
 TERMS = Terms(np.array([0.0, 0.5, 1.0]), np.array([0.1, 0.3, 1.0]), math.inf, 1.0, 32)
 

@@ -2,7 +2,7 @@
 
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from evoft.search.one_thread import one_thread
+from evoft.search.evolution.one_thread import one_thread
 
 
 def threads() -> set[int]:

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import erfcx, ndtr
 
-from evoft.search.encoding import Array, Indices
-from evoft.search.referee import Crowd
+from evoft.search.evolution.encoding import Array, Indices
+from evoft.search.evolution.referee import Crowd
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from evoft.kernels.ranking import ranks_of
-from evoft.search.scalarising import drawn_weights, scalarise
+from evoft.search.evolution.scalarising import drawn_weights, scalarise
 
 
 def test_it_is_that_of_the_paper() -> None:

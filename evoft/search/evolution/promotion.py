@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evoft.search.encoding import Array
-from evoft.search.judge import Judge
-from evoft.search.knowledge import Knowledge
+from evoft.search.evolution.encoding import Array
+from evoft.search.evolution.judge import Judge
+from evoft.search.evolution.knowledge import Knowledge
 from evoft.search.placing import by_dominance
 
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import MIXED, spaces
 
-from evoft.search.brood import Breeding, Brood, Parent, breed, toolbox
-from evoft.search.encoding import Encoding
-from evoft.search.operators import LONGEST, SHORTEST, cross, mutate, resample, vary
+from evoft.search.evolution.brood import Breeding, Brood, Parent, breed, toolbox
+from evoft.search.evolution.encoding import Encoding
+from evoft.search.evolution.operators import LONGEST, SHORTEST, cross, mutate, resample, vary
 from evoft.search.space import SearchSpace
 from evoft.search.variation import Fitness
 

@@ -7,8 +7,8 @@ import pytest
 
 from evoft.ladder import Ladder
 from evoft.outcome import Outcome, Status
-from evoft.search.judge import Judge, expecting, last_fit
-from evoft.search.knowledge import Knowledge
+from evoft.search.evolution.judge import Judge, expecting, last_fit
+from evoft.search.evolution.knowledge import Knowledge
 from evoft.search.stint import Stint
 
 LADDER = Ladder((1.0, 4.0, 16.0))

@@ -19,15 +19,15 @@ from evoft.genome import Genome
 from evoft.individual import Individual
 from evoft.ladder import Ladder
 from evoft.outcome import Outcome, Status
-from evoft.search.brood import Breeding
 from evoft.search.chronicle import Chronicle
-from evoft.search.evolution import Evolution
+from evoft.search.evolution.algorithm import Evolution
+from evoft.search.evolution.brood import Breeding
+from evoft.search.evolution.tuning import Tuning
+from evoft.search.evolution.twins import twins
 from evoft.search.genes import Choice, Float, Integer, Ordinal
-from evoft.search.novelty import twins
 from evoft.search.search import Search
 from evoft.search.space import SearchSpace
 from evoft.search.stint import Stint
-from evoft.search.tuning import Tuning
 from evoft.settings import SearchSettings
 
 SPACE = SearchSpace(

@@ -15,22 +15,23 @@ from numpy.random import Generator
 from evoft.ladder import EQUAL, left_in_generation
 from evoft.objectives import objectives_of
 from evoft.outcome import Outcome
-from evoft.search.brood import Brood, Parent, breed, toolbox
 from evoft.search.chronicle import Chronicle
-from evoft.search.compromise import compromise, undominated
-from evoft.search.decide import Plans, Terms, plan
-from evoft.search.duties import Audit, audited, gives_up, schooled, ways
-from evoft.search.encoding import Array, Encoding, Indices
+from evoft.search.evolution.brood import Brood, Parent, breed, toolbox
+from evoft.search.evolution.compromise import compromise, undominated
+from evoft.search.evolution.decide import Plans, Terms, plan
+from evoft.search.evolution.duties import Audit, audited, gives_up, schooled, ways
+from evoft.search.evolution.encoding import Array, Encoding, Indices
+from evoft.search.evolution.judge import Judge, expecting
+from evoft.search.evolution.knowledge import Knowledge
+from evoft.search.evolution.one_thread import one_thread
+from evoft.search.evolution.promotion import undominated_paused
+from evoft.search.evolution.referee import Referee
+from evoft.search.evolution.trust import Belief, Faith
+from evoft.search.evolution.tuning import Tuning
+from evoft.search.evolution.twins import twins
 from evoft.search.founders import founders
-from evoft.search.judge import Judge, expecting
-from evoft.search.knowledge import Knowledge
-from evoft.search.novelty import make_new, twins
-from evoft.search.one_thread import one_thread
-from evoft.search.promotion import undominated_paused
-from evoft.search.referee import Referee
+from evoft.search.novelty import make_new
 from evoft.search.stint import Decision, Offspring, Promotion, Stint
-from evoft.search.trust import Belief, Faith
-from evoft.search.tuning import Tuning
 from evoft.search.variation import Fitness
 from evoft.seeds import generator
 

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from evoft.search.encoding import Array, Indices
+from evoft.search.evolution.encoding import Array, Indices
 
 #: Where a parameter stands in the vector of logarithms; the genes' length scales follow.
 SHARED, GENOME, COURSE, OWN, OWN_COURSE, NOISE, TIME = range(7)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from evoft.search.encoding import Array
-from evoft.search.evidence import Evidence, fit
-from evoft.search.kernel import TERMS, Kernel, Observations, Priors
-from evoft.search.referee import Referee
+from evoft.search.evolution.encoding import Array
+from evoft.search.evolution.evidence import Evidence, fit
+from evoft.search.evolution.kernel import TERMS, Kernel, Observations, Priors
+from evoft.search.evolution.referee import Referee
 
 GENES = np.array([0, 1, 2, 3, 3])
 TIMES = np.array([0.0, 0.4, 1.0])
