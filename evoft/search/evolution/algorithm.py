@@ -26,11 +26,12 @@ from evoft.search.evolution.knowledge import Knowledge
 from evoft.search.evolution.one_thread import one_thread
 from evoft.search.evolution.promotion import undominated_paused
 from evoft.search.evolution.referee import Referee
-from evoft.search.evolution.trust import Belief, Faith
+from evoft.search.evolution.trust import Faith
 from evoft.search.evolution.tuning import Tuning
 from evoft.search.evolution.twins import twins
 from evoft.search.founders import founders
 from evoft.search.novelty import make_new
+from evoft.search.prior import Prior
 from evoft.search.stint import Decision, Offspring, Promotion, Stint
 from evoft.search.variation import Fitness
 from evoft.seeds import generator
@@ -56,15 +57,15 @@ class Evolution:
     Args:
         chronicle: What has happened in the search.
         tuning: The constants.
-        prior: What the user believes of good genomes.
+        prior: What the user believes of good genomes; None: what the chronicle's space says.
     """
 
     def __init__(
-        self, chronicle: Chronicle, *, tuning: Tuning | None = None, prior: Belief | None = None
+        self, chronicle: Chronicle, *, tuning: Tuning | None = None, prior: Prior | None = None
     ) -> None:
         self._chronicle = chronicle
         self._tuning = tuning or Tuning()
-        self._faith = Faith(prior or getattr(chronicle, "prior", None))
+        self._faith = Faith(prior or chronicle.prior)
         self._encoding = Encoding.of(chronicle.space)
         genes = self._encoding.genes
         self._knowledge = Knowledge(

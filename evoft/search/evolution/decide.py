@@ -20,7 +20,7 @@ import numpy as np
 from scipy.special import erfcx, ndtr
 
 from evoft.search.evolution.encoding import Array, Indices
-from evoft.search.evolution.referee import Crowd
+from evoft.search.evolution.referee import Candidates
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,33 +83,33 @@ class Terms:
 
 
 def plan(
-    crowd: Crowd, rungs: Indices, best: float, terms: Terms, bonus: Array | float = 0.0
+    candidates: Candidates, rungs: Indices, best: float, terms: Terms, bonus: Array | float = 0.0
 ) -> Plans:
     """Return the best plan of each candidate.
 
     Args:
-        crowd: The candidates.
+        candidates: Whose they are.
         rungs: Where each was judged last, ``(k,)``, below the highest; -1 for the unborn.
         best: The score to improve on, on the yardstick's scale.
         terms: What plans are weighed by.
         bonus: Added to the logarithm of the promise, ``(k,)``.
     """
-    means, full = crowd.means(), crowd.explained(np.ones(len(crowd)))
-    variances = crowd.variances(full)
+    means, full = candidates.means(), candidates.explained(np.ones(len(candidates)))
+    variances = candidates.variances(full)
     hopes = log_expected_improvement(means, variances, best) + bonus
     behind, costs = terms.way(rungs), terms.costs[rungs + 1] - terms.way(rungs)
     if terms.plain:
         values = np.where(costs <= terms.purse, hopes - terms.thrift * np.log(costs), -np.inf)
         return Plans(values, costs, rungs + 1)
-    values, goals = np.full(len(crowd), -np.inf), rungs + 1
-    bonus = np.broadcast_to(bonus, len(crowd))
+    values, goals = np.full(len(candidates), -np.inf), rungs + 1
+    bonus = np.broadcast_to(bonus, len(candidates))
     top = np.sort(np.argsort(-hopes, kind="stable")[: terms.closely])
     for goal in range(terms.lowest, len(terms.times)):
         dues = terms.costs[goal] - behind
         at = top[(rungs[top] < goal) & (dues[top] <= terms.purse)]
         if not len(at):
             continue
-        revealed = crowd.only(at).revealed(float(terms.times[goal]), full[:, at])
+        revealed = candidates.only(at).revealed(float(terms.times[goal]), full[:, at])
         value = log_expected_improvement(means[at], revealed, best)
         if goal == len(terms.times) - 1 and terms.observed < math.inf:
             gain = log_expected_improvement(means[at], variances[at], terms.observed)

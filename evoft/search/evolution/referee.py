@@ -67,18 +67,18 @@ class Referee:
         everything = np.append(self.scores, scores)
         return Referee(kernel, data, factor, everything, everything).given(everything)
 
-    def unborn(self, rows: Array) -> Crowd:
+    def unborn(self, rows: Array) -> Candidates:
         """Return encoded genomes, ``(k, columns)``, as the referee sees them unborn."""
-        return Crowd(self, _observed(self.kernel, self.data, rows), None)
+        return Candidates(self, _observed(self.kernel, self.data, rows), None)
 
-    def born(self, who: Indices) -> Crowd:
+    def born(self, who: Indices) -> Candidates:
         """Return observed individuals, ``(k,)``, as the referee sees them."""
         genomes = _observed(self.kernel, self.data, self.data.rows[who])
-        return Crowd(self, genomes, self.data.who[:, None] == who[None, :])
+        return Candidates(self, genomes, self.data.who[:, None] == who[None, :])
 
 
 @dataclass(frozen=True, slots=True)
-class Crowd:
+class Candidates:
     """Some individuals before the referee."""
 
     referee: Referee
@@ -90,10 +90,10 @@ class Crowd:
     def __len__(self) -> int:
         return int(self.genomes.shape[1])
 
-    def only(self, places: Indices) -> Crowd:
+    def only(self, places: Indices) -> Candidates:
         """Return those in some places."""
         same = None if self.same is None else self.same[:, places]
-        return Crowd(self.referee, self.genomes[:, places], same)
+        return Candidates(self.referee, self.genomes[:, places], same)
 
     def means(self, when: float | Array = 1.0) -> Array:
         """Return their predicted scores at a time, ``(k,)``."""

@@ -54,16 +54,16 @@ def test_expected_improvement_orders_even_the_hopeless() -> None:
 
 
 def test_a_rung_that_says_all_is_preferred_for_its_cost() -> None:
-    crowd = referee_of().unborn(np.random.default_rng(1).random((10, 2)))
-    plans = plan(crowd, np.full(10, -1), 0.5, TERMS)
+    candidates = referee_of().unborn(np.random.default_rng(1).random((10, 2)))
+    plans = plan(candidates, np.full(10, -1), 0.5, TERMS)
     assert (plans.goals == 0).all()
     assert np.allclose(plans.costs, 0.1)
 
 
 def test_a_rung_that_says_nothing_is_passed_by() -> None:
     referee = referee_of(course=30.0)  # what genes do in the end has no trace in the beginning
-    crowd = referee.unborn(np.random.default_rng(1).random((10, 2)))
-    plans = plan(crowd, np.full(10, -1), 0.5, TERMS)
+    candidates = referee.unborn(np.random.default_rng(1).random((10, 2)))
+    plans = plan(candidates, np.full(10, -1), 0.5, TERMS)
     assert (plans.goals == 2).all()
     assert np.allclose(plans.costs, 0.1)  # which begins with the first stint all the same
 
@@ -77,30 +77,30 @@ def test_the_paused_have_less_to_pay_and_nothing_left_to_reveal_on_their_rung() 
 
 
 def test_what_the_purse_cannot_pay_has_no_plan() -> None:
-    crowd = referee_of(course=30.0).unborn(np.random.default_rng(1).random((4, 2)))
+    candidates = referee_of(course=30.0).unborn(np.random.default_rng(1).random((4, 2)))
     poor = Terms(TERMS.times, TERMS.costs, 0.35, 1.0, 32)
-    assert (plan(crowd, np.full(4, -1), 0.5, poor).goals <= 1).all()
+    assert (plan(candidates, np.full(4, -1), 0.5, poor).goals <= 1).all()
     broke = Terms(TERMS.times, TERMS.costs, 0.05, 1.0, 32)
-    assert plan(crowd, np.full(4, -1), 0.5, broke).in_order(within=0.0) == []
+    assert plan(candidates, np.full(4, -1), 0.5, broke).in_order(within=0.0) == []
 
 
 def test_only_so_many_are_looked_at_and_a_belief_can_bring_one_in() -> None:
-    crowd = referee_of().unborn(np.random.default_rng(1).random((10, 2)))
+    candidates = referee_of().unborn(np.random.default_rng(1).random((10, 2)))
     few = Terms(TERMS.times, TERMS.costs, math.inf, 1.0, 3)
-    order = plan(crowd, np.full(10, -1), 0.5, few).in_order(within=0.0)
+    order = plan(candidates, np.full(10, -1), 0.5, few).in_order(within=0.0)
     assert len(order) == 3
-    last = plan(crowd, np.full(10, -1), 0.5, TERMS).in_order(within=0.0)[-1]
+    last = plan(candidates, np.full(10, -1), 0.5, TERMS).in_order(within=0.0)[-1]
     assert last not in order
     bonus = np.where(np.arange(10) == last, 50.0, 0.0)
-    assert plan(crowd, np.full(10, -1), 0.5, few, bonus).in_order(within=0.0)[0] == last
+    assert plan(candidates, np.full(10, -1), 0.5, few, bonus).in_order(within=0.0)[0] == last
 
 
 def test_plain_worth_is_improvement_in_full_for_the_first_stint() -> None:
-    crowd = referee_of().unborn(np.random.default_rng(1).random((10, 2)))
+    candidates = referee_of().unborn(np.random.default_rng(1).random((10, 2)))
     plain = Terms(TERMS.times, TERMS.costs, math.inf, 1.0, 32, plain=True)
-    plans = plan(crowd, np.full(10, -1), 0.5, plain)
-    variances = crowd.variances(crowd.explained(np.ones(10)))
-    worth = log_expected_improvement(crowd.means(), variances, 0.5) - math.log(0.1)
+    plans = plan(candidates, np.full(10, -1), 0.5, plain)
+    variances = candidates.variances(candidates.explained(np.ones(10)))
+    worth = log_expected_improvement(candidates.means(), variances, 0.5) - math.log(0.1)
     assert np.allclose(plans.values, worth)
 
 

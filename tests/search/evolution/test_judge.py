@@ -46,9 +46,16 @@ def test_what_is_kept_saves_time_and_changes_no_bit(count: int) -> None:
     for judge_at in (set(), set(range(count)), {1, 2, count // 2, count - 1}):
         known, judge = learned(count, judge_at)
         referee, yardstick = judge.referee(known.scores)
-        crowd = referee.unborn(strangers)
-        full = crowd.explained(np.ones(5))
-        answers.append((crowd.means(), crowd.variances(full), crowd.revealed(0.5, full), yardstick))
+        candidates = referee.unborn(strangers)
+        full = candidates.explained(np.ones(5))
+        answers.append(
+            (
+                candidates.means(),
+                candidates.variances(full),
+                candidates.revealed(0.5, full),
+                yardstick,
+            )
+        )
     for other in answers[1:]:
         for one, two in zip(answers[0], other, strict=True):
             assert np.array_equal(one, two) if isinstance(one, np.ndarray) else one == two

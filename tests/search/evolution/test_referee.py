@@ -63,19 +63,19 @@ def test_the_referee_predicts_what_the_textbook_does(seed: int) -> None:
     inverse = np.linalg.inv(known)
     strangers = np.random.default_rng(seed + 100).random((3, len(GENES)))
     some = np.array([1, 4])
-    for crowd, people in (
+    for candidates, people in (
         (referee.unborn(strangers), [(None, row) for row in strangers]),
         (referee.born(some), [(int(i), data.rows[i]) for i in some]),
     ):
         ends = [(id, 1.0, row) for id, row in people]
         cross = covariance(kernel, points(data), ends)
-        full = crowd.explained(np.ones(len(crowd)))
-        assert np.allclose(crowd.means(), cross.T @ inverse @ scores)
+        full = candidates.explained(np.ones(len(candidates)))
+        assert np.allclose(candidates.means(), cross.T @ inverse @ scores)
         own = [covariance(kernel, [e], [e])[0, 0] for e in ends]
         if people[0][0] is None:  # a stranger has its own term too
             own = [v + np.exp(kernel.theta[3]) + np.exp(kernel.theta[4]) for v in own]
         posterior = np.array(own) - np.einsum("nk,nm,mk->k", cross, inverse, cross)
-        assert np.allclose(crowd.variances(full), posterior)
+        assert np.allclose(candidates.variances(full), posterior)
 
 
 @pytest.mark.parametrize("when", [0.4, 1.0])
@@ -83,13 +83,13 @@ def test_what_an_observation_reveals_is_what_it_takes_off_the_variance(when: flo
     data, scores = data_of(5)
     referee = Referee.of(kernel_of(5), data, scores)
     alone = int(data.who[-1])
-    crowd = referee.born(np.array([alone]))
-    full = crowd.explained(np.ones(1))
-    revealed = crowd.revealed(when, full)[0]
+    candidates = referee.born(np.array([alone]))
+    full = candidates.explained(np.ones(1))
+    revealed = candidates.revealed(when, full)[0]
     told = referee.extended(np.array([alone]), np.array([when]), data.rows, np.array([0.7]))
     after = told.born(np.array([alone]))
     left = after.variances(after.explained(np.ones(1)))[0]
-    assert revealed == pytest.approx(crowd.variances(full)[0] - left)
+    assert revealed == pytest.approx(candidates.variances(full)[0] - left)
     assert revealed > 0
 
 
