@@ -32,7 +32,7 @@ class DamagedEntryError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class EntryLayout:
     """Where the tensors of an entry lie in its file."""
 
     #: Digest of what the values follow from: the entry's name.
@@ -42,13 +42,13 @@ class Layout:
     shapes: tuple[tuple[int, ...], ...]
 
     @classmethod
-    def of(cls, address: str, batch: Sequence[Tensor], images: int) -> Layout:
+    def of(cls, address: str, batch: Sequence[Tensor], images: int) -> EntryLayout:
         """Return the layout for all images, given the values ``(batch, ...)`` of some."""
         shapes = tuple((images, *value.shape[1:]) for value in batch)
         return cls(address, tuple(value.dtype for value in batch), shapes)
 
     @classmethod
-    def read(cls, line: bytes) -> Layout:
+    def read(cls, line: bytes) -> EntryLayout:
         """Return the layout that ``line`` tells.
 
         Raises:
@@ -88,7 +88,7 @@ class Layout:
         return self.offsets()[-1]
 
 
-def write(descriptor: int, layout: Layout, batches: Iterable[Sequence[Tensor]]) -> None:
+def write(descriptor: int, layout: EntryLayout, batches: Iterable[Sequence[Tensor]]) -> None:
     """Write an entry, batch after batch.
 
     Not by a mapping: what a full disk does not take is an error here, and no signal.
@@ -115,7 +115,7 @@ def write(descriptor: int, layout: Layout, batches: Iterable[Sequence[Tensor]]) 
         raise ValueError(f"{done} images were computed, but there are {images}")
 
 
-def mapped(descriptor: int, layout: Layout) -> tuple[Tensor, ...]:
+def mapped(descriptor: int, layout: EntryLayout) -> tuple[Tensor, ...]:
     """Return an entry's tensors, mapped, not copied; they outlive the file's name.
 
     What is written to them stays in this process.
@@ -147,7 +147,7 @@ def open_entry(path: Path, address: str) -> tuple[Tensor, ...] | None:
     except FileNotFoundError:
         return None
     with file:
-        layout = Layout.read(file.readline(_LINE))
+        layout = EntryLayout.read(file.readline(_LINE))
         if layout.address != address or os.fstat(file.fileno()).st_size != layout.size:
             raise DamagedEntryError("it is not as long as it says, or another's")
         use(file.fileno())

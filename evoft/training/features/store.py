@@ -26,7 +26,7 @@ from evoft.quantities import size_text
 from evoft.training.features.claims import Claim, claimed
 from evoft.training.features.entries import (
     DamagedEntryError,
-    Layout,
+    EntryLayout,
     Mapped,
     mapped,
     open_entry,
@@ -179,9 +179,9 @@ class FeatureStore:
         images: int,
         batches: Iterator[tuple[Tensor, ...]],
         alive: Callable[[], None],
-    ) -> Layout | None:
+    ) -> EntryLayout | None:
         first = next(batches)
-        layout = Layout.of(part.stem, first, images)
+        layout = EntryLayout.of(part.stem, first, images)
         if not self.fits(layout.size):
             return None
         with held(part.with_name("lock"), alive):

@@ -20,7 +20,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evoft.training.features.entries import DamagedEntryError, Layout, open_entry
+from evoft.training.features.entries import DamagedEntryError, EntryLayout, open_entry
 from evoft.training.features.store import FeatureStore, address
 
 NAMES = [address({"number": number}) for number in range(6)]
@@ -64,7 +64,7 @@ def kept(folder: Path) -> list[int]:
     return sorted(NAMES.index(path.stem) for path in folder.glob("*.features"))
 
 
-SIZE = Layout.of(NAMES[0], values(0), 10).size
+SIZE = EntryLayout.of(NAMES[0], values(0), 10).size
 
 
 @pytest.fixture
