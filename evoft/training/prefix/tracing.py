@@ -23,6 +23,7 @@ from torch.fx.proxy import Attribute, TraceError
 from torch.utils._pytree import tree_leaves
 
 from evoft.training.freezing import train_mode
+from evoft.training.streams import set_torch_state, torch_state
 
 #: Lengths of the two batches.  One image alone would upset batch norm in training mode.
 BATCHES = (2, 3)
@@ -87,10 +88,10 @@ def trace(model: nn.Module, example: Tensor, *, training: bool) -> Traced:
     images = random_images(example, max(BATCHES))
     root = _Root(copied)
     tracer = _ValueTracer(root, [images[:length].clone() for length in BATCHES])
-    before = _random_state(images.device)
+    before = torch_state(images.device)
     with torch.no_grad():
         graph = tracer.trace(root)
-    if not _same(before, _random_state(images.device)):
+    if not _same(before, torch_state(images.device)):
         raise TraceError("something random happens outside of the graph")
     return Traced(graph, root)
 
@@ -247,11 +248,11 @@ class _ValueTracer(Tracer):
         if node.op == "call_method":
             given += tensors(function.__self__)  # type: ignore[attr-defined]
         versions = [t._version for t in itertools.chain(given, state)]
-        before = _random_state(self._batches[0].device)
+        before = torch_state(self._batches[0].device)
         value = function(*args, **kwargs)
-        random = not _same(before, _random_state(self._batches[0].device))
+        random = not _same(before, torch_state(self._batches[0].device))
         if random:
-            _set_random_state(self._batches[0].device, before)
+            set_torch_state(before, self._batches[0].device)
         touched = [
             t
             for t, version in zip(itertools.chain(given, state), versions, strict=True)
@@ -266,19 +267,6 @@ def _fetch(root: nn.Module, target: str) -> Any:
     for atom in target.split("."):
         value = getattr(value, atom)
     return value
-
-
-def _random_state(device: torch.device) -> list[Tensor]:
-    states = [torch.get_rng_state()]
-    if device.type == "cuda":
-        states.append(torch.cuda.get_rng_state(device))
-    return states
-
-
-def _set_random_state(device: torch.device, states: list[Tensor]) -> None:
-    torch.set_rng_state(states[0])
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(states[1], device)
 
 
 def _same(first: list[Tensor], second: list[Tensor]) -> bool:
