@@ -46,7 +46,7 @@ def linear_head(features: Features, drop: float) -> LinearHead | None:
     names = named[id(head.weight)], named[id(head.bias)]
     if trained_names(model) != set(names):
         return None
-    with _as_it_was(suffix, head):
+    with _with_random_weights(suffix, head):
         if not _is_linear(suffix, head, training=False, drop=0.0):
             return None
         if drop and _is_linear(suffix, head, training=True, drop=drop):
@@ -57,7 +57,7 @@ def linear_head(features: Features, drop: float) -> LinearHead | None:
 
 
 @contextlib.contextmanager
-def _as_it_was(suffix: Suffix, head: nn.Linear) -> Iterator[None]:
+def _with_random_weights(suffix: Suffix, head: nn.Linear) -> Iterator[None]:
     """Give the head random weights for a while, for its own may be zero, which tell nothing."""
     device = head.weight.device
     mode, values = suffix.training, [p.detach().clone() for p in head.parameters()]
