@@ -60,7 +60,7 @@ class Examination:
 
     @property
     def other_run(self) -> bool:
-        """Tell whether journal and population file belong to different runs."""
+        """Whether journal and population file belong to different runs."""
         contents, header = self.file.contents, self.journal.header
         if contents is None or header is None:
             return False
@@ -68,7 +68,7 @@ class Examination:
 
     @property
     def agrees(self) -> bool:
-        """Tell whether the journal reaches as far as the file says that it was folded."""
+        """Whether the journal reaches as far as the file says that it was folded."""
         folded, journal = self.file.folded, self.journal
         if folded is None or journal.data is None:
             return True
