@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from evoft.errors import PopulationFileError, PopulationSchemaError
 from evoft.header import Header
-from evoft.lineage.disk import Paths, read_whole
+from evoft.lineage.disk import read_whole
 from evoft.lineage.envelope import unseal
 from evoft.lineage.journal import Line, Reader, last_schema, scan
+from evoft.lineage.paths import Paths
 from evoft.lineage.record import Contents, Record
 from evoft.lineage.snapshot import unpack_sealed
 from evoft.trial import TrialKey

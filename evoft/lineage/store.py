@@ -12,8 +12,6 @@ from typing import Any, Self
 from evoft.errors import PopulationExistsError, StorageError
 from evoft.header import Header
 from evoft.lineage.disk import (
-    Lock,
-    Paths,
     read_whole,
     replace_whole,
     spare,
@@ -24,6 +22,8 @@ from evoft.lineage.disk import (
 from evoft.lineage.envelope import USERBLOCK, seal
 from evoft.lineage.journal import has_header, read_line, to_line, whole_journal
 from evoft.lineage.layout import build
+from evoft.lineage.lock import Lock
+from evoft.lineage.paths import Paths
 from evoft.lineage.plain import (
     SCHEMA,
     header_of,
