@@ -92,9 +92,8 @@ class Commons:
             apart: Whether they are for heads alone, which train without their model.
         """
         train, val = self.examples(recipe.model, "train"), self.examples(recipe.model, "val")
-        precision, views = self.precision, self.settings.views
-        drawn = self.features.drawn(parts, recipe, train, views, precision, alive, apart)
-        unchanged = self.features.unchanged(parts, recipe.model, val, precision, alive, apart)
+        drawn = self.features.drawn(parts, recipe, train, alive, apart)
+        unchanged = self.features.unchanged(parts, recipe.model, val, alive, apart)
         return replace(train, features=drawn), replace(val, features=unchanged)
 
     @property
@@ -118,10 +117,13 @@ class Commons:
             }
             for name, facts in self.express.facts.items()
         }
-        images = len(self.pixels.splits["train"])
-        prospects = Prospects(self.depths, images, self.settings.views)
-        store = FeatureStore(self.cache, self.settings.cache_size, self.workers)
-        return FeatureCache(store, sources, prospects)
+        return FeatureCache(
+            FeatureStore(self.cache, self.settings.cache_size, self.workers),
+            sources,
+            views=self.settings.views,
+            precision=self.precision,
+            prospects=Prospects(self.depths, len(self.pixels.splits["train"])),
+        )
 
     @cached_property
     def start(self) -> Start:

@@ -37,14 +37,8 @@ class Prospects:
 
     #: For each backbone, freeze depths of which features are made one from another.
     depths: Mapping[str, tuple[int, ...]]
-    #: Training images, and how many numbers of views there are of them.
+    #: Training images.
     images: int
-    views: int
-
-    @property
-    def pool(self) -> int:
-        """Images and views of them, the most that a recipe's features may be of."""
-        return self.images * KINDS * max(1, self.views)
 
 
 class FeatureCache:
@@ -54,6 +48,9 @@ class FeatureCache:
         store: Where they are.
         sources: For each backbone, as plain JSON data, what features follow from beside the cut:
             the images, how they are prepared, and the weights.
+        views: How many numbers of views there are; with 0, only images that a recipe leaves as they
+            are have features.
+        precision: That models train in, and are judged in.
         prospects: Where features of a depth are made of those of another; None: all of them are
             made of the images.
     """
@@ -62,10 +59,15 @@ class FeatureCache:
         self,
         store: FeatureStore,
         sources: Mapping[str, Mapping[str, Any]],
+        *,
+        views: int,
+        precision: Precision | None = None,
         prospects: Prospects | None = None,
     ) -> None:
         self._store = store
         self._sources = sources
+        self._views = views
+        self._precision = precision
         self._prospects = prospects
         self._plans = Plans(store.folder if store.limit else None)
         self._placed = Placed()
@@ -125,7 +127,8 @@ class FeatureCache:
         depths = () if prospects is None else prospects.depths.get(model, ())
         if prospects is None or len(depths) < 2 or not prospects.images:
             return ()
-        most = self._store.limit // prospects.pool
+        # Images and views of them, the most that a recipe's features may be of.
+        most = self._store.limit // (prospects.images * KINDS * max(1, self._views))
         facts = {"trunk": depths, "most": most, **self._facts(model, examples)}
         batch = min(BATCH, prospects.images)
 
@@ -145,7 +148,6 @@ class FeatureCache:
         parts: Split | None,
         model: str,
         examples: Examples,
-        precision: Precision | None,
         alive: Callable[[], None] = lambda: None,
         apart: bool = False,
     ) -> Features | None:
@@ -155,22 +157,20 @@ class FeatureCache:
             parts: The model in two parts.
             model: The backbone's name, one of ``sources``.
             examples: The split's images.
-            precision: That the model is judged in.
             alive: Called as a sign of life while they are computed, here or elsewhere.
             apart: Have each view by itself on a GPU, once for all who hold it at a time; else all
                 in one piece, from which batches are gathered faster.
         """
         if parts is None or not self._fits(parts, model, len(examples)):
             return None
-        return self._of(parts, model, examples, [Rendered(UNCHANGED, 1, precision)], alive, apart)
+        rendered = [Rendered(UNCHANGED, 1, self._precision)]
+        return self._of(parts, model, examples, rendered, alive, apart)
 
     def drawn(
         self,
         parts: Split | None,
         recipe: Recipe,
         examples: Examples,
-        views: int,
-        precision: Precision | None,
         alive: Callable[[], None] = lambda: None,
         apart: bool = False,
     ) -> Features | None:
@@ -183,23 +183,20 @@ class FeatureCache:
             parts: The model in two parts.
             recipe: What the model is trained by.
             examples: The split's images.
-            views: How many numbers of views there are; with 0, only images that the recipe leaves
-                as they are have features.
-            precision: That the model trains in.
             alive: Called as a sign of life while they are computed, here or elsewhere.
             apart: Have each view by itself on a GPU, once for all who hold it at a time; else all
                 in one piece, from which batches are gathered faster.
         """
-        if parts is None or (recipe.changes_images and not views):
+        if parts is None or (recipe.changes_images and not self._views):
             return None
         if (recipe.mixup or recipe.cutmix) and not all(d.is_floating_point for d in parts.dtypes):
             return None  # whole numbers cannot be mixed
-        views = max(1, views)
+        views = max(1, self._views)
         wanted = possible(recipe, views)
         versions = 1 if wanted == (UNCHANGED,) else KINDS * views
         if not self._fits(parts, recipe.model, versions * len(examples)):
             return None
-        rendered = [Rendered(view, views, precision) for view in wanted]
+        rendered = [Rendered(view, views, self._precision) for view in wanted]
         return self._of(parts, recipe.model, examples, rendered, alive, apart)
 
     def _fits(self, parts: Split, model: str, images: int) -> bool:

@@ -25,7 +25,9 @@ class Rendered:
     """How images come to the prefix."""
 
     view: View
+    #: How many numbers of views there are.
     views: int
+    #: Of mixed precision, whose types the values have; None: float32.
     precision: Precision | None
 
 
@@ -37,7 +39,7 @@ def passed(
 ) -> Iterator[tuple[Tensor, ...]]:
     """Yield values at a cut, of those at the one before it; of the images where there is none."""
     if start is None:
-        return compute(through, examples, rendered.view, rendered.views, rendered.precision)
+        return compute(through, examples, rendered)
     return further(through, start, examples.pixels.device, rendered.precision)
 
 
@@ -53,7 +55,7 @@ def further(
         through: The layers.
         start: ``(images, ...)`` for each value at the cut.
         device: Where they compute.
-        precision: As for `compute`.
+        precision: As in `Rendered`.
 
     Yields:
         ``(batch, ...)`` for each value at the next cut.
@@ -78,20 +80,14 @@ def _made(
 
 
 def compute(
-    parts: Split | BoundStretch,
-    examples: Examples,
-    view: View,
-    views: int,
-    precision: Precision | None,
+    parts: Split | BoundStretch, examples: Examples, rendered: Rendered
 ) -> Iterator[tuple[Tensor, ...]]:
     """Yield what the prefix gives for a view of a split, in its order and in batches of one size.
 
     Args:
         parts: The model in two parts, or its first stretch.
         examples: The split's images.
-        view: Which view of them.
-        views: How many numbers of views there are.
-        precision: Of mixed precision, whose types the values have; None: float32.
+        rendered: Which view of them, and in which precision.
 
     Yields:
         ``(batch, ...)`` for each value at the cut.
@@ -99,7 +95,8 @@ def compute(
     device = examples.pixels.device
     places = torch.arange(len(examples), device=device)
     for first in range(0, len(examples), BATCH):
-        images = render(examples.batch(places[first : first + BATCH]), view, views, first)
+        batch = examples.batch(places[first : first + BATCH])
+        images = render(batch, rendered.view, rendered.views, first)
         # As images lie that are not changed, which is what the model was split for.
         images = images.contiguous(memory_format=torch.channels_last)
-        yield _made(parts, [examples.normalise(images)], device, precision)
+        yield _made(parts, [examples.normalise(images)], device, rendered.precision)
