@@ -61,7 +61,8 @@ class Leg:
     pause: bool = False
 
 
-_WHOLE = Leg()
+#: All of a training, from its start.
+WHOLE = Leg()
 
 
 @dataclass(slots=True)
@@ -82,7 +83,7 @@ def fine_tune(  # noqa: PLR0913  # each is a thing of its own
     *,
     report: Report,
     amp: bool,
-    leg: Leg = _WHOLE,
+    leg: Leg = WHOLE,
     metric: str = ACCURACY,
 ) -> Trained:
     """Fine-tune a model by a recipe.

@@ -15,11 +15,9 @@ from evoft.training.feed import Drawn, Feed
 from evoft.training.heads.inputs import Dropout
 from evoft.training.heads.judging import Judges
 from evoft.training.heads.memory import Weights
-from evoft.training.loop import Leg, Report, Trained
+from evoft.training.loop import WHOLE, Leg, Report, Trained
 from evoft.training.paused import Paused
 from evoft.training.schedule import Schedule
-
-_WHOLE = Leg()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +36,7 @@ class Head:
     val: Judges
     report: Report
     #: How much of its training; the same comes out wherever it goes on from.
-    leg: Leg = _WHOLE
+    leg: Leg = WHOLE
 
     @property
     def schedule(self) -> Schedule:
