@@ -5,6 +5,7 @@ They are pickled: only the run's own processes can write to its folder.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import pickle
@@ -66,7 +67,8 @@ class Plans:
                 raise
             except OSError as error:
                 _logger.info("a plan is not shared: %s", error)
-                making.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # a disk that takes nothing removes nothing
+                    making.unlink(missing_ok=True)
         known: _Made = make() if made is None else made
         return known
 
