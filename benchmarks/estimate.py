@@ -60,9 +60,8 @@ def marks_of(run: FineTuning) -> list[Mark]:
     begun = time.monotonic()
 
     def mark() -> Mark:
-        search, settings = run.evolution.search, run.plan.settings.search
         workers = len(run.plan.devices)
-        plain = run.plan.forecast.left(search, settings, workers, ahead=False)
+        plain = run.plan.forecast.left(run.evolution.search, workers, ahead=False)
         left = run.seconds_left()
         return Mark(left or 0.0, plain or 0.0, time.monotonic() - begun, cpu_seconds())
 

@@ -35,13 +35,13 @@ from evoft.seeds import generator
 from evoft.settings import Settings, TrainingSettings
 from evoft.training.default_space import default_genes
 from evoft.training.examples import Examples
-from evoft.training.features import Features
+from evoft.training.features.cache import Features
 from evoft.training.feed import Feed
 from evoft.training.fine_tuner import FineTuner
-from evoft.training.head_inputs import Dropout
-from evoft.training.head_judging import Judges
-from evoft.training.heads import train_heads
-from evoft.training.learner import Head
+from evoft.training.heads.inputs import Dropout
+from evoft.training.heads.judging import Judges
+from evoft.training.heads.learner import Head
+from evoft.training.heads.together import train_heads
 from evoft.training.loop import fine_tune
 from evoft.trial import Trial
 

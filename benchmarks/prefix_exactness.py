@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from evoft.training.freezing import freeze, layer_groups
-from evoft.training.prefix import Split, split
+from evoft.training.prefix.split import Split, split
 
 SIZE, BATCH = 64, 16
 #: Sizes other than ``SIZE``, where a family needs them.

@@ -51,7 +51,7 @@ from evoft.training.device import the_device
 from evoft.training.fine_tuner import FineTuner
 from evoft.training.freezing import freeze, train_mode
 from evoft.training.optimization import Precision
-from evoft.training.prefix import Split, split
+from evoft.training.prefix.split import Split, split
 from evoft.trial import Trial
 
 HERE = Path(__file__).parent
@@ -63,14 +63,14 @@ WORKER = {
         "evoft.training.fine_tuner:FineTuner.start",
         "evoft.training.freezing:freeze",
         "evoft.training.optimization:make_optimizer",
-        "evoft.training.prefix:Plan.bind",
+        "evoft.training.prefix.split:Plan.bind",
     ),
-    "splitting (first trial of a depth)": ("evoft.training.prefix:split",),
+    "splitting (first trial of a depth)": ("evoft.training.prefix.split:split",),
     "frozen prefix": (
-        "evoft.training.prefix:Split.prefix",
-        "evoft.training.features:FeatureCache.parts",
-        "evoft.training.features:FeatureCache.unchanged",
-        "evoft.training.features:FeatureCache.drawn",
+        "evoft.training.prefix.split:Split.prefix",
+        "evoft.training.features.cache:FeatureCache.parts",
+        "evoft.training.features.cache:FeatureCache.unchanged",
+        "evoft.training.features.cache:FeatureCache.drawn",
     ),
     "batches: images, augmentation, mixing": (
         "evoft.training.feed:augment",
@@ -78,7 +78,7 @@ WORKER = {
         "evoft.training.feed:Feed.mix",
         "evoft.training.examples:Examples.batch",
         "evoft.training.examples:Examples.normalise",
-        "evoft.training.kept:_gathered",
+        "evoft.training.features.kept:gathered",
     ),
     "step: forward and loss": ("evoft.training.optimization:training_step",),
     "step: backward": ("torch:Tensor.backward",),
@@ -86,10 +86,10 @@ WORKER = {
         "evoft.training.optimization:add_l1",
         "evoft.training.averaging:Average.update",
     ),
-    "step: heads alone": ("evoft.training.heads:train_heads",),
+    "step: heads alone": ("evoft.training.heads.together:train_heads",),
     "validation": (
         "evoft.training.judging:evaluate",
-        "evoft.training.head_judging:Judges.judge_all",
+        "evoft.training.heads.judging:Judges.judge_all",
     ),
     "checkpoint": (
         "evoft.training.checkpoints:trained_state",

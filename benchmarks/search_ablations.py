@@ -38,7 +38,7 @@ from search_taken_away import (
     without_terms,
 )
 
-from evoft.search.kernel import COURSE, OWN, OWN_COURSE, SHARED
+from evoft.search.evolution.kernel import COURSE, OWN, OWN_COURSE, SHARED
 
 RESULTS = Path(__file__).parent / "results"
 WHOLE = "the whole"
@@ -61,8 +61,11 @@ class Part:
         return "evolution:" + ",".join(f"{name}={value!r}" for name, value in self.options.items())
 
 
-_PRIORS = "evoft.search.kernel.Priors.of"
-_OBSERVED = ("evoft.search.knowledge.Knowledge.observations", "evoft.search.judge.Judge.referee")
+_PRIORS = "evoft.search.evolution.kernel.Priors.of"
+_OBSERVED = (
+    "evoft.search.evolution.knowledge.Knowledge.observations",
+    "evoft.search.evolution.judge.Judge.referee",
+)
 PARTS: dict[str, Part] = {
     WHOLE: Part(),
     # Rungs and continuation.
@@ -82,7 +85,7 @@ PARTS: dict[str, Part] = {
     "kernel: no shared curve": Part(replaced={_PRIORS: without_terms(SHARED)}),
     "kernel: no time at all": Part(replaced={_PRIORS: without_terms(SHARED, COURSE, OWN_COURSE)}),
     "kernel: not fitted, the priors' medians": Part(
-        replaced={"evoft.search.judge.fit": prior_kernel}
+        replaced={"evoft.search.evolution.judge.fit": prior_kernel}
     ),
     "a curve's latest observation alone": Part(replaced=few_observations(*_OBSERVED, latest_alone)),
     "a curve's first and latest observation": Part(
@@ -92,10 +95,10 @@ PARTS: dict[str, Part] = {
     "clip: reach 1": Part({"reach": 1.0}),
     "clip: reach 5": Part({"reach": 5.0}),
     "no clip, failures as the worst seen": Part(
-        replaced={"evoft.search.yardstick.Yardstick.of": unclipped}
+        replaced={"evoft.search.evolution.yardstick.Yardstick.of": unclipped}
     ),
     "no power: scores are not bent": Part(
-        replaced={"evoft.search.yardstick._likeliest_power": lambda scores: 1.0}
+        replaced={"evoft.search.evolution.yardstick._likeliest_power": lambda scores: 1.0}
     ),
     # What a plan is worth.
     "worth: what is revealed alone": Part({"worth": "revealed"}),
@@ -112,17 +115,21 @@ PARTS: dict[str, Part] = {
     "no mutation": Part(shares_without("mutation")),
     "no resampling": Part(shares_without("resampling")),
     "no immigrants": Part(shares_without("immigrants")),
-    "steps are not self-adapted": Part(replaced={"evoft.search.operators._LEARNING_RATE": 0.0}),
-    "no neighbour mutation": Part(replaced={"evoft.search.operators._other": no_neighbours}),
+    "steps are not self-adapted": Part(
+        replaced={"evoft.search.evolution.operators._LEARNING_RATE": 0.0}
+    ),
+    "no neighbour mutation": Part(
+        replaced={"evoft.search.evolution.operators._other": no_neighbours}
+    ),
     "brood of 10": Part({"brood_size": 10}),
     "brood of 400": Part({"brood_size": 400}),
-    "twins are bred": Part(replaced={"evoft.search.novelty.CLOSE": 0.0}),
+    "twins are bred": Part(replaced={"evoft.search.evolution.twins.CLOSE": 0.0}),
     # Who climbs whatever its score, and founders.
     "3 founders": Part({"founders": 3}),
     "12 founders": Part({"founders": 12}),
     "no schooling": Part({"schooling": 0.0}),
     "schooling 1": Part({"schooling": 1.0}),
-    "no audit": Part(replaced={"evoft.search.duties.is_audited": lambda seed, id: False}),
+    "no audit": Part(replaced={"evoft.search.evolution.duties.is_audited": lambda seed, id: False}),
     # What parallel runs cost.
     "lookahead 2": Part({"lookahead": 2}),
     "lookahead 6": Part({"lookahead": 6}),

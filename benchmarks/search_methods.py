@@ -21,9 +21,9 @@ from evoft.settings import STRATEGIES, SearchSettings
 class Evoft:
     """One of evoft's strategies, with as many stints in flight as there are workers.
 
-    Options are settings of the search, or constants of the evolution (``evoft/search/tuning.py``),
-    those of its broods after ``brood_``; or ``cooldown``, the share of a rung's epochs that is one,
-    which costs what it costs in a training and on a table is of no use.  ``advised`` tells it what
+    Options are settings of the search, or constants of the evolution (its ``tuning.py``), those of
+    its broods after ``brood_``; or ``cooldown``, the share of a rung's epochs that is one, which
+    costs what it costs in a training and on a table is of no use.  ``advised`` tells it what
     ``evoft evolve`` is told: the default recipe and the linear probe.
     """
 
@@ -70,9 +70,9 @@ class Evoft:
 
 
 def _evolution(constants: dict[str, Any]) -> Callable[[Chronicle], Strategy]:
-    from evoft.search.brood import Breeding
-    from evoft.search.evolution import Evolution
-    from evoft.search.tuning import Tuning
+    from evoft.search.evolution.algorithm import Evolution
+    from evoft.search.evolution.brood import Breeding
+    from evoft.search.evolution.tuning import Tuning
 
     brood = {k[6:]: v for k, v in constants.items() if k.startswith("brood_")}
     rest = {k: v for k, v in constants.items() if not k.startswith("brood_")}

@@ -9,13 +9,13 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from evoft.ladder import Ladder
-from evoft.search import operators
-from evoft.search.brood import Breeding
-from evoft.search.judge import Judge
-from evoft.search.kernel import Kernel, Observations, Priors
-from evoft.search.knowledge import Knowledge
-from evoft.search.referee import Referee
-from evoft.search.yardstick import Yardstick
+from evoft.search.evolution import operators
+from evoft.search.evolution.brood import Breeding
+from evoft.search.evolution.judge import Judge
+from evoft.search.evolution.kernel import Kernel, Observations, Priors
+from evoft.search.evolution.knowledge import Knowledge
+from evoft.search.evolution.referee import Referee
+from evoft.search.evolution.yardstick import Yardstick
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]

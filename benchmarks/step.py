@@ -29,7 +29,7 @@ from evoft.settings import TrainingSettings
 from evoft.training.backbone import build, laid_out
 from evoft.training.freezing import freeze, layer_groups, train_mode
 from evoft.training.optimization import parameter_groups
-from evoft.training.prefix import Split, split
+from evoft.training.prefix.split import Split, split
 
 HERE = Path(__file__).parent
 CLASSES = 10

@@ -79,9 +79,7 @@ if not TYPE_CHECKING:
             # A part of evoft, as in `evoft.lineage`, which was always there without an import.
             return import_module(f"evoft.{name}")
         except ModuleNotFoundError as error:
-            if (
-                error.name != f"evoft.{name}"
-            ):  # the part is there, but something that it needs is not
+            if error.name != f"evoft.{name}":  # it is there, but something that it needs is not
                 raise
             raise AttributeError(f"module 'evoft' has no attribute {name!r}") from None
 

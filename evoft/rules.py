@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from evoft.errors import SettingsError
 
-#: Every rule by the words that state it: lowest, highest, and whether the highest is allowed.
+#: Every rule by the words that state it: lowest, highest, and whether each of them is allowed.
 _RULES: dict[str, tuple[float, float, bool, bool]] = {
     "> 0": (0.0, math.inf, False, False),
     "> 1": (1.0, math.inf, False, False),

@@ -29,14 +29,13 @@ class Scratch:
         self.path = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
         # Under its own name only when it is held: a free lock is a dead run's.
         unready = self.path / f".{_LOCK}"
-        self._lock = os.open(unready, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        try:
+        with contextlib.ExitStack() as unless_all_is_well:
+            unless_all_is_well.callback(shutil.rmtree, self.path, ignore_errors=True)
+            self._lock = os.open(unready, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            unless_all_is_well.callback(os.close, self._lock)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             unready.rename(self.path / _LOCK)
-        except BaseException:
-            os.close(self._lock)
-            shutil.rmtree(self.path, ignore_errors=True)
-            raise
+            unless_all_is_well.pop_all()
 
     def close(self) -> None:
         """Remove the folder; what other processes have mapped stays readable to them."""

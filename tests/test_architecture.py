@@ -220,13 +220,13 @@ OWN = {"Generator", "default_rng", "SeedSequence", "PCG64", "Philox", "BitGenera
 LENT = {
     "search/variation.py": {"random.getstate", "random.seed", "random.setstate"},
     # Where torch has no place for a generator: dropout, and the start weights of layers.
-    "training/loop.py": {"torch.manual_seed", "torch.get_rng_state", "torch.set_rng_state"},
+    "training/loop.py": {"torch.manual_seed"},
+    "training/streams.py": {"torch.get_rng_state", "torch.set_rng_state"},
     "training/start.py": {"torch.manual_seed"},
     "training/backbone.py": {"torch.manual_seed"},
     # What is traced or checked draws from torch's own state, which is put back as it was.
-    "training/prefix.py": {"torch.manual_seed", "torch.random.fork_rng"},
-    "training/linear.py": {"torch.manual_seed", "torch.random.fork_rng"},
-    "training/tracing.py": {"torch.get_rng_state", "torch.set_rng_state"},
+    "training/prefix/split.py": {"torch.manual_seed", "torch.random.fork_rng"},
+    "training/heads/linear.py": {"torch.manual_seed", "torch.random.fork_rng"},
 }
 #: torch's functions that draw from its global generator unless they are given one.
 DRAWS = {"rand", "randn", "randint", "randperm", "rand_like", "randn_like", "bernoulli", "normal"}

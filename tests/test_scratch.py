@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -83,6 +85,24 @@ def test_there_until_it_is_closed(folder: Path) -> None:
     scratch.close()
     assert list(folder.iterdir()) == [other.path]
     other.close()
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("call", ["open", "flock"])
+def test_what_cannot_be_locked_is_not_left_behind(
+    folder: Path, monkeypatch: Any, call: str
+) -> None:
+    module = os if call == "open" else fcntl
+    real = getattr(module, call)
+
+    def refused(file: Any, flags: int, *more: Any, **named: Any) -> Any:
+        if call == "flock" or str(file).endswith("run.lock"):
+            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+        return real(file, flags, *more, **named)
+
+    monkeypatch.setattr(module, call, refused)
+    with pytest.raises(OSError, match=os.strerror(errno.ENOLCK)):
+        Scratch()
     assert list(folder.iterdir()) == []
 
 

@@ -9,19 +9,16 @@ from evoft.analysis.largest_class import (
     largest_class_of,
     largest_class_sentences,
 )
-from evoft.analysis.metrics import bounds, metrics_of
-from evoft.analysis.report import (
-    Report,
+from evoft.analysis.metric import metric_of, words_of
+from evoft.analysis.report import Report, report_of
+from evoft.analysis.report_data import bounds, metrics_of
+from evoft.analysis.sentences import (
     comparison_rows,
-    epochs_text,
-    metric_of,
     optimism_sentence,
-    percent,
     readings_sentence,
-    report_of,
     result_sentences,
-    words_of,
 )
+from evoft.analysis.wording import epochs_text, percent
 from evoft.lineage import Population
 from evoft.trial import Stage, Trial, TrialKey
 

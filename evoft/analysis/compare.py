@@ -14,7 +14,7 @@ from evoft.analysis.curves import Cost, Curve, cost_of_training, curve_of
 from evoft.analysis.groups import Group, notes_on
 from evoft.analysis.intervals import Interval, difference_interval, mean_interval
 from evoft.analysis.merit import By, Merit, merit_of
-from evoft.analysis.report import plain
+from evoft.analysis.wording import plain
 from evoft.errors import NoResultError
 
 #: Costs at which groups are compared.

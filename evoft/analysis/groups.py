@@ -9,7 +9,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from evoft.analysis.report import metric_of, words_of
+from evoft.analysis.metric import metric_of, words_of
 from evoft.errors import NoResultError, PopulationMismatchError, SettingsError
 from evoft.lineage import Population
 from evoft.settings import Settings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from evoft.analysis.metric import metric_of, words_of
 from evoft.lineage import Population
 from evoft.settings import ACCURACY
 
@@ -20,7 +21,7 @@ def largest_class_of(population: Population) -> Mapping[str, float]:
     data = population.header.data
     if not data:
         return {}
-    if population.header.settings.get("training", {}).get("metric", ACCURACY) != ACCURACY:
+    if metric_of(population) != ACCURACY:
         return dict.fromkeys(_SPLITS, 1 / len(data["classes"])) if "classes" in data else {}
     counts: Mapping[str, int] = data.get("largest_class", {})
     return {split: counts[split] / data["splits"][split] for split in _SPLITS if split in counts}
@@ -38,5 +39,5 @@ def largest_class_sentences(shares: Mapping[str, float], split: str, metric: str
         return []
     share = f"{100 * shares[split]:.1f} %"
     if metric != ACCURACY:
-        return [f"Always saying the largest class has a {metric.replace('_', ' ')} of {share}."]
+        return [f"Always saying the largest class has a {words_of(metric)} of {share}."]
     return [f"Always saying the largest class is right on {share} of the {_SPLITS[split]} images."]

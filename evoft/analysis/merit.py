@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoft.analysis.pareto import objectives_in
-from evoft.analysis.report import plain
+from evoft.analysis.wording import plain
 from evoft.errors import NoResultError, SettingsError
 from evoft.lineage import Population, Record
 from evoft.objectives import Direction, Objective, scores_of

@@ -11,10 +11,10 @@ import click
 from evoft.analysis.compare import Comparison, Reading, compare
 from evoft.analysis.groups import grouped
 from evoft.analysis.merit import By
-from evoft.analysis.metrics import bounds
 from evoft.analysis.plot import check_plot, plot
-from evoft.analysis.report import plain
-from evoft.cli.output import emit, emit_json, format_option, table
+from evoft.analysis.report_data import bounds
+from evoft.analysis.wording import plain
+from evoft.cli.output import counted, emit, emit_json, format_option, table
 from evoft.errors import SettingsError
 from evoft.lineage import Population
 
@@ -118,7 +118,7 @@ def _document(comparison: Comparison) -> dict[str, Any]:
 def _print(comparison: Comparison) -> None:
     for group in comparison.groups:
         files = ", ".join(str(population.path) for population in group.populations)
-        click.echo(f"{group.label}: {_count(len(group.populations), 'run')} ({files})")
+        click.echo(f"{group.label}: {counted(len(group.populations), 'run')} ({files})")
     for note in comparison.notes:
         click.echo(f"note: {note}")
     title = comparison.merit.title.capitalize()
@@ -141,7 +141,3 @@ def _cell(reading: Reading) -> str:
     if interval is None:
         return plain(reading.mean)
     return f"{plain(reading.mean)} ({plain(interval.low)} to {plain(interval.high)})"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

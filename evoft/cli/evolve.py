@@ -7,16 +7,14 @@ from typing import Any
 
 import click
 
+from evoft.cli.configuration import configuration, overlaid, unreadable
 from evoft.cli.flags import (
     EVOLVE_FLAGS,
     OUTPUT_HELP,
     PATH,
     RECIPE_FLAGS,
     RUN_FLAGS,
-    configuration,
-    overlaid,
     parameter,
-    unreadable,
     with_flags,
 )
 from evoft.cli.help import Sectioned

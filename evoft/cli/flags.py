@@ -1,13 +1,11 @@
-"""The flags of ``evolve`` and ``resume``, and the settings that they make.
+"""The flags of ``evolve`` and ``resume``.
 
 A flag stands for one field of one settings record; a recipe flag fixes a gene to one value and
-takes it out of the search.  Flags win over the configuration file, which wins over the defaults.
+takes it out of the search.
 """
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -15,7 +13,7 @@ from typing import Any
 
 import click
 
-from evoft.errors import SettingsError
+from evoft.cli.values import count_or_auto, names_of, parsed, strength_of, toml_value
 from evoft.quantities import seconds, size, size_text
 from evoft.settings import (
     INTERPOLATIONS,
@@ -24,7 +22,6 @@ from evoft.settings import (
     STRATEGIES,
     RunSettings,
     SearchSettings,
-    Settings,
     TrainingSettings,
 )
 from evoft.training.default_space import MEANINGS
@@ -47,40 +44,6 @@ class Flag:
 PATH: click.Path = click.Path(path_type=Path)
 OUTPUT_HELP = "Folder for the best model; beside the population file unless given."
 
-
-def _models(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-def _value(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
-def _auto(text: str) -> int | str:
-    if text == "auto":
-        return text
-    try:
-        return int(text)
-    except ValueError:
-        raise SettingsError(
-            f"a number of workers is a whole number or auto, not {text!r}"
-        ) from None
-
-
-def _strength(text: str) -> float:
-    """Return the strength of augmentation, given as such or as timm's RandAugment, ``rand-m9``."""
-    magnitude = re.fullmatch(r"rand(?:-.+)?-m(\d+(?:\.\d+)?)(?:-.+)?", text)
-    try:
-        return float(magnitude[1]) / 10 if magnitude else float(text)
-    except ValueError:
-        raise SettingsError(
-            f"the strength is a number from 0 to 1, or rand-m0 to rand-m10, but is {text!r}"
-        ) from None
-
-
 #: What can be changed over the life of a population.
 RUN_FLAGS = (
     Flag(("--generations",), "search", "generations", int,
@@ -90,7 +53,7 @@ RUN_FLAGS = (
     Flag(("-j", "--workers"), "run", "workers", int,
          "Worker processes in all, each at one trial at a time; unless given, as many as "
          "--workers-per-device says."),
-    Flag(("--workers-per-device",), "run", "workers_per_device", _auto,
+    Flag(("--workers-per-device",), "run", "workers_per_device", count_or_auto,
          "Workers on each GPU, or on the CPU; auto: as many as fit its memory and the cores."),
     Flag(("--devices", "--device"), "run", "devices", str,
          "auto, cpu, or numbers of GPUs as in 0,1."),
@@ -102,7 +65,7 @@ RUN_FLAGS = (
 )  # fmt: skip
 
 EVOLVE_FLAGS = (
-    Flag(("--model",), "training", "models", _models,
+    Flag(("--model",), "training", "models", names_of,
          "timm model, or several separated by commas: then the backbone is a gene."),
     Flag(("--checkpoint",), "training", "checkpoint", str,
          "File of weights to start from instead of the model's own, as timm's "
@@ -173,9 +136,9 @@ EVOLVE_FLAGS = (
 #: timm's flags for single values; here each fixes the gene of that name.
 _RECIPE_TYPES: Mapping[str, Any] = {
     "lr": float, "head_lr_factor": float, "weight_decay": float, "l1": float, "batch_size": int,
-    "drop": float, "drop_path": float, "freeze_depth": _value, "opt": str, "momentum": float,
+    "drop": float, "drop_path": float, "freeze_depth": toml_value, "opt": str, "momentum": float,
     "layer_decay": float, "sched": str, "warmup": float, "smoothing": float, "mixup": float,
-    "cutmix": float, "augment": _strength, "hflip": float, "reprob": float,
+    "cutmix": float, "augment": strength_of, "hflip": float, "reprob": float,
     "model_ema": float, "class_weights": str, "clip_grad": float,
 }  # fmt: skip
 
@@ -203,33 +166,13 @@ RECIPE_FLAGS = tuple(
 )
 
 
-class _Parsed(click.ParamType[Any]):
-    """A value that a function of ours reads, with its own error."""
-
-    def __init__(self, parse: Callable[[str], Any], name: str) -> None:
-        self._parse = parse
-        self.name = name
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        """Return the value; the error names the flag."""
-        try:
-            return self._parse(value)
-        except SettingsError as error:
-            self.fail(str(error), param, ctx)
-
-
-def parsed(parse: Callable[[str], Any], name: str) -> click.ParamType[Any]:
-    """Return the type of an option that a function of ours reads."""
-    return _Parsed(parse, name)
-
-
 _NAMES = {
     seconds: "time",
     size: "size",
-    _models: "names",
-    _value: "value",
-    _strength: "strength",
-    _auto: "number",
+    names_of: "names",
+    toml_value: "value",
+    strength_of: "strength",
+    count_or_auto: "number",
 }
 
 
@@ -266,7 +209,7 @@ def with_flags(
 
     def decorate(function: Any) -> Any:
         for flag in reversed([flag for group in groups for flag in group]):
-            kind = _Parsed(flag.type, _NAMES[flag.type]) if flag.type in _NAMES else flag.type
+            kind = parsed(flag.type, _NAMES[flag.type]) if flag.type in _NAMES else flag.type
             standard = default_text(flag) if defaults else ""
             option = click.option(
                 *flag.names,
@@ -281,49 +224,3 @@ def with_flags(
         return function
 
     return decorate
-
-
-def overlaid(base: Mapping[str, Any], flags: Mapping[str, Any]) -> Settings:
-    """Return the settings of a configuration with the flags that were given laid over it.
-
-    Raises:
-        SettingsError: A name or value that cannot be set.
-    """
-    data: dict[str, Any] = {k: dict(v) if isinstance(v, Mapping) else v for k, v in base.items()}
-    for name, value in flags.items():
-        table, _, field = name.partition("__")
-        if value is None or not field:
-            continue
-        if table == "top":
-            data[field] = value
-        else:
-            data.setdefault(table, {})[field] = value
-    return Settings.from_dict(data)
-
-
-def unreadable(what: str, error: OSError | UnicodeDecodeError) -> SettingsError:
-    """Return the error that a text file on the command line cannot be read, and why."""
-    why = error.strerror if isinstance(error, OSError) else "it is not a text in UTF-8"
-    return SettingsError(f"{what} cannot be read ({why}): give the path of a TOML file")
-
-
-def configuration(path: Path | None) -> dict[str, Any]:
-    """Return the tables of a configuration file; none without a file.
-
-    Raises:
-        SettingsError: The file cannot be read, or is not TOML.
-    """
-    if path is None:
-        return {}
-    try:
-        tables = tomllib.loads(path.read_text())
-    except (OSError, UnicodeDecodeError) as error:
-        raise unreadable(f"the configuration {path}", error) from error
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"the configuration {path} is not valid TOML: {error}") from error
-    for name in ("search", "training", "run", "fixed", "founders", "space"):
-        if not isinstance(tables.get(name, {}), dict):
-            raise SettingsError(
-                f"the configuration {path}: `{name}` must be a table, but is {tables[name]!r}"
-            )
-    return tables

@@ -24,7 +24,7 @@ def fsck_command(file: Path, mend: bool, form: str) -> int:
     else:
         emit([asdict(finding) for finding in findings], form)
     broken = any(finding.severity == "error" for finding in findings)
-    return PopulationFileError.exit_code if broken and not mend else 0
+    return PopulationFileError.exit_code if broken else 0
 
 
 def _lines(finding: Finding) -> str:

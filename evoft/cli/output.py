@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from evoft.analysis.report import plain
+from evoft.analysis.wording import plain
 
 #: The option of every command that reads.
 format_option = click.option(

@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from evoft.analysis.pareto import pick
-from evoft.cli.flags import parsed
 from evoft.cli.output import emit, format_option
 from evoft.cli.show import facts_of, individual_row
+from evoft.cli.values import parsed
 from evoft.individual import Individual
 from evoft.lineage import Population
 from evoft.quantities import count, moment

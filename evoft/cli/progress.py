@@ -15,14 +15,14 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from evoft.analysis.card import model_card, model_metrics
-from evoft.analysis.report import (
+from evoft.analysis.report import report_of
+from evoft.analysis.rungs import agreement_lines
+from evoft.analysis.sentences import (
     comparison_rows,
     optimism_sentence,
     readings_sentence,
-    report_of,
     result_sentences,
 )
-from evoft.analysis.rungs import agreement_lines
 from evoft.cli.output import counted, duration, table
 from evoft.cli.plan_text import plan_text
 from evoft.errors import StorageError, WorkerError

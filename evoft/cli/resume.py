@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
+from evoft.cli.configuration import overlaid
 from evoft.cli.flags import (
     EVOLVE_FLAGS,
     OUTPUT_HELP,
     PATH,
     RECIPE_FLAGS,
     RUN_FLAGS,
-    overlaid,
     with_flags,
 )
 from evoft.cli.progress import images_bars, require_output, run_to_the_end

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import click
 
+from evoft.cli.values import toml_value
 from evoft.errors import SettingsError
 from evoft.settings import Settings
 
@@ -97,8 +97,5 @@ def _pairs(texts: tuple[str, ...]) -> dict[str, Any]:
         name, equals, value = text.partition("=")
         if not (name and equals):
             raise SettingsError(f"--model-kwargs takes NAME=VALUE, but got {text!r}")
-        try:
-            pairs[name] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            pairs[name] = value
+        pairs[name] = toml_value(value)
     return pairs

@@ -10,10 +10,11 @@ from typing import Any
 import click
 
 from evoft.analysis.largest_class import largest_class_of
-from evoft.analysis.metrics import metrics_of
 from evoft.analysis.pareto import Front, front_of
-from evoft.analysis.report import accuracy_rows, readings_sentence, report_of, result_sentences
+from evoft.analysis.report import report_of
+from evoft.analysis.report_data import metrics_of
 from evoft.analysis.rungs import agreement_lines, agreement_rows, neighbours_of
+from evoft.analysis.sentences import accuracy_rows, readings_sentence, result_sentences
 from evoft.cli.curve_rows import all_rows, repeat_of, rows_of, rung_of
 from evoft.cli.output import counted, duration, emit, emit_json, format_option, short, table
 from evoft.errors import SettingsError

@@ -9,12 +9,14 @@ from typing import Any
 import click
 
 from evoft.cli.output import emit, emit_json
+from evoft.cli.values import names_of
 from evoft.search.space import SearchSpace
+from evoft.settings import EMBEDDED
 from evoft.training.default_space import MEANINGS, default_genes
 
 
 @click.command("space", short_help="Print the default search space, to change it.")
-@click.option("--model", default="embedded", help="Models, as for `evoft evolve`.")
+@click.option("--model", default=EMBEDDED, help="Models, as for `evoft evolve`.")
 @click.option(
     "--format",
     "form",
@@ -25,7 +27,7 @@ from evoft.training.default_space import MEANINGS, default_genes
 )
 def space_command(model: str, form: str) -> None:
     """Print the default search space: `evoft space > mine.toml`, change it, and evolve in it."""
-    space = SearchSpace.from_dict(default_genes([name.strip() for name in model.split(",")]))
+    space = SearchSpace.from_dict(default_genes(names_of(model)))
     if form == "toml":
         click.echo(space_toml(space), nl=False)
     elif form == "json":

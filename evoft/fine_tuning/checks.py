@@ -14,6 +14,7 @@ from evoft.header import Header
 from evoft.objectives import LATENCY, PARAMETERS, objective_of, objectives_of
 from evoft.quantities import size_text
 from evoft.recipe import Recipe
+from evoft.search.bayes import require_optuna
 from evoft.search.checks import check_settled
 from evoft.search.gene import Gene
 from evoft.search.genes import Choice, Ordinal
@@ -39,7 +40,7 @@ def searched_space(space: SearchSpace | None, settings: Settings) -> SearchSpace
 
 
 def check_search(settings: Settings) -> None:
-    """Refuse a search that cannot name a best recipe, or that has epochs of its own.
+    """Refuse a search that cannot name a best recipe, has epochs of its own, or lacks a library.
 
     Raises:
         SettingsError: What is wrong, and what to do.
@@ -53,6 +54,8 @@ def check_search(settings: Settings) -> None:
             "`epochs` of [search] are those of a fitness function of one's own: give the epochs of "
             "a trial under [training]"
         )
+    if settings.search.strategy == "bayes":
+        require_optuna()
 
 
 def check_channels(training: TrainingSettings) -> None:

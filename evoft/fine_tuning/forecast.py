@@ -15,7 +15,6 @@ from evoft.scheduling import span, span_of_last
 from evoft.search.founders import founders
 from evoft.search.search import Search
 from evoft.search.stint import Stint
-from evoft.settings import SearchSettings
 from evoft.training.costs import Costs
 from evoft.training.schedule import can_pause
 from evoft.trial import Stage, Trial
@@ -88,7 +87,6 @@ class Forecast:
     def left(
         self,
         search: Search,
-        settings: SearchSettings,
         workers: int,
         *,
         finals_done: int = 0,
@@ -98,40 +96,32 @@ class Forecast:
 
         Args:
             search: With its outcomes so far.
-            settings: How many full trainings and finals there are.
             workers: How many trials run at a time.
             finals_done: Final runs that are made already; they count once the search has ended.
             ahead: Whether the search is run ahead for it; else trials to come are taken to be like
                 the best and the latest so far.
         """
-        if settings.births is None:
+        if search.settings.births is None:
             return None
-        plain = self._left(search, search, settings, workers, finals_done)
+        plain = self._left(search, search, workers, finals_done)
         if search.ended or not ahead:
             return plain
         # What it needs of scipy takes a third of a second to import.
         from evoft.fine_tuning.rehearsal import rehearse
 
         later = rehearse(search, min(_LONGEST, _WORTH * plain))
-        return self._left(search, later, settings, workers, finals_done) if later else plain
+        return self._left(search, later, workers, finals_done) if later else plain
 
-    def _left(
-        self,
-        search: Search,
-        later: Search,
-        settings: SearchSettings,
-        workers: int,
-        finals_done: int,
-    ) -> float:
+    def _left(self, search: Search, later: Search, workers: int, finals_done: int) -> float:
         """Return the seconds that are left.
 
         Args:
             search: With its outcomes so far.
             later: The same, as far as it was run ahead.
-            settings: How many full trainings and finals there are.
             workers: How many trials run at a time.
             finals_done: Final runs that are made already.
         """
+        settings = search.settings
         assert settings.births is not None
         waiting = [stint for stint in search.stints if not search.told(stint.number)]
         decided = [*waiting, *later.stints[len(search.stints) :]]
@@ -146,7 +136,7 @@ class Forecast:
         # Of those that run now, half is over by now.
         running = known[: min(workers, len(waiting))] if search.born else []
         searching = max(0.0, searching - sum(running) / 2 / workers)
-        again = self._finals(later, settings)
+        again = self._finals(later)
         if not rest:
             again = again[finals_done:]
         return searching + (span_of_last(again, workers) if again else 0.0)
@@ -192,8 +182,9 @@ class Forecast:
         good = _best(search, len(search.born))
         return sorted(good, key=lambda i: (-i.score, -i.rung, -frozen(i), i.id))[:count]
 
-    def _finals(self, search: Search, settings: SearchSettings) -> list[float]:
+    def _finals(self, search: Search) -> list[float]:
         """Return the seconds of the final runs: of the best, and of the default recipe."""
+        settings = search.settings
         if not settings.finalists:
             return []
         best = self._finalists(search, settings.finalists)

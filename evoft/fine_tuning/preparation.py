@@ -46,9 +46,9 @@ PRELOAD = (
     "evoft.training.fine_tuner",
     "evoft.training.loop",
     "evoft.training.backbone",
-    "evoft.training.features",
-    "evoft.training.linear",
-    "evoft.training.heads",
+    "evoft.training.features.cache",
+    "evoft.training.heads.linear",
+    "evoft.training.heads.together",
     "evoft.training.start",
     "evoft.training.latency",
 )

@@ -20,15 +20,15 @@ import numpy as np
 from evoft.individual import Individual
 from evoft.objectives import Direction, objectives_of
 from evoft.outcome import Outcome
-from evoft.search.encoding import Encoding
-from evoft.search.judge import Judge
-from evoft.search.knowledge import Knowledge
-from evoft.search.one_thread import one_thread
-from evoft.search.referee import Referee
+from evoft.search.evolution.encoding import Encoding
+from evoft.search.evolution.judge import Judge
+from evoft.search.evolution.knowledge import Knowledge
+from evoft.search.evolution.one_thread import one_thread
+from evoft.search.evolution.referee import Referee
+from evoft.search.evolution.tuning import Tuning
+from evoft.search.evolution.yardstick import Yardstick
 from evoft.search.search import Search
 from evoft.search.stint import Stint
-from evoft.search.tuning import Tuning
-from evoft.search.yardstick import Yardstick
 
 #: A search of more stints takes long to go over, and what is typical of it is known by then.
 _MOST_STINTS = 500

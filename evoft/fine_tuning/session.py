@@ -79,11 +79,9 @@ class FineTuning:
 
     def seconds_left(self) -> float | None:
         """Return the seconds that the search and the finals are going to take; None: open."""
-        search, budget = self.plan.settings.search, self.plan.settings.run.budget
+        budget = self.plan.settings.run.budget
         done = sum(stage is Stage.FINAL for stage, _, _ in self.evolution.ledger.records)
-        left = self.plan.forecast.left(
-            self.evolution.search, search, self._workers.most, finals_done=done
-        )
+        left = self.plan.forecast.left(self.evolution.search, self._workers.most, finals_done=done)
         if budget is None:
             return left
         within = max(0.0, budget - self.evolution.elapsed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from collections.abc import Callable, Sequence
@@ -92,8 +93,11 @@ def start(
         recipes = check_recipes(expression, searched, settings.founders)
         preparation.workers.call("check_optimizers", sorted({recipe.opt for recipe in recipes}))
         pixels = preparation.decode(plan, progress)
-        store = Store.create(file, header_of(plan))
-        return preparation.run(plan, expression, pixels, store)
+        with contextlib.ExitStack() as unless_all_is_well:
+            store = unless_all_is_well.enter_context(Store.create(file, header_of(plan)))
+            run = preparation.run(plan, expression, pixels, store)
+            unless_all_is_well.pop_all()
+        return run
 
 
 def resume(
@@ -128,8 +132,8 @@ def resume(
     with Preparation(settings) as preparation:
         plan = preparation.plan(file, space, latencies_in(header), progress=progress)
         check_same(header, plan)
-        store = Store.open(file)
-        try:
+        with contextlib.ExitStack() as unless_all_is_well:
+            store = unless_all_is_well.enter_context(Store.open(file))
             if (backbones := amended(header, plan.backbones)) != header.backbones:
                 store.amend_backbones(backbones)
             judged = sum(stage is Stage.SEARCH for stage, _, _ in store.records)
@@ -138,10 +142,9 @@ def resume(
                 store.amend_settings(settings.to_dict())
             pixels = preparation.decode(plan, progress)
             expression = expression_of(settings, plan.backbones, space)
-            return preparation.run(plan, expression, pixels, store)
-        except BaseException:
-            store.close()
-            raise
+            run = preparation.run(plan, expression, pixels, store)
+            unless_all_is_well.pop_all()
+        return run
 
 
 def _linear_probe(space: SearchSpace) -> dict[str, dict[str, Value]]:

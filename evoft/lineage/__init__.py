@@ -1,11 +1,11 @@
 """The population file: its journal, its readers, its one writer, and who came from whom."""
 
 from evoft.lineage.ancestry import Change, Step, ancestors, changes_between, expressed
-from evoft.lineage.disk import Paths
 from evoft.lineage.elders import elders_of
 from evoft.lineage.fsck import Finding, check
 from evoft.lineage.generations import Generations
 from evoft.lineage.mending import repair
+from evoft.lineage.paths import Paths
 from evoft.lineage.population import Population
 from evoft.lineage.record import Record
 from evoft.lineage.store import Store

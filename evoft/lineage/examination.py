@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from evoft.errors import PopulationFileError, PopulationSchemaError
 from evoft.header import Header
-from evoft.lineage.disk import Paths, read_whole
+from evoft.lineage.disk import read_whole
 from evoft.lineage.envelope import unseal
 from evoft.lineage.journal import Line, Reader, last_schema, scan
+from evoft.lineage.paths import Paths
 from evoft.lineage.record import Contents, Record
 from evoft.lineage.snapshot import unpack_sealed
 from evoft.trial import TrialKey
@@ -60,7 +61,7 @@ class Examination:
 
     @property
     def other_run(self) -> bool:
-        """Tell whether journal and population file belong to different runs."""
+        """Whether journal and population file belong to different runs."""
         contents, header = self.file.contents, self.journal.header
         if contents is None or header is None:
             return False
@@ -68,7 +69,7 @@ class Examination:
 
     @property
     def agrees(self) -> bool:
-        """Tell whether the journal reaches as far as the file says that it was folded."""
+        """Whether the journal reaches as far as the file says that it was folded."""
         folded, journal = self.file.folded, self.journal
         if folded is None or journal.data is None:
             return True

@@ -40,8 +40,8 @@ def finalists_of(records: Iterable[Record], header: Header) -> list[Finalist]:
     found = []
     for id in sorted(runs):
         scores = tuple(sorted(record.outcome.score for record in runs[id]))
-        parameters, trained = price_of(runs[id][0].recipe, header)
-        found.append(Finalist(id, scores, parameters, -trained))
+        parameters, minus_frozen = price_of(runs[id][0].recipe, header)
+        found.append(Finalist(id, scores, parameters, -minus_frozen))
     return found
 
 

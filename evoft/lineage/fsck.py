@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from evoft.errors import PopulationSchemaError
-from evoft.lineage.disk import Paths, spare, storing, writer_of
+from evoft.lineage.disk import spare, storing
 from evoft.lineage.examination import Examination, examine, merge
 from evoft.lineage.generations import MISSING, individuals_of
+from evoft.lineage.lock import writer_of
+from evoft.lineage.paths import Paths
 
 Severity = Literal["ok", "warning", "error"]
 

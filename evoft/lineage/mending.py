@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from evoft.errors import PopulationDamagedError, PopulationMismatchError, PopulationSchemaError
-from evoft.lineage.disk import Lock, Paths, replace_whole, spare, storing, sync_folder
+from evoft.lineage.disk import replace_whole, spare, storing, sync_folder
 from evoft.lineage.envelope import USERBLOCK, seal
 from evoft.lineage.examination import Examination, JournalSide, examine, merge
 from evoft.lineage.fsck import Finding, check
 from evoft.lineage.journal import to_line, whole_journal
 from evoft.lineage.layout import build
+from evoft.lineage.lock import Lock
+from evoft.lineage.paths import Paths
 from evoft.lineage.plain import SCHEMA, plain_header, plain_record, plain_verdict
 from evoft.lineage.record import Contents
 

@@ -12,9 +12,9 @@ from typing import Any
 from evoft.errors import PopulationFileError
 from evoft.header import Header
 from evoft.individual import Generation, Individual, best_of, named
-from evoft.lineage.disk import Paths
 from evoft.lineage.finals import Finalist, finalists_of, winner_of
 from evoft.lineage.generations import generations_of, individuals_of, settings_of
+from evoft.lineage.paths import Paths
 from evoft.lineage.record import Record
 from evoft.lineage.snapshot import read_snapshot
 from evoft.trial import Stage, Trial, TrialKey

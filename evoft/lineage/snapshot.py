@@ -7,9 +7,10 @@ import time
 from dataclasses import dataclass
 
 from evoft.errors import PopulationFileError
-from evoft.lineage.disk import Paths, read_whole, storing
+from evoft.lineage.disk import read_whole, storing
 from evoft.lineage.envelope import Opened, damaged, unseal
 from evoft.lineage.journal import Reader, Scan, has_header, last_schema, scan
+from evoft.lineage.paths import Paths
 from evoft.lineage.record import Contents
 from evoft.lineage.unpack import unpack
 

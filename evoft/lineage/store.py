@@ -11,19 +11,19 @@ from typing import Any, Self
 
 from evoft.errors import PopulationExistsError, StorageError
 from evoft.header import Header
+from evoft.lineage.appending import Appender
 from evoft.lineage.disk import (
-    Lock,
-    Paths,
     read_whole,
     replace_whole,
     spare,
     storing,
     sync_folder,
-    write_all,
 )
 from evoft.lineage.envelope import USERBLOCK, seal
 from evoft.lineage.journal import has_header, read_line, to_line, whole_journal
 from evoft.lineage.layout import build
+from evoft.lineage.lock import Lock
+from evoft.lineage.paths import Paths
 from evoft.lineage.plain import (
     SCHEMA,
     header_of,
@@ -54,8 +54,7 @@ class Store:
         self._verdicts = list(snapshot.contents.verdicts)
         self._elapsed = max((record.elapsed for record in self._records.values()), default=0.0)
         self._folded = snapshot.folded
-        #: Length of the journal's whole lines; what may lie behind is of an append that failed.
-        self._size = snapshot.journal_end or 0
+        self._journal = Appender(lock, snapshot.journal_end or 0)
         #: What the journal says of itself: older lines may be followed by newer ones only behind a
         #: newer header, so that an older evoft does not take them for damage.
         self._schema = snapshot.journal_schema or SCHEMA
@@ -83,7 +82,7 @@ class Store:
                 line = to_line(plain_header(header))
                 contents = Contents(header_of(read_line(line)), {}, ())
                 store = Store(paths, lock, Snapshot(contents, None, 0, SCHEMA))
-                store._write(line)
+                store._journal.append(line)
                 sync_folder(paths.journal)
                 store.fold()
             except BaseException:
@@ -199,7 +198,7 @@ class Store:
             StorageError: The disk refused; the file that was there still is, and whole.
         """
         contents = Contents(self._header, self._records, tuple(self._verdicts))
-        self._write_file(contents, self._size)
+        self._write_file(contents, self._journal.size)
 
     def close(self) -> None:
         """Fold what is not folded yet, and let others write.  Closing twice does nothing.
@@ -210,7 +209,7 @@ class Store:
         if self._lock.descriptor < 0:
             return
         try:
-            if self._folded != self._size:
+            if self._folded != self._journal.size:
                 self.fold()
         finally:
             self._lock.release()
@@ -233,16 +232,15 @@ class Store:
 
     def _mend(self) -> None:
         """Make journal and file agree after whatever stopped the last writer."""
-        if not self._size:
+        if not self._journal.size:
             contents = Contents(self._header, self._records, tuple(self._verdicts))
             journal = whole_journal(contents)
             # The file first: should we die in between, it is still right without a journal.
             self._write_file(contents, len(journal))
-            self._lock.replace_journal(journal)
-            self._size, self._schema = len(journal), SCHEMA
+            self._journal.replace(journal)
+            self._schema = SCHEMA
             return
-        if os.fstat(self._lock.descriptor).st_size > self._size:
-            self._cut()
+        self._journal.cut()
         if self._folded is None:
             self.fold()
 
@@ -251,12 +249,12 @@ class Store:
         if self._schema < SCHEMA:
             self._append_header(self._header)
         with self._writing():
-            self._write(lines)
+            self._journal.append(lines)
 
     def _append_header(self, header: Header) -> None:
         line = to_line(plain_header(header))
         with self._writing():
-            self._write(line)
+            self._journal.append(line)
         self._header = header_of(read_line(line))
         self._schema = SCHEMA
 
@@ -266,24 +264,6 @@ class Store:
             raise ValueError(f"the store of {self._paths.name} is closed: open it again")
         with storing(self._paths):
             yield
-
-    def _write(self, lines: bytes) -> None:
-        """Append lines and wait until the disk has them; on any failure take them back."""
-        try:
-            if os.fstat(self._lock.descriptor).st_size != self._size:
-                self._cut()
-            write_all(self._lock.descriptor, lines)
-            os.fsync(self._lock.descriptor)
-        except BaseException:
-            # If this fails too, a torn line stays, which the next append or writer cuts off.
-            with contextlib.suppress(OSError):
-                self._cut()
-            raise
-        self._size += len(lines)
-
-    def _cut(self) -> None:
-        os.ftruncate(self._lock.descriptor, self._size)
-        os.fsync(self._lock.descriptor)
 
     def _write_file(self, contents: Contents, journal_bytes: int) -> None:
         if self._lock.descriptor < 0:

@@ -14,13 +14,10 @@ import bisect
 from evoft.objectives import objectives_of, scores_of
 from evoft.outcome import Outcome
 from evoft.search.chronicle import Chronicle
-from evoft.search.climbers import Climbers
+from evoft.search.climbers import EQUAL, Climbers
 from evoft.search.placing import Scores, placed
 from evoft.search.sampling import newcomer
 from evoft.search.stint import Decision, Promotion, Stint
-
-#: What a product of whole numbers and ratios may be off by.
-_EQUAL = 1e-9
 
 
 class _Ranking:
@@ -86,4 +83,4 @@ class Asha:
     def _places(self, rung: int) -> int:
         """Return how many of a rung may be continued by now."""
         rungs = self._ladder.rungs
-        return int(len(self._judged[rung]) * rungs[rung] / rungs[rung + 1] + _EQUAL)
+        return int(len(self._judged[rung]) * rungs[rung] / rungs[rung + 1] + EQUAL)

@@ -46,11 +46,7 @@ class Bayes:
     """
 
     def __init__(self, chronicle: Chronicle) -> None:
-        if importlib.util.find_spec("optuna") is None:
-            raise SettingsError(
-                "the strategy `bayes` is Optuna's, which is not installed: "
-                "`pip install evoft[bayes]`"
-            )
+        require_optuna()
         self._chronicle = chronicle
         self._sample = Sample(chronicle)
         self._objectives = objectives_of(chronicle.settings.objectives)
@@ -84,6 +80,18 @@ class Bayes:
         genome = _suggest(chronicle.space, name, seen, seed, len(self._objectives))
         rng = generator(chronicle.seed, "sample", number)
         return make_new(chronicle, Offspring(genome, (), name), "sample", rng)
+
+
+def require_optuna() -> None:
+    """Refuse what needs Optuna where it is not installed.
+
+    Raises:
+        SettingsError: It is not.
+    """
+    if importlib.util.find_spec("optuna") is None:
+        raise SettingsError(
+            "the strategy `bayes` is Optuna's, which is not installed: `pip install evoft[bayes]`"
+        )
 
 
 def _suggest(

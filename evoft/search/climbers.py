@@ -10,6 +10,9 @@ from evoft.outcome import Outcome
 from evoft.search.placing import Scores, placed
 from evoft.search.stint import Promotion, Stint
 
+#: What a product of whole numbers and ratios of rungs may be off by.
+EQUAL = 1e-9
+
 
 class Climbers:
     """Every individual's way up, by what was taken and learned.

@@ -24,18 +24,15 @@ from evoft.ladder import Ladder
 from evoft.objectives import objectives_of
 from evoft.outcome import Outcome
 from evoft.search.chronicle import Chronicle
-from evoft.search.climbers import Climbers
+from evoft.search.climbers import EQUAL, Climbers
 from evoft.search.placing import placed
 from evoft.search.sampling import newcomer
 from evoft.search.stint import Decision, Promotion, Stint
 
-#: What a product of whole numbers and ratios may be off by.
-_EQUAL = 1e-9
-
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """The shape of a bracket."""
+class Shape:
+    """Of a bracket."""
 
     #: The rung on which its members are first compared.
     first: int
@@ -43,26 +40,26 @@ class Plan:
     sizes: tuple[int, ...]
 
 
-def plans(ladder: Ladder) -> list[Plan]:
-    """Return Hyperband's brackets, the fullest first (Algorithm 1, lines 2 and 3)."""
+def shapes(ladder: Ladder) -> list[Shape]:
+    """Return the shapes of Hyperband's brackets, the fullest first (Algorithm 1, lines 2 and 3)."""
     made = []
     for first, epochs in enumerate(ladder.rungs):
         stages = len(ladder) - first  # s + 1
-        members = math.ceil(len(ladder) * ladder.epochs / epochs / stages - _EQUAL)
-        sizes = [math.floor(members * epochs / rung + _EQUAL) for rung in ladder.rungs[first:]]
-        made.append(Plan(first, tuple(sizes)))
+        members = math.ceil(len(ladder) * ladder.epochs / epochs / stages - EQUAL)
+        sizes = [math.floor(members * epochs / rung + EQUAL) for rung in ladder.rungs[first:]]
+        made.append(Shape(first, tuple(sizes)))
     return made
 
 
 @dataclass(slots=True, eq=False)
 class _Bracket:
-    plan: Plan
+    shape: Shape
     #: Ids in order of birth.
     members: list[int] = field(default_factory=list)
 
     @property
     def is_full(self) -> bool:
-        return len(self.members) == self.plan.sizes[0]
+        return len(self.members) == self.shape.sizes[0]
 
     def stages(self, climbers: Climbers) -> Iterator[tuple[int, list[int]]]:
         """Yield each rung with those who are to be judged on it, up to the first that is not done.
@@ -70,8 +67,8 @@ class _Bracket:
         Who goes on is known once all are through.
         """
         chosen = self.members
-        for rung, size in enumerate(self.plan.sizes, start=self.plan.first):
-            if rung > self.plan.first:
+        for rung, size in enumerate(self.shape.sizes, start=self.shape.first):
+            if rung > self.shape.first:
                 chosen = _best(climbers, chosen, rung - 1, size)
             yield rung, chosen
             if not all(climbers.is_through(id, rung) for id in chosen):
@@ -88,7 +85,7 @@ class _Bracket:
     def is_done(self, climbers: Climbers) -> bool:
         """Tell whether all who are to be judged on the top have been."""
         *_, (rung, chosen) = self.stages(climbers)
-        is_last = rung == self.plan.first + len(self.plan.sizes) - 1
+        is_last = rung == self.shape.first + len(self.shape.sizes) - 1
         return self.is_full and is_last and all(climbers.is_through(id, rung) for id in chosen)
 
 
@@ -103,7 +100,7 @@ class Hyperband:
 
     def __init__(self, chronicle: Chronicle) -> None:
         self._chronicle = chronicle
-        self._plans = plans(chronicle.ladder)
+        self._shapes = shapes(chronicle.ladder)
         objectives = objectives_of(chronicle.settings.objectives)
         self._climbers = Climbers(chronicle.ladder.top, objectives)
         self._begun = 0
@@ -122,7 +119,7 @@ class Hyperband:
         if stint.rung:
             return
         if not self._brackets or self._brackets[-1].is_full:
-            self._brackets.append(_Bracket(self._plans[self._begun % len(self._plans)]))
+            self._brackets.append(_Bracket(self._shapes[self._begun % len(self._shapes)]))
             self._begun += 1
         self._brackets[-1].members.append(stint.individual)
         self._bracket_of[stint.individual] = self._brackets[-1]

@@ -1,41 +1,18 @@
-"""Nobody is born twice: what is born instead of an offspring that means the same as an elder.
-
-Nor is a twin bred: a child that differs from an elder so little that it could only be luckier.
-"""
+"""Nobody is born twice: what is born instead of an offspring that means the same as an elder."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
 from evoft.search.chronicle import Chronicle
-from evoft.search.encoding import Array
-from evoft.search.operators import SHORTEST
 from evoft.search.stint import Offspring
 
 #: Tries to make an offspring new by mutation, then by fresh samples, before giving up.
 _MUTATIONS, _STRANGERS = 16, 256
 #: Spaces up to this size are searched through for what is left of them.
 _SMALL = 20_000
-#: A twin stands within this share of its range of an elder in every ordered gene that counts, and
-#: has its choices.
-CLOSE = SHORTEST
-
-
-def twins(rows: Array, elders: Array) -> NDArray[np.bool_]:
-    """Tell who is an elder's twin, ``(k,)``.
-
-    Args:
-        rows: Encoded genomes, ``(k, columns)``.
-        elders: Those of everyone born, ``(m, columns)``.
-    """
-    near = np.ones((len(rows), len(elders)), dtype=np.bool_)
-    for column, those in zip(rows.T, elders.T, strict=True):
-        near &= np.abs(column[:, None] - those[None, :]) < CLOSE
-    return np.asarray(near.any(axis=1))
 
 
 def make_new(

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-
-from evoft.search.encoding import Array, Indices
+from numpy.typing import NDArray
 
 #: What selection sees of an individual: a number for each objective, the higher the better; minus
 #: infinity for all of them where it failed.
@@ -31,7 +30,7 @@ def placed(scores: Mapping[int, Scores]) -> list[int]:
     return [ids[place] for place in order.tolist()]
 
 
-def by_dominance(values: Array) -> Indices:
+def by_dominance(values: NDArray[np.float64]) -> NDArray[np.intp]:
     """Return places by front and, within one, by crowding distance; the first of equals first.
 
     Args:

@@ -16,7 +16,7 @@ from evoft.search.strategy import Strategy
 
 def _evolution(chronicle: Chronicle) -> Strategy:
     # What it needs of scipy takes a third of a second to import.
-    from evoft.search.evolution import Evolution
+    from evoft.search.evolution.algorithm import Evolution
 
     return Evolution(chronicle)
 

@@ -215,10 +215,14 @@ def digest(state: dict[str, Tensor]) -> str:
     return sha.hexdigest()
 
 
-def preprocessing_of(model: nn.Module, settings: TrainingSettings) -> Preprocessing:
-    """Return how images are prepared for a backbone, by timm's data config and the settings."""
+def preprocessing_of(model: nn.Module, settings: TrainingSettings | None = None) -> Preprocessing:
+    """Return how images are prepared for a backbone, by timm's data config and the settings.
+
+    Raises:
+        BackboneError: It takes no images of three channels, or wants them as evoft cannot.
+    """
     names = ("img_size", "mean", "std", "crop_pct", "interpolation")
-    arguments = {name: value for name in names if (value := getattr(settings, name))}
+    arguments = {name: value for name in names if (value := getattr(settings, name, None))}
     config = resolve_data_config(arguments, model=model)
     mean, std = tuple(map(float, config["mean"])), tuple(map(float, config["std"]))
     if len(mean) != 3 or config["input_size"][0] != 3:

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     import torch
 
     from evoft.training.examples import Examples
-    from evoft.training.features import FeatureCache
+    from evoft.training.features.cache import FeatureCache
     from evoft.training.optimization import Precision
-    from evoft.training.prefix import Split
+    from evoft.training.prefix.split import Split
     from evoft.training.start import Start
 
 
@@ -92,9 +92,8 @@ class Commons:
             apart: Whether they are for heads alone, which train without their model.
         """
         train, val = self.examples(recipe.model, "train"), self.examples(recipe.model, "val")
-        precision, views = self.precision, self.settings.views
-        drawn = self.features.drawn(parts, recipe, train, views, precision, alive, apart)
-        unchanged = self.features.unchanged(parts, recipe.model, val, precision, alive, apart)
+        drawn = self.features.drawn(parts, recipe, train, alive, apart)
+        unchanged = self.features.unchanged(parts, recipe.model, val, alive, apart)
         return replace(train, features=drawn), replace(val, features=unchanged)
 
     @property
@@ -107,8 +106,8 @@ class Commons:
     @cached_property
     def features(self) -> FeatureCache:
         """The features of all splits and backbones."""
-        from evoft.training.features import FeatureCache, Prospects
-        from evoft.training.store import FeatureStore
+        from evoft.training.features.cache import FeatureCache, Prospects
+        from evoft.training.features.store import FeatureStore
 
         sources = {
             name: {
@@ -118,10 +117,13 @@ class Commons:
             }
             for name, facts in self.express.facts.items()
         }
-        images = len(self.pixels.splits["train"])
-        prospects = Prospects(self.depths, images, self.settings.views)
-        store = FeatureStore(self.cache, self.settings.cache_size, self.workers)
-        return FeatureCache(store, sources, prospects)
+        return FeatureCache(
+            FeatureStore(self.cache, self.settings.cache_size, self.workers),
+            sources,
+            views=self.settings.views,
+            precision=self.precision,
+            prospects=Prospects(self.depths, len(self.pixels.splits["train"])),
+        )
 
     @cached_property
     def start(self) -> Start:

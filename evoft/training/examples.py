@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from evoft.training.kept import Features
+    from evoft.training.features.kept import Features
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from timm.models import save_for_hf
 from torch import nn
 
@@ -43,35 +44,46 @@ def export(
     unfinished = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
         unfinished.mkdir(parents=True)
-        save_for_hf(
-            model.cpu(),
-            str(unfinished),
-            model_config={"label_names": list(labels)},
-            safe_serialization=True,
-            data_config={
-                "input_size": (3, *preprocessing.img_size),
-                "mean": preprocessing.mean,
-                "std": preprocessing.std,
-                "interpolation": preprocessing.interpolation,
-                "crop_pct": preprocessing.crop_pct,
-                "crop_mode": preprocessing.crop_mode,
-            },
-        )
+        _write_model(model, unfinished, preprocessing, labels)
         _write_json(unfinished / "recipe.json", recipe)
         # safetensors lets only the owner read; whoever may read the rest may read the weights.
         weights, other = unfinished / "model.safetensors", unfinished / "recipe.json"
         weights.chmod(other.stat().st_mode)
         _write_json(unfinished / "metrics.json", metrics)
         (unfinished / "README.md").write_text(card)
-        earlier = folder.with_name(f".{folder.name}.earlier")
-        shutil.rmtree(earlier, ignore_errors=True)
-        if folder.exists():
-            folder.rename(earlier)
-        unfinished.rename(folder)
-        shutil.rmtree(earlier, ignore_errors=True)
-    except OSError as error:
+        _take_place(unfinished, folder)
+    except (OSError, SafetensorError) as error:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise StorageError(f"{folder} cannot be written ({error})") from error
+
+
+def _write_model(
+    model: nn.Module, folder: Path, preprocessing: Preprocessing, labels: Sequence[str]
+) -> None:
+    save_for_hf(
+        model.cpu(),
+        str(folder),
+        model_config={"label_names": list(labels)},
+        safe_serialization=True,
+        data_config={
+            "input_size": (3, *preprocessing.img_size),
+            "mean": preprocessing.mean,
+            "std": preprocessing.std,
+            "interpolation": preprocessing.interpolation,
+            "crop_pct": preprocessing.crop_pct,
+            "crop_mode": preprocessing.crop_mode,
+        },
+    )
+
+
+def _take_place(unfinished: Path, folder: Path) -> None:
+    """Put a folder that is whole where another may be."""
+    earlier = folder.with_name(f".{folder.name}.earlier")
+    shutil.rmtree(earlier, ignore_errors=True)
+    if folder.exists():
+        folder.rename(earlier)
+    unfinished.rename(folder)
+    shutil.rmtree(earlier, ignore_errors=True)
 
 
 def _write_json(path: Path, data: Mapping[str, Any]) -> None:

@@ -17,9 +17,9 @@ from evoft.outcome import Outcome
 from evoft.recipe import Recipe
 from evoft.settings import TrainingSettings
 from evoft.training.commons import Commons
-from evoft.training.company import company_of
 from evoft.training.device import gpu_peak, the_device
 from evoft.training.expression import Expression
+from evoft.training.heads.company import company_of
 from evoft.training.pauses import Pauses
 from evoft.training.pixels import Pixels
 from evoft.trial import Stage, Trial, TrialKey
@@ -27,7 +27,7 @@ from evoft.trial import Stage, Trial, TrialKey
 if TYPE_CHECKING:
     import torch
 
-    from evoft.training.learner import Head
+    from evoft.training.heads.learner import Head
     from evoft.training.loop import Leg, Trained
 
 
@@ -97,8 +97,8 @@ class FineTuner:
 
     def _together(self, trials: Sequence[Trial]) -> list[Trained | None]:
         """Return what training gave; None for trials that do not fit in the memory together."""
-        from evoft.training.heads import train_heads
-        from evoft.training.learner import Head
+        from evoft.training.heads.learner import Head
+        from evoft.training.heads.together import train_heads
         from evoft.training.memory import unless_out_of_memory
 
         begun = [unless_out_of_memory(partial(self._begin, trial)) for trial in trials]
@@ -114,8 +114,8 @@ class FineTuner:
 
     def _alone(self, trial: Trial) -> Trained | Outcome:
         """Return what training gave, or what memory was short of."""
-        from evoft.training.heads import train_heads
-        from evoft.training.learner import Head
+        from evoft.training.heads.learner import Head
+        from evoft.training.heads.together import train_heads
         from evoft.training.memory import unless_out_of_memory
 
         answer: Head | Trained | Outcome | list[Trained]
@@ -187,10 +187,10 @@ class FineTuner:
     def _head(self, trial: Trial, recipe: Recipe) -> Head | None:
         """Return a trial's head before training; None where it is not linear."""
         from evoft.training.feed import Feed
-        from evoft.training.head_inputs import Dropout
-        from evoft.training.head_judging import Judges
-        from evoft.training.learner import Head
-        from evoft.training.linear import linear_head
+        from evoft.training.heads.inputs import Dropout
+        from evoft.training.heads.judging import Judges
+        from evoft.training.heads.learner import Head
+        from evoft.training.heads.linear import linear_head
 
         # One model stands for all whose frozen layers and dropout are alike.
         alike = replace(recipe, drop=0.5 if recipe.drop else 0.0)

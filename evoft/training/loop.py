@@ -30,6 +30,7 @@ from evoft.training.optimization import (
 )
 from evoft.training.paused import Paused, copied
 from evoft.training.schedule import Schedule
+from evoft.training.streams import set_torch_state, torch_state
 
 #: Called as ``report(epoch, name=number, ...)``; without numbers it is a mere sign of life.
 Report = Callable[..., None]
@@ -60,7 +61,8 @@ class Leg:
     pause: bool = False
 
 
-_WHOLE = Leg()
+#: All of a training, from its start.
+WHOLE = Leg()
 
 
 @dataclass(slots=True)
@@ -81,7 +83,7 @@ def fine_tune(  # noqa: PLR0913  # each is a thing of its own
     *,
     report: Report,
     amp: bool,
-    leg: Leg = _WHOLE,
+    leg: Leg = WHOLE,
     metric: str = ACCURACY,
 ) -> Trained:
     """Fine-tune a model by a recipe.
@@ -207,7 +209,7 @@ class _Trainer:
             "optimizer": self._optimizer.state_dict(),
             "average": self._average.state() if self._average else {},
             "feed": self._feed.state(self.done % self._feed.steps),
-            "layers": _layers_random(self._loss.device),
+            "layers": torch_state(self._loss.device),
             "scaler": self._scaler.state_dict() if self._scaler else {},
             "micro": self._micro,
             "loss": self._loss,
@@ -233,7 +235,7 @@ class _Trainer:
         self.done = paused.step
         for point in paused.curve:
             self._report(point.epoch, **point.metrics)
-        _set_layers_random(state["layers"], self._loss.device)
+        set_torch_state(state["layers"], self._loss.device)
         return paused.curve
 
     @property
@@ -266,15 +268,3 @@ class _Trainer:
                 self._optimizer = make_optimizer(self._model, self._recipe)
             if targets.device.type == "cuda":
                 torch.cuda.empty_cache()
-
-
-def _layers_random(device: torch.device) -> list[Tensor]:
-    """Return what random layers such as dropout draw from next."""
-    own = [torch.cuda.get_rng_state(device)] if device.type == "cuda" else []
-    return [torch.get_rng_state(), *own]
-
-
-def _set_layers_random(states: Sequence[Tensor], device: torch.device) -> None:
-    torch.set_rng_state(states[0])
-    for own in states[1:]:
-        torch.cuda.set_rng_state(own, device)

@@ -81,7 +81,7 @@ def unless_out_of_memory(act: Callable[[], _Answer]) -> _Answer | Outcome:
     device = the_device()
     try:
         return act()
-    except (torch.cuda.OutOfMemoryError, RuntimeError) as error:
+    except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
         reason = f"not even one image at a time fits: it needs {shortage(error, device)}"

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import timm
 import torch
-from timm.data import resolve_data_config
 from torch import nn
 
 from evoft.errors import BackboneError, DataError
+from evoft.training.backbone import preprocessing_of
 from evoft.training.data import Preprocessing, load_one, told_of_all
 
 
@@ -75,7 +75,7 @@ def _model_in(folder: Path) -> tuple[nn.Module, list[str], Preprocessing]:
     try:
         config = json.loads((folder / "config.json").read_text())
         model = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
-        data = resolve_data_config({}, model=model)
+        preprocessing = preprocessing_of(model)
     except FileNotFoundError as error:
         raise BackboneError(
             f"{folder} holds no model: there is no {error.filename}; give a folder that "
@@ -84,12 +84,4 @@ def _model_in(folder: Path) -> tuple[nn.Module, list[str], Preprocessing]:
     except Exception as error:
         raise BackboneError(f"{folder} holds no model that timm loads ({error})") from error
     labels = config.get("label_names") or [str(i) for i in range(int(model.num_classes))]
-    preprocessing = Preprocessing(
-        img_size=tuple(data["input_size"][1:]),
-        mean=tuple(data["mean"]),
-        std=tuple(data["std"]),
-        interpolation=data["interpolation"],
-        crop_pct=data["crop_pct"],
-        crop_mode=data.get("crop_mode") or "center",
-    )
     return model, labels, preprocessing

@@ -10,6 +10,7 @@ from torch import nn
 from evoft.errors import BackboneError
 from evoft.peak import forget_peak, own_peak
 from evoft.training.data import Preprocessing
+from evoft.training.device import gpu_peak
 from evoft.training.facts import Probe, Probes
 from evoft.training.freezing import freeze, layer_groups, train_mode
 from evoft.training.memory import is_out_of_memory
@@ -104,7 +105,7 @@ class _Laboratory:
         train_mode(self._model)
         trained = [p for p in self._model.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(trained, lr=0.0)
-        seconds = memory = 0.0
+        seconds, memory = 0.0, 0
         try:
             images = torch.zeros(batch_size, 3, *self._size, device=self._device)
             targets = torch.zeros(batch_size, self._classes, device=self._device)
@@ -130,7 +131,7 @@ class _Laboratory:
             return Probe(depth, batch_size, 0.0, 0, fits=False)
         finally:
             self._model.zero_grad(set_to_none=True)
-        return Probe(depth, batch_size, seconds, int(memory))
+        return Probe(depth, batch_size, seconds, memory)
 
     def look(self, batch_size: int) -> float:
         """Return the seconds of a batch of validation; 0 when it does not fit."""
@@ -166,7 +167,5 @@ class _Laboratory:
             return
         forget_peak()
 
-    def _peak(self) -> float:
-        if self._device.type == "cuda":
-            return torch.cuda.max_memory_allocated(self._device)
-        return own_peak()
+    def _peak(self) -> int:
+        return gpu_peak(self._device) if self._device.type == "cuda" else own_peak()

@@ -10,7 +10,8 @@ from click.testing import CliRunner
 
 from evoft.analysis.card import model_card, model_metrics
 from evoft.analysis.largest_class import largest_class_of
-from evoft.analysis.report import report_of, result_sentences
+from evoft.analysis.report import report_of
+from evoft.analysis.sentences import result_sentences
 from evoft.cli.main import group
 from evoft.genome import Genome
 from evoft.header import Header

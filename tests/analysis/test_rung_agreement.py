@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
-from evoft.analysis.metrics import metrics_of
 from evoft.analysis.report import report_of
+from evoft.analysis.report_data import metrics_of
 from evoft.analysis.rungs import agreement_lines, neighbours_of
 from evoft.audit import EVERY, is_audited
 from evoft.cli.progress import end_text

@@ -13,8 +13,9 @@ from click.testing import CliRunner
 
 import evoft
 from evoft.analysis.card import model_card, model_metrics
-from evoft.analysis.metrics import metrics_of
-from evoft.analysis.report import optimism_sentence, report_of
+from evoft.analysis.report import report_of
+from evoft.analysis.report_data import metrics_of
+from evoft.analysis.sentences import optimism_sentence
 from evoft.cli.lineage import lineage_command
 from evoft.cli.show import show_command
 from evoft.header import Header

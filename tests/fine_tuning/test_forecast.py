@@ -46,7 +46,7 @@ class Run:
         return Recipe("net", 2, **genome)
 
     def left(self, workers=1, **more):
-        return self.forecast.left(self.search, self.settings, workers, **more)
+        return self.forecast.left(self.search, workers, **more)
 
     def fitness(self, genome):
         return -float(genome["freeze_depth"])

@@ -1,5 +1,7 @@
 """What is wrong whatever the backbone is told before a worker is started to look at one."""
 
+import importlib.util
+
 import pytest
 
 from evoft.errors import BackboneError, SettingsError
@@ -41,6 +43,14 @@ def test_genes_that_mean_nothing_and_bounds_that_cannot_be(refused_early):
 def test_weights_that_are_not_there(refused_early, tmp_path):
     training = TrainingSettings(checkpoint="nowhere.safetensors")
     refused_early(BackboneError, "no file of weights .*nowhere.safetensors", training=training)
+
+
+def test_a_strategy_whose_library_is_not_installed(refused_early, monkeypatch):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "optuna" else found(name)
+    )
+    refused_early(SettingsError, "pip install evoft", search=SearchSettings(strategy="bayes"))
 
 
 def test_what_is_set_and_cannot_be_had_is_said_before_a_worker_is_started(

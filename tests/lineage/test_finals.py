@@ -7,8 +7,9 @@ import math
 
 import pytest
 
-from evoft.analysis.metrics import metrics_of
-from evoft.analysis.report import report_of, tie_sentence
+from evoft.analysis.report import report_of
+from evoft.analysis.report_data import metrics_of
+from evoft.analysis.sentences import tie_sentence
 from evoft.fine_tuning.standing import best_run
 from evoft.genome import Genome
 from evoft.header import Header

@@ -19,7 +19,7 @@ from evoft.errors import (
     StorageError,
 )
 from evoft.header import Header
-from evoft.lineage import Paths, Population, Record, Store
+from evoft.lineage import Paths, Population, Record, Store, appending
 from evoft.lineage import store as store_module
 from evoft.outcome import Outcome, Status
 from evoft.trial import Stage, Trial
@@ -164,7 +164,7 @@ def test_of_several_trials_all_are_kept_or_none(
         with pytest.raises(ValueError, match="agree on its birth"):
             store.append(search_record(10), other)
         with monkeypatch.context() as patch:
-            patch.setattr(store_module, "write_all", failing)
+            patch.setattr(appending, "write_all", failing)
             with pytest.raises(StorageError, match="disk is full"):
                 store.append(search_record(10), search_record(11))
         assert journal.stat().st_size == size
@@ -303,7 +303,7 @@ def test_an_interrupted_append_is_taken_back(
     with Store.open(population_path) as store:
         size = journal.stat().st_size
         with monkeypatch.context() as patch:
-            patch.setattr(store_module, "write_all", interrupted)
+            patch.setattr(appending, "write_all", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 store.append(search_record(10))
         assert journal.stat().st_size == size

@@ -10,7 +10,7 @@ from evoft.individual import Individual
 from evoft.ladder import Ladder
 from evoft.outcome import Outcome, Status
 from evoft.search.genes import Float
-from evoft.search.hyperband import plans
+from evoft.search.hyperband import shapes
 from evoft.search.search import Search
 from evoft.search.space import SearchSpace
 from evoft.search.stint import Stint
@@ -24,28 +24,28 @@ PAPER = Ladder((1.0, 3.0, 9.0, 27.0, 81.0))
 
 def test_the_brackets_of_the_paper() -> None:
     """Li et al. 2018, Algorithm 1 with R = 81 and eta = 3."""
-    assert [plan.sizes for plan in plans(PAPER)] == [
+    assert [shape.sizes for shape in shapes(PAPER)] == [
         (81, 27, 9, 3, 1),
         (34, 11, 3, 1),
         (15, 5, 1),
         (8, 2),
         (5,),
     ]
-    assert [plan.first for plan in plans(PAPER)] == [0, 1, 2, 3, 4]
+    assert [shape.first for shape in shapes(PAPER)] == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("eta", [2, 3, 4])
 @pytest.mark.parametrize("s_max", range(6))
 @pytest.mark.parametrize("unit", [1.0, 1 / 3, 0.1])
 def test_the_brackets_of_algorithm_1(eta: int, s_max: int, unit: float) -> None:
-    found = plans(Ladder(tuple(unit * eta**k for k in range(s_max + 1))))
-    for s, plan in zip(reversed(range(s_max + 1)), found, strict=True):
+    found = shapes(Ladder(tuple(unit * eta**k for k in range(s_max + 1))))
+    for s, shape in zip(reversed(range(s_max + 1)), found, strict=True):
         n = -(-(s_max + 1) * eta**s // (s + 1))  # in whole numbers, nothing to round
-        assert plan.sizes == tuple(n // eta**i for i in range(s + 1))
+        assert shape.sizes == tuple(n // eta**i for i in range(s + 1))
 
 
 def test_a_ladder_of_uneven_steps_has_the_quotients_of_its_rungs() -> None:
-    assert [plan.sizes for plan in plans(Ladder((1.0, 2.0, 10.0)))] == [(10, 5, 1), (8, 1), (3,)]
+    assert [shape.sizes for shape in shapes(Ladder((1.0, 2.0, 10.0)))] == [(10, 5, 1), (8, 1), (3,)]
 
 
 def hyperband(ladder: Ladder, lookahead: int = 0, **changes: object) -> Search:
@@ -116,9 +116,9 @@ def test_a_bracket_of_failures_makes_room_for_the_next() -> None:
 @pytest.mark.parametrize("lookahead", [0, 1, 4, 19])
 def test_every_bracket_is_halved_by_its_own_scores_whatever_overlaps(lookahead: int) -> None:
     search = straight(hyperband(NINE, lookahead, generations=3), noisy)
-    shape = [(plan.first, plan.sizes) for plan in plans(NINE)] * 9
+    order = [(shape.first, shape.sizes) for shape in shapes(NINE)] * 9
     born, done = 0, 0
-    for first, sizes in shape:
+    for first, sizes in order:
         members = list(range(born, born + sizes[0]))
         born += sizes[0]
         if born > len(search.born) or max(_last(search, members)) > len(search.stints) - 40:

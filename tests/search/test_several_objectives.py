@@ -17,11 +17,11 @@ from evoft.ladder import Ladder
 from evoft.objectives import objectives_of, scores_of
 from evoft.outcome import Outcome, Status
 from evoft.search.clock import Clock
-from evoft.search.compromise import compromise, undominated
-from evoft.search.encoding import Array, Indices
-from evoft.search.evolution import Evolution
+from evoft.search.evolution.algorithm import Evolution
+from evoft.search.evolution.compromise import compromise, undominated
+from evoft.search.evolution.encoding import Array, Indices
+from evoft.search.evolution.knowledge import Knowledge
 from evoft.search.genes import Float
-from evoft.search.knowledge import Knowledge
 from evoft.search.search import Search
 from evoft.search.space import SearchSpace
 from evoft.search.stint import Stint

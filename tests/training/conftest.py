@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,11 @@ from evoft.ladder import Ladder
 from evoft.search.space import SearchSpace
 from evoft.settings import TrainingSettings
 from evoft.shared import SharedArray
-from evoft.training import passes
 from evoft.training.backbone import facts_of
 from evoft.training.data import decode, limit, read_images
 from evoft.training.default_space import DEFAULT_GENES
 from evoft.training.expression import Expression
+from evoft.training.features import passes
 from evoft.training.fine_tuner import FineTuner
 from evoft.training.pixels import Pixels
 
@@ -57,6 +59,22 @@ def prefixed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(passes, "compute", counted)
     return counts
+
+
+@pytest.fixture(scope="session")
+def limited_files() -> Callable[[int], AbstractContextManager[None]]:
+    """``limited_files(most)``: a while in which the kernel lets no file grow beyond these bytes."""
+
+    @contextmanager
+    def limited(most: int) -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited
 
 
 @pytest.fixture(scope="session")

@@ -160,6 +160,12 @@ class TestExportRefuses:
             tuner.export(trial.genome, trial.key, tmp_path / "file" / "x", ["a"] * 10, "", {})
         assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
+    def test_a_disk_that_is_full(self, exports, tmp_path, limited_files):
+        _, tuner, trial, _ = exports["embedded"]
+        with limited_files(20_000), pytest.raises(StorageError, match="cannot be written"):
+            tuner.export(trial.genome, trial.key, tmp_path / "x", ["a"] * 10, "", {})
+        assert list(tmp_path.iterdir()) == []
+
     def test_an_empty_folder_is_filled(self, exports, tmp_path):
         _, tuner, trial, _ = exports["embedded"]
         tuner.export(trial.genome, trial.key, tmp_path, ["a"] * 10, "", {})

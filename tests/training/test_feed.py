@@ -7,11 +7,11 @@ import torch
 
 from evoft.recipe import Recipe
 from evoft.settings import TrainingSettings
-from evoft.training.features import FeatureCache
+from evoft.training.features.cache import FeatureCache
+from evoft.training.features.passes import Rendered, compute
+from evoft.training.features.store import FeatureStore
 from evoft.training.feed import Feed
 from evoft.training.freezing import freeze
-from evoft.training.passes import compute
-from evoft.training.store import FeatureStore
 from evoft.training.views import possible
 
 CHANGED = {"augment": 0.6, "hflip": 0.5, "reprob": 0.5}
@@ -23,8 +23,8 @@ def recipe(**values):
     )
 
 
-def cache():
-    return FeatureCache(FeatureStore(None, 2**30), {"embedded": {}})
+def cache(views=3):
+    return FeatureCache(FeatureStore(None, 2**30), {"embedded": {}}, views=views)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def parts(tuner, train):
 
 
 def with_views(train, parts, asked, views=3):
-    return replace(train, features=cache().drawn(parts, asked, train, views, None))
+    return replace(train, features=cache(views).drawn(parts, asked, train))
 
 
 def test_an_epoch_shows_each_image_once_but_for_what_is_left_over(train):
@@ -89,7 +89,7 @@ def test_each_row_is_a_view_of_its_image(train, parts):
     viewed = replace(
         with_views(train, parts, asked), labels=torch.arange(len(train)), classes=len(train)
     )
-    rendered = [next(compute(parts, train, view, 3, None)) for view in possible(asked, 3)]
+    rendered = [next(compute(parts, train, Rendered(view, 3, None))) for view in possible(asked, 3)]
     feed, used = Feed(viewed, asked, 3), set()
     for _ in range(12):
         for inputs, _, labels in feed.epoch():

@@ -2,7 +2,6 @@
 
 import io
 import os
-import resource
 import signal
 from dataclasses import replace
 
@@ -233,15 +232,11 @@ def test_nothing_is_left_at_the_top_in_finals_and_after_failure(climber, space):
     assert not list(climbing.checkpoints.glob("*.paused"))
 
 
-def test_a_full_disk_costs_time_and_no_trial(climber, space, caplog):
+def test_a_full_disk_costs_time_and_no_trial(climber, space, caplog, limited_files):
     climbing = climber()
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
     checkpoint = 900_000  # bytes, more than the embedded backbone's and less than its moments'
-    resource.setrlimit(resource.RLIMIT_FSIZE, (checkpoint, before[1]))
-    try:
+    with limited_files(checkpoint):
         found = [judged(climbing, asked(space, 0, individual=number)[0]) for number in (1, 2)]
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert not list(climbing.checkpoints.glob("*.paused"))
     assert not list(climbing.checkpoints.glob(".*"))
     assert len([m for m in caplog.messages if "cannot be left" in m]) == 1

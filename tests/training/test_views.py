@@ -12,11 +12,11 @@ from torch.nn import functional
 from evoft.recipe import Recipe
 from evoft.training.augmentation import Dice
 from evoft.training.examples import Examples
+from evoft.training.features.kept import Features
+from evoft.training.features.passes import Rendered, compute
 from evoft.training.freezing import freeze, layer_groups, train_mode
-from evoft.training.kept import Features
 from evoft.training.optimization import Precision
-from evoft.training.passes import compute
-from evoft.training.prefix import Plan, make_plan
+from evoft.training.prefix.split import Plan, make_plan
 from evoft.training.views import KINDS, UNCHANGED, View, choose, possible, render
 
 CPU = torch.device("cpu")
@@ -188,7 +188,9 @@ def test_views_at_the_cut_train_like_the_images_whole(name, precision):
     plan = make_plan(parted, examples.normalise(examples.batch(places)))
     assert isinstance(plan, Plan), plan
     parts = plan.bind(parted)
-    values = [zip(*compute(parts, examples, view, 3, precision), strict=True) for view in wanted]
+    values = [
+        zip(*compute(parts, examples, Rendered(view, 3, precision)), strict=True) for view in wanted
+    ]
     kept = Features(parts.suffix, tuple(tuple(torch.cat(v) for v in one) for one in values), 3)
     shown = torch.stack(
         [render(examples.batch(places), wanted[d], 3, 0)[i] for i, d in enumerate(drawn.tolist())]

@@ -16,15 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from evoft.errors import BackboneError, DataError
+from evoft.settings import INTERPOLATIONS
 
-_INTERPOLATIONS = {
-    "nearest": Image.Resampling.NEAREST,
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-    "box": Image.Resampling.BOX,
-    "hamming": Image.Resampling.HAMMING,
-    "lanczos": Image.Resampling.LANCZOS,
-}
+_INTERPOLATIONS = {name: Image.Resampling[name.upper()] for name in INTERPOLATIONS}
 _CROP_MODES = ("center", "squash", "border")
 
 
@@ -42,7 +36,7 @@ class Preprocessing:
     mean: tuple[float, float, float]
     #: Standard deviation of each channel.
     std: tuple[float, float, float]
-    #: ``nearest``, ``bilinear``, ``bicubic``, ``box``, ``hamming`` or ``lanczos``.
+    #: One of ``settings.INTERPOLATIONS``.
     interpolation: str
     #: Share of the resized image's side that the crop keeps, ``(0, 1]``.
     crop_pct: float

@@ -1,0 +1,60 @@
+"""The settings that a configuration file and flags make.
+
+Flags win over the file, which wins over the defaults.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from evoft.errors import SettingsError
+from evoft.settings import Settings
+
+
+def overlaid(base: Mapping[str, Any], flags: Mapping[str, Any]) -> Settings:
+    """Return the settings of a configuration with the flags that were given laid over it.
+
+    Raises:
+        SettingsError: A name or value that cannot be set.
+    """
+    data: dict[str, Any] = {k: dict(v) if isinstance(v, Mapping) else v for k, v in base.items()}
+    for name, value in flags.items():
+        table, _, field = name.partition("__")
+        if value is None or not field:
+            continue
+        if table == "top":
+            data[field] = value
+        else:
+            data.setdefault(table, {})[field] = value
+    return Settings.from_dict(data)
+
+
+def unreadable(what: str, error: OSError | UnicodeDecodeError) -> SettingsError:
+    """Return the error that a text file on the command line cannot be read, and why."""
+    why = error.strerror if isinstance(error, OSError) else "it is not a text in UTF-8"
+    return SettingsError(f"{what} cannot be read ({why}): give the path of a TOML file")
+
+
+def configuration(path: Path | None) -> dict[str, Any]:
+    """Return the tables of a configuration file; none without a file.
+
+    Raises:
+        SettingsError: The file cannot be read, or is not TOML.
+    """
+    if path is None:
+        return {}
+    try:
+        tables = tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise unreadable(f"the configuration {path}", error) from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"the configuration {path} is not valid TOML: {error}") from error
+    for name in ("search", "training", "run", "fixed", "founders", "space"):
+        if not isinstance(tables.get(name, {}), dict):
+            raise SettingsError(
+                f"the configuration {path}: `{name}` must be a table, but is {tables[name]!r}"
+            )
+    return tables

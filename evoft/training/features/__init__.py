@@ -1,0 +1,1 @@
+"""Features: what frozen layers make of images, computed once a run and shared by its workers."""

@@ -1,0 +1,1 @@
+"""Pytest finds modules beside this file from all tests below it: ``sequences``, ``strategies``."""
