@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from evoft.errors import SpaceError
 from evoft.genome import Genome, Value, same
 from evoft.search.gene import Gene
-from evoft.search.genes import Integer, gene_of, is_finite
+from evoft.search.genes import Integer, gene_of, is_finite, plain
 
 
 class SearchSpace(Mapping[str, Gene]):
@@ -120,7 +120,7 @@ class SearchSpace(Mapping[str, Gene]):
                 return False
         return True
 
-    def phenotype(self, genome: Mapping[str, Value]) -> dict[str, Value]:
+    def phenotype(self, genome: Mapping[str, Value]) -> dict[str, Any]:
         """Return the genes that count in ``genome``, in the order of the space."""
         return {
             name: genome[name]
@@ -228,6 +228,7 @@ def _typed(value: Value) -> tuple[type, Value]:
 
 def coerce(gene: Gene, value: Value) -> Value:
     """Return ``value`` as the gene's type where nothing is lost: 1 for a Float, 1.0 for a 1."""
+    value = plain(value)
     if gene.holds(value) or isinstance(value, bool) or not isinstance(value, int | float):
         return value
     if not is_finite(value):
