@@ -93,8 +93,11 @@ def evolve(  # noqa: PLR0913  # each is a setting that users name at this one ca
     fitness must come out the same, for a seed to give one lineage.  See ``examples/rungs.py``.
 
     Args:
-        fitness: What to maximise.  It runs in worker processes: it must be picklable; a function
-            of the script or notebook itself will do.
+        fitness: What to maximise, called as ``fitness(genome, trial)``: ``genome`` maps the genes'
+            names to values, ``trial.seed`` makes it repeatable, and ``trial.report(epoch,
+            loss=0.3)`` records a learning curve.  It returns a number, the higher the better, or an
+            ``Outcome``; what it raises is recorded, and the run goes on.  It runs in worker
+            processes: it must be picklable; a function of the script or notebook itself will do.
         space: The genes.
         strategy: Who decides what is evaluated next; None: what ``search`` says.
         objectives: What to be after: the fitness, called ``fitness`` or, where it is one,
@@ -107,7 +110,8 @@ def evolve(  # noqa: PLR0913  # each is a setting that users name at this one ca
         population_size: Full evaluations in a generation; without rungs, births in it.  None: what
             ``search`` says, which is by itself 16.
         file: Population file ``*.h5`` to make; None: keep everything in memory only.
-        workers: Processes; 0 evaluates in this one, without limits or isolation.
+        workers: Processes, of one thread each unless ``fitness`` sets more; 0 evaluates in this
+            one, without limits or isolation.
         seed: The same seed gives the same lineage on any number of workers.
         budget: Running time over the life of the population, in seconds or as ``"30m"``.
         trial_timeout: Seconds that one evaluation may take, or ``"30m"``; not with 0 workers.

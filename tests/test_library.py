@@ -421,6 +421,32 @@ def test_elders_that_cannot_be_had_are_told_before_anything_is_made(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_spawned_process_evolves_a_function_of_its_script(tmp_path: Path) -> None:
+    """As where seeds go to a process pool; a spawned process has its script by another name."""
+    out = run_script(
+        """
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+import evoft
+
+SPACE = evoft.SearchSpace(x=evoft.Float(0, 1))
+
+def fitness(genome, trial):
+    return genome["x"]
+
+def best(seed):
+    for generation in evoft.evolve(fitness, SPACE, generations=1, population_size=3, seed=seed):
+        return generation.best.fitness
+
+if __name__ == "__main__":
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        print(list(pool.map(best, [1])) == [best(1)])
+""",
+        tmp_path,
+    )
+    assert out == "True\n"
+
+
 def test_the_search_settings_may_have_the_population_size() -> None:
     """So ``lookahead`` can be what the warning of idle workers says."""
     assert evoft.new(SPACE).search.settings.population_size == 16
