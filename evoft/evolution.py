@@ -16,6 +16,7 @@ from evoft.objectives import check_reported, objectives_of, reporting
 from evoft.outcome import Outcome, outcome_of
 from evoft.search.search import Search
 from evoft.search.stint import Stint
+from evoft.settings import BLIND
 from evoft.trial import Stage, Trial, TrialKey
 
 #: A genome's recipe as plain data, for the population file.
@@ -30,9 +31,10 @@ class Evolution:
     """A search and its ledger: the next trial follows from the records alone.
 
     ``ask`` for a trial, ``tell`` its outcome, in any order.  ``lookahead + 1`` trials can be in the
-    open at a time; one that never is told is asked for again once the file was opened anew.  What
-    a trial reports is heard by nobody here: tell an ``Outcome`` with a ``curve``.  Use it as a
-    context manager, or ``close`` it: that brings the population file up to date.
+    open at a time, and ``population_size`` of those that no outcome decides, such as the first; one
+    that never is told is asked for again once the file was opened anew.  What a trial reports is
+    heard by nobody here: tell an ``Outcome`` with a ``curve``.  Use it as a context manager, or
+    ``close`` it: that brings the population file up to date.
     """
 
     def __init__(self, search: Search, ledger: Ledger, describe: Describe | None = None) -> None:
@@ -97,11 +99,19 @@ class Evolution:
         if trial is None and not self.search.ended:
             raise EvoftError(
                 f"no further individual can be bred before the outcome of individual "
-                f"{self.search.waits_for} is told: `lookahead` is "
-                f"{self.search.settings.births_ahead}, and a larger one, as in "
-                "search=evoft.SearchSettings(lookahead=...), allows more in the open"
+                f"{self.search.waits_for} is told: {self._limit}"
             )
         return trial
+
+    @property
+    def _limit(self) -> str:
+        settings = self.search.settings
+        if settings.strategy in BLIND:
+            return f"so many may be in the open as `population_size`, {settings.population_size}"
+        return (
+            f"`lookahead` is {settings.births_ahead}, and a larger one, as in "
+            "search=evoft.SearchSettings(lookahead=...), allows more in the open"
+        )
 
     def next(self) -> Trial | None:
         """Return the next trial, or None when there is none or an earlier one must end first."""

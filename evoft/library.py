@@ -258,6 +258,11 @@ def _search_settings(
     base = SearchSettings() if search is None else search
     if not isinstance(base, evoft.settings.SearchSettings):
         raise SettingsError(f"`search` must be evoft.SearchSettings, but is {search!r:.80}")
+    if base.generations not in (SearchSettings().generations, generations):
+        _logger.warning(
+            "`generations` of `search`, %s, is not heeded: give it as an argument beside `search`",
+            base.generations,
+        )
     if isinstance(objectives, str):
         raise SettingsError(f"`objectives` must be a list of names, but is {objectives!r}")
     return replace(

@@ -204,7 +204,9 @@ def test_an_existing_file_is_refused_and_not_touched(straight: Path) -> None:
     assert (calls, straight.read_bytes()) == ([], before)
 
 
-def test_two_writers_are_refused(tmp_path: Path) -> None:
+def test_two_writers_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Else a slow machine records the sixth trial together with the seventh.
+    monkeypatch.setattr("evoft.library._TOGETHER", 1000.0)
     path = tmp_path / "mine.h5"
     generations = evolve(file=path, workers=0)
     next(generations)
@@ -457,6 +459,16 @@ def test_the_search_settings_may_have_the_population_size() -> None:
     assert evoft.new(SPACE, search=fifteen).search.settings.population_size == 16
 
 
+def test_generations_where_they_are_not_heeded_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    search = evoft.SearchSettings(generations=50)
+    assert evoft.new(SPACE, search=search, generations=50).search.settings.generations == 50
+    assert caplog.messages == []
+    assert evoft.new(SPACE, search=search, generations=9).search.settings.generations == 9
+    assert caplog.messages == [
+        "`generations` of `search`, 50, is not heeded: give it as an argument beside `search`"
+    ]
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -589,6 +601,13 @@ def test_asking_too_far_ahead_is_told() -> None:
     assert trials[0]
     evolution.tell(trials[0], 1.0)
     with pytest.raises(evoft.EvoftError, match="before the outcome of individual 1 is told"):
+        evolution.ask()
+
+
+def test_where_no_outcome_decides_it_is_told_what_limits() -> None:
+    evolution = evoft.new(SPACE, strategy="random", population_size=4)
+    assert len([evolution.ask() for _ in range(4)]) == 4
+    with pytest.raises(evoft.EvoftError, match="in the open as `population_size`, 4"):
         evolution.ask()
 
 
