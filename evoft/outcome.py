@@ -81,7 +81,7 @@ class Outcome:
 def outcome_of(answer: object) -> Outcome:
     """Return the outcome that a trial's answer is or, where it is its fitness alone, means.
 
-    All numbers in it are Python's own.
+    All numbers in it are floats, as those of numpy need not be.
 
     Raises:
         TypeError: It is neither, or holds what cannot be kept: what, in one sentence.
@@ -139,7 +139,7 @@ def _numbers(metrics: Mapping[str, object]) -> dict[str, float]:
 
 
 def _number(what: str, value: object) -> float:
-    """Return a number as Python's own.
+    """Return a number as a float, and a float as it is.
 
     Raises:
         TypeError: It is none, or an integer that no float can hold.
@@ -147,7 +147,7 @@ def _number(what: str, value: object) -> float:
     try:
         if isinstance(value, str | bytes):  # which float() would read as a number
             raise TypeError
-        return float(value)  # type: ignore[arg-type]
+        return value if isinstance(value, float) else float(value)  # type: ignore[arg-type]
     except OverflowError:
         raise TypeError(f"{what} is a whole number that is too large for a float") from None
     except (TypeError, ValueError):

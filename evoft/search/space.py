@@ -22,7 +22,11 @@ class SearchSpace(Mapping[str, Gene]):
     """Named genes, immutable: ``SearchSpace(lr=Float(1e-5, 1e-1, log=True))``.
 
     Every genome of the space has a value for every gene; a gene whose condition does not hold is
-    carried on silently and handed down, but has no part in the phenotype.
+    carried on silently and handed down, but has no part in the ``phenotype``.
+
+    Each gene may have a ``default``, its value in the default genome (else the middle, or the first
+    choice), with a ``confidence`` that good values are near (``low``, ``medium`` or ``high``), and
+    a condition: ``when={"opt": ["sgd"]}`` lets it count only with these values of another gene.
 
     Raises:
         SpaceError: No gene at all, or a condition on a gene that is not there, on a value that it
