@@ -13,9 +13,10 @@ from evoft.ledger import Ledger
 from evoft.lineage import Generations, Population, Record
 from evoft.lineage.finals import price_of
 from evoft.objectives import check_reported, objectives_of, reporting
-from evoft.outcome import Outcome
+from evoft.outcome import Outcome, outcome_of
 from evoft.search.search import Search
 from evoft.search.stint import Stint
+from evoft.settings import BLIND
 from evoft.trial import Stage, Trial, TrialKey
 
 #: A genome's recipe as plain data, for the population file.
@@ -29,8 +30,11 @@ _FEW, _SHARE_OF_FEW, _SHARE = 1_000, 0.5, 0.1
 class Evolution:
     """A search and its ledger: the next trial follows from the records alone.
 
-    ``ask`` for a trial, ``tell`` its outcome.  Use it as a context manager, or ``close`` it: that
-    brings the population file up to date.
+    ``ask`` for a trial, ``tell`` its outcome, in any order.  ``lookahead + 1`` trials can be in the
+    open at a time, and ``population_size`` of those that no outcome decides, such as the first; one
+    that never is told is asked for again once the file was opened anew.  What a trial reports is
+    heard by nobody here: tell an ``Outcome`` with a ``curve``.  Use it as a context manager, or
+    ``close`` it: that brings the population file up to date.
     """
 
     def __init__(self, search: Search, ledger: Ledger, describe: Describe | None = None) -> None:
@@ -95,10 +99,19 @@ class Evolution:
         if trial is None and not self.search.ended:
             raise EvoftError(
                 f"no further individual can be bred before the outcome of individual "
-                f"{self.search.waits_for} is told: `lookahead` is "
-                f"{self.search.settings.births_ahead}"
+                f"{self.search.waits_for} is told: {self._limit}"
             )
         return trial
+
+    @property
+    def _limit(self) -> str:
+        settings = self.search.settings
+        if settings.strategy in BLIND:
+            return f"so many may be in the open as `population_size`, {settings.population_size}"
+        return (
+            f"`lookahead` is {settings.births_ahead}, and a larger one, as in "
+            "search=evoft.SearchSettings(lookahead=...), allows more in the open"
+        )
 
     def next(self) -> Trial | None:
         """Return the next trial, or None when there is none or an earlier one must end first."""
@@ -117,8 +130,11 @@ class Evolution:
         Raises:
             SettingsError: It ended well without an objective that no trial has reported yet; it can
                 be told again with it.
+            TypeError: It is no number, or an outcome with something in it that cannot be kept; it
+                can be told again.
             StorageError: The disk did not take it; the search has not been told then.
-            ValueError: The trial was never asked for, or its outcome has been told already.
+            ValueError: The trial was never asked for since the population was opened, or its
+                outcome has been told already.
         """
         self.tell_all([(trial, outcome)])
 
@@ -128,18 +144,21 @@ class Evolution:
         Raises:
             SettingsError: Some ended well without an objective that no trial has reported yet; none
                 of them is recorded then.
+            TypeError: One is no number, or an outcome with something in it that cannot be kept;
+                none of them is recorded then.
             StorageError: The disk took none of them; the search has not been told then.
             ValueError: A trial was never asked for, or its outcome has been told already; none of
                 them is recorded then.
         """
         outcomes: dict[TrialKey, tuple[Trial, Outcome]] = {}
         for trial, told in ended:
+            if not isinstance(trial, Trial):
+                raise TypeError(f"what is told must be of a trial, but is of {trial!r:.80}")
             if trial.key in outcomes or not self._is_wanted(trial):
                 raise ValueError(
                     f"no outcome of {trial.key} is wanted: it was told, or never asked"
                 )
-            outcome = told if isinstance(told, Outcome) else Outcome.of_fitness(float(told))
-            outcomes[trial.key] = trial, outcome
+            outcomes[trial.key] = trial, outcome_of(told)
         check_reported(self._unheard, [outcome for _, outcome in outcomes.values()])
         records = {key: self._record(*one) for key, one in outcomes.items()}
         self.ledger.append(*records.values())
@@ -241,8 +260,13 @@ class Evolution:
         search = self.search
         if trial.key in self.ledger.records:
             return False
+        if not 0 <= trial.individual < len(search.born):
+            return False
+        born = search.born[trial.individual]
+        if trial.genome is not born.genome and trial.genome != born.genome:  # another evolution's
+            return False
         if trial.stage is not Stage.SEARCH:
-            return trial.individual < len(search.born)
+            return True
         if not 0 <= trial.number < len(search.stints):
             return False
         stint = search.stints[trial.number]

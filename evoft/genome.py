@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import ItemsView, Iterator, Mapping, ValuesView
+from typing import Any
 
 #: What a gene's value may be.
 Value = float | int | str | bool
@@ -14,8 +15,10 @@ def same(a: object, b: object) -> bool:
     return type(a) is type(b) and a == b
 
 
-class Genome(Mapping[str, Value]):
+class Genome(Mapping[str, Any]):
     """Gene names and their values, immutable and hashable.
+
+    A value is of its gene's type, which a type checker cannot know: to it, it may be any.
 
     Equality is of names, values and their types: ``1`` and ``1.0`` are different values, because
     an integer and a float gene mean different things.
@@ -27,7 +30,7 @@ class Genome(Mapping[str, Value]):
         self._values: dict[str, Value] = {**(values or {}), **genes}
         self._hash: int | None = None  # taken when it is first asked for, as few ever are
 
-    def __getitem__(self, name: str) -> Value:
+    def __getitem__(self, name: str) -> Any:
         return self._values[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -36,11 +39,11 @@ class Genome(Mapping[str, Value]):
     def __len__(self) -> int:
         return len(self._values)
 
-    def values(self) -> ValuesView[Value]:
+    def values(self) -> ValuesView[Any]:
         """Return the values, in the order of the genes."""
         return self._values.values()
 
-    def items(self) -> ItemsView[str, Value]:
+    def items(self) -> ItemsView[str, Any]:
         """Return the genes' names with their values, in their order."""
         return self._values.items()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -52,6 +52,8 @@ class SearchSettings(evoft.settings.SearchSettings):
     generations and their size say.
     """
 
+    #: Full evaluations in a generation; without rungs, births in it.
+    population_size: int = 16
     #: How many of the best are run again with fresh seeds at the end.
     finalists: int = 0
 
@@ -70,12 +72,12 @@ def evolve(  # noqa: PLR0913  # each is a setting that users name at this one ca
     objectives: Sequence[str] | None = None,
     epochs: float | None = None,
     generations: int | None = 20,
-    population_size: int = 16,
+    population_size: int | None = None,
     file: str | os.PathLike[str] | None = None,
     workers: int = 1,
     seed: int = 0,
     budget: float | str | None = None,
-    trial_timeout: float | None = None,
+    trial_timeout: float | str | None = None,
     founders: Founders | None = None,
     elders: Sequence[str | os.PathLike[str]] = (),
     search: SearchSettings | None = None,
@@ -91,8 +93,11 @@ def evolve(  # noqa: PLR0913  # each is a setting that users name at this one ca
     fitness must come out the same, for a seed to give one lineage.  See ``examples/rungs.py``.
 
     Args:
-        fitness: What to maximise.  It runs in worker processes: it must be picklable; a function
-            of the script or notebook itself will do.
+        fitness: What to maximise, called as ``fitness(genome, trial)``: ``genome`` maps the genes'
+            names to values, ``trial.seed`` makes it repeatable, and ``trial.report(epoch,
+            loss=0.3)`` records a learning curve.  It returns a number, the higher the better, or an
+            ``Outcome``; what it raises is recorded, and the run goes on.  It runs in worker
+            processes: it must be picklable; a function of the script or notebook itself will do.
         space: The genes.
         strategy: Who decides what is evaluated next; None: what ``search`` says.
         objectives: What to be after: the fitness, called ``fitness`` or, where it is one,
@@ -102,18 +107,20 @@ def evolve(  # noqa: PLR0913  # each is a setting that users name at this one ca
         epochs: Of a full evaluation; None: what ``search`` says, which is by itself that an
             evaluation has no epochs and everybody is judged once.
         generations: How many, the founders included; None: until the budget ends.
-        population_size: Full evaluations in a generation; without rungs, births in it.
+        population_size: Full evaluations in a generation; without rungs, births in it.  None: what
+            ``search`` says, which is by itself 16.
         file: Population file ``*.h5`` to make; None: keep everything in memory only.
-        workers: Processes; 0 evaluates in this one, without limits or isolation.
+        workers: Processes, of one thread each unless ``fitness`` sets more; 0 evaluates in this
+            one, without limits or isolation.
         seed: The same seed gives the same lineage on any number of workers.
         budget: Running time over the life of the population, in seconds or as ``"30m"``.
-        trial_timeout: Seconds that one evaluation may take.
+        trial_timeout: Seconds that one evaluation may take, or ``"30m"``; not with 0 workers.
         founders: Genes that differ from the defaults, for individuals of generation 0, by name.
         elders: Population files whose best are founders, too, as far as ``space`` has their genes.
         search: Further settings of the search, such as ``finalists``: how many of the best are
-            evaluated again at the end with fresh seeds, 0 unless given.  ``generations`` and
-            ``population_size`` above take the place of its own, ``strategy``, ``objectives`` and
-            ``epochs`` where they are given.
+            evaluated again at the end with fresh seeds, 0 unless given.  ``generations`` above
+            takes the place of its own, ``strategy``, ``objectives``, ``epochs`` and
+            ``population_size`` where they are given.
 
     Raises:
         PopulationExistsError: There is such a file: go on with it by ``resume``.
@@ -123,7 +130,7 @@ def evolve(  # noqa: PLR0913  # each is a setting that users name at this one ca
         seed=seed,
         search=_search_settings(search, generations, population_size, strategy, epochs, objectives),
         run=_run_settings(workers, budget, trial_timeout),
-        founders=dict(founders or {}),
+        founders=_named(founders),
     )
     _check_fitness(fitness)
     _check_space(space, settings)
@@ -139,7 +146,7 @@ def resume(
     generations: int | None = None,
     workers: int = 1,
     budget: float | str | None = None,
-    trial_timeout: float | None = None,
+    trial_timeout: float | str | None = None,
 ) -> Iterator[Generation]:
     """Go on with a population; yield the generations that are still to come.
 
@@ -171,18 +178,21 @@ def new(  # noqa: PLR0913  # those of ``evolve``
     objectives: Sequence[str] | None = None,
     epochs: float | None = None,
     generations: int | None = None,
-    population_size: int = 16,
+    population_size: int | None = None,
     file: str | os.PathLike[str] | None = None,
     seed: int = 0,
     founders: Founders | None = None,
     elders: Sequence[str | os.PathLike[str]] = (),
     search: SearchSettings | None = None,
 ) -> Evolution:
-    """Return a new evolution to ``ask`` and ``tell``; the arguments are those of ``evolve``."""
+    """Return a new evolution to ``ask`` and ``tell``; the arguments are those of ``evolve``.
+
+    There are no final runs: where ``search`` asks for some, ``resume`` makes them at the end.
+    """
     settings = Settings(
         seed=seed,
         search=_search_settings(search, generations, population_size, strategy, epochs, objectives),
-        founders=dict(founders or {}),
+        founders=_named(founders),
     )
     _check_space(space, settings)
     _check_file(file)
@@ -195,6 +205,8 @@ def reopen(
     generations: int | None = None,
 ) -> Evolution:
     """Return the evolution of a population file, to go on with by ``ask`` and ``tell``.
+
+    What had been asked for and not told is asked for again.
 
     Raises:
         PopulationFileError: There is no such file, or it cannot be used.
@@ -224,21 +236,33 @@ def _reopened(file: str | os.PathLike[str], generations: int | None) -> Settings
 
 
 def _run_settings(
-    workers: int, budget: float | str | None, trial_timeout: float | None
+    workers: int, budget: float | str | None, trial_timeout: float | str | None
 ) -> RunSettings:
-    limit = seconds(budget) if isinstance(budget, str) else budget
-    return RunSettings(workers=workers or None, budget=limit, trial_timeout=trial_timeout)
+    return RunSettings(
+        workers=workers or None, budget=_seconds(budget), trial_timeout=_seconds(trial_timeout)
+    )
+
+
+def _seconds(length: float | str | None) -> float | None:
+    return seconds(length) if isinstance(length, str) else length
 
 
 def _search_settings(
     search: SearchSettings | None,
     generations: int | None,
-    population_size: int,
+    population_size: int | None,
     strategy: str | None,
     epochs: float | None,
     objectives: Sequence[str] | None,
 ) -> SearchSettings:
-    base = search or SearchSettings()
+    base = SearchSettings() if search is None else search
+    if not isinstance(base, evoft.settings.SearchSettings):
+        raise SettingsError(f"`search` must be evoft.SearchSettings, but is {search!r:.80}")
+    if base.generations not in (SearchSettings().generations, generations):
+        _logger.warning(
+            "`generations` of `search`, %s, is not heeded: give it as an argument beside `search`",
+            base.generations,
+        )
     if isinstance(objectives, str):
         raise SettingsError(f"`objectives` must be a list of names, but is {objectives!r}")
     return replace(
@@ -247,8 +271,17 @@ def _search_settings(
         objectives=base.objectives if objectives is None else tuple(objectives),
         epochs=base.epochs if epochs is None else epochs,
         generations=generations,
-        population_size=population_size,
+        population_size=base.population_size if population_size is None else population_size,
     )
+
+
+def _named(founders: Founders | None) -> Founders:
+    if founders is not None and not isinstance(founders, Mapping):
+        raise SettingsError(
+            "`founders` must give each its name, as in {'mine': {'lr': 0.1}}, but is "
+            f"{founders!r:.80}"
+        )
+    return {str(name): genes for name, genes in (founders or {}).items()}
 
 
 def _check_fitness(fitness: FitnessFunction) -> None:
@@ -305,6 +338,8 @@ def _search(space: SearchSpace, settings: Settings) -> Search:
 def _workers(fitness: FitnessFunction, settings: Settings) -> Workers:
     target = FitnessTarget(fitness)
     if settings.run.workers is None:
+        if settings.run.trial_timeout is not None:
+            _logger.warning("with workers=0 there is no `trial_timeout`: give workers=1 or more")
         return InlineWorkers(target, _TOGETHER)
     return LocalWorkers(
         target,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from evoft.errors import SettingsError
-from evoft.outcome import Outcome, Status
+from evoft.outcome import LARGEST, Outcome, Status
 
 
 class Direction(StrEnum):
@@ -86,13 +86,16 @@ def objective_of(text: str) -> Objective:
     return Objective(parts[1], Direction(parts[2]))
 
 
-def objectives_of(texts: Sequence[str]) -> tuple[Objective, ...]:
-    """Return the objectives that texts name.
+def objectives_of(texts: Sequence[Objective | str]) -> tuple[Objective, ...]:
+    """Return the objectives that texts name, and those that are there already.
 
     Raises:
-        SettingsError: None at all, one twice, the fitness by two names, or a text that names none.
+        SettingsError: No list, none at all, one twice, the fitness by two names, or a text that
+            names none.
     """
-    objectives = tuple(objective_of(text) for text in texts)
+    if isinstance(texts, str):
+        raise SettingsError(f"`objectives` must be a list of names, but is {texts!r}")
+    objectives = tuple(one if isinstance(one, Objective) else objective_of(one) for one in texts)
     if not objectives:
         raise SettingsError("`objectives` must name at least one objective, but names none")
     names = [objective.name for objective in objectives]
@@ -118,7 +121,7 @@ def reporting(objectives: Sequence[Objective], outcome: Outcome) -> Outcome:
     if outcome.status is not Status.OK:
         return outcome
     for objective in objectives:
-        if not objective.fitness and not math.isfinite(objective.value(outcome)):
+        if not objective.fitness and not abs(objective.value(outcome)) <= LARGEST:
             reason = _missing(objective, outcome.metrics)
             return replace(outcome, status=Status.FAILED, fitness=math.nan, reason=reason)
     return outcome
@@ -144,7 +147,9 @@ def check_reported(names: Collection[str], outcomes: Collection[Outcome]) -> Non
 
 def _missing(objective: Objective, metrics: Mapping[str, float]) -> str:
     if objective.name in metrics:
-        return f"the objective `{objective.name}` is {metrics[objective.name]}, no finite number"
+        value = metrics[objective.name]
+        wrong = "beyond 1e150" if math.isfinite(value) else "no finite number"
+        return f"the objective `{objective.name}` is {value}, {wrong}"
     return (
         f"the trial does not report the objective `{objective.name}`: return "
         f"{_returned([objective.name])}"

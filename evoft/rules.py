@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from numbers import Integral, Real
+from typing import Any
 
 from evoft.errors import SettingsError
 
@@ -19,6 +21,13 @@ _RULES: dict[str, tuple[float, float, bool, bool]] = {
     "in (0, 1)": (0.0, 1.0, False, False),
     "in (0, 1]": (0.0, 1.0, False, True),
 }
+
+
+def plain(value: Any) -> Any:
+    """Return a number as Python's own, which numpy's are not; anything else as it is."""
+    if isinstance(value, bool | int) or not isinstance(value, Real):
+        return value
+    return int(value) if isinstance(value, Integral) else float(value)
 
 
 def obeys(value: object, rule: str) -> bool:

@@ -16,7 +16,7 @@ from evoft.errors import SettingsError
 from evoft.ladder import Ladder
 from evoft.objectives import FITNESS, objectives_of
 from evoft.quantities import seconds, size
-from evoft.rules import require, require_whole
+from evoft.rules import plain, require, require_whole
 
 #: Who can decide what is trained next, those of them that judge on rungs, and those of these that
 #: are nothing without them.
@@ -64,6 +64,12 @@ def _require_known(values: Mapping[str, Any], known: Mapping[str, tuple[str, ...
             raise SettingsError(
                 f"`{name}` must be one of {', '.join(all_of_them)}, but is {values[name]!r}"
             )
+
+
+def _plain_numbers(record: SearchSettings | TrainingSettings | RunSettings | Settings) -> None:
+    """Have Python's own numbers in a record that is being made, where numpy's were given."""
+    for one in fields(record):
+        object.__setattr__(record, one.name, plain(getattr(record, one.name)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +124,7 @@ class SearchSettings:
     repeats: int = 2
 
     def __post_init__(self) -> None:
+        _plain_numbers(self)
         values = asdict(self)
         require(values, _SEARCH_RULES)
         _require_kinds(values, {"common_seed": (bool, "true or false")})
@@ -248,6 +255,7 @@ class TrainingSettings:
     cache_size: int = 4 * 2**30
 
     def __post_init__(self) -> None:
+        _plain_numbers(self)
         values = asdict(self)
         _require_kinds(values, _TRAINING_KINDS)
         _require_known(values, {"metric": METRICS, "interpolation": INTERPOLATIONS})
@@ -319,6 +327,7 @@ class RunSettings:
     max_disk: int | None = None
 
     def __post_init__(self) -> None:
+        _plain_numbers(self)
         values = asdict(self)
         counts = ("workers", "workers_per_device")
         times = ("budget", "trial_timeout", "stall_timeout")
@@ -352,6 +361,7 @@ class Settings:
     founders: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        _plain_numbers(self)
         if isinstance(self.seed, bool) or not isinstance(self.seed, int):
             raise SettingsError(f"`seed` must be a whole number, but is {self.seed!r}")
         for name, genes in _table(self.founders, "founders").items():

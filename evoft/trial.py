@@ -27,7 +27,12 @@ def unheard(epoch: float, **metrics: float) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """An individual's genome with a budget and a seed."""
+    """An individual's genome with a budget and a seed.
+
+    A fitness function takes all chance from ``seed``, trains for ``epochs`` in all where there are
+    any, and may ``report(epoch, loss=0.3)``.  ``stage``, ``individual`` and ``rung`` name what it
+    saves; docs/library.md has the rest.
+    """
 
     #: Id of the individual under trial.
     individual: int

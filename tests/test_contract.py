@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 import pytest
@@ -16,6 +16,7 @@ from evoft.genome import Genome
 from evoft.individual import Generation, Individual, best_of
 from evoft.outcome import Outcome, Status
 from evoft.recipe import Recipe, takes_momentum, whole
+from evoft.search.space import SearchSpace
 from evoft.seeds import derive, generator
 from evoft.shared import SharedArray
 from evoft.trial import Stage, Trial
@@ -180,3 +181,9 @@ def test_a_recipe_of_an_earlier_evoft_is_as_it_was_trained() -> None:
     assert whole(before) == now
     assert list(whole(before))[:3] == list(before)[:3]
     assert whole({"lr": 0.1}).keys() == now.keys() - {"model", "epochs"}
+
+
+def test_a_fitness_function_may_reckon_with_a_genomes_values_under_mypy_strict() -> None:
+    """Else ``math.log10(genome["lr"])`` would be an error in every typed program of a user's."""
+    assert get_type_hints(Genome.__getitem__)["return"] is Any
+    assert get_type_hints(SearchSpace.phenotype)["return"] == dict[str, Any]

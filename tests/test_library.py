@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from running import content, family, lineage, run_script, wait_until
 
@@ -202,7 +204,9 @@ def test_an_existing_file_is_refused_and_not_touched(straight: Path) -> None:
     assert (calls, straight.read_bytes()) == ([], before)
 
 
-def test_two_writers_are_refused(tmp_path: Path) -> None:
+def test_two_writers_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Else a slow machine records the sixth trial together with the seventh.
+    monkeypatch.setattr("evoft.library._TOGETHER", 1000.0)
     path = tmp_path / "mine.h5"
     generations = evolve(file=path, workers=0)
     next(generations)
@@ -419,6 +423,85 @@ def test_elders_that_cannot_be_had_are_told_before_anything_is_made(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_spawned_process_evolves_a_function_of_its_script(tmp_path: Path) -> None:
+    """As where seeds go to a process pool; a spawned process has its script by another name."""
+    out = run_script(
+        """
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+import evoft
+
+SPACE = evoft.SearchSpace(x=evoft.Float(0, 1))
+
+def fitness(genome, trial):
+    return genome["x"]
+
+def best(seed):
+    for generation in evoft.evolve(fitness, SPACE, generations=1, population_size=3, seed=seed):
+        return generation.best.fitness
+
+if __name__ == "__main__":
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        print(list(pool.map(best, [1])) == [best(1)])
+""",
+        tmp_path,
+    )
+    assert out == "True\n"
+
+
+def test_the_search_settings_may_have_the_population_size() -> None:
+    """So ``lookahead`` can be what the warning of idle workers says."""
+    assert evoft.new(SPACE).search.settings.population_size == 16
+    search = evoft.SearchSettings(lookahead=19, population_size=20)
+    assert evoft.new(SPACE, search=search).search.settings.population_size == 20
+    assert evoft.new(SPACE, search=search, population_size=24).search.settings.births_ahead == 19
+    fifteen = evoft.SearchSettings(lookahead=15)
+    assert evoft.new(SPACE, search=fifteen).search.settings.population_size == 16
+
+
+def test_generations_where_they_are_not_heeded_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    search = evoft.SearchSettings(generations=50)
+    assert evoft.new(SPACE, search=search, generations=50).search.settings.generations == 50
+    assert caplog.messages == []
+    assert evoft.new(SPACE, search=search, generations=9).search.settings.generations == 9
+    assert caplog.messages == [
+        "`generations` of `search`, 50, is not heeded: give it as an argument beside `search`"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"search": {"finalists": 2}}, "`search` must be evoft.SearchSettings, but is {'finalists"),
+        (
+            {"founders": [{"depth": 4}]},
+            "`founders` must give each its name, as in {'mine': {'lr': ",
+        ),
+        ({"trial_timeout": "soon"}, "a length of time is written as 90s, 30m, 1h30m or 2d, not 's"),
+    ],
+)
+def test_options_of_another_kind_are_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        evolve(**options)
+    assert str(refused.value).startswith(words)
+
+
+def test_a_time_limit_that_nobody_keeps_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    run(workers=0, generations=1, trial_timeout="30s")
+    assert caplog.messages == ["with workers=0 there is no `trial_timeout`: give workers=1 or more"]
+
+
+def test_what_numpy_counts_with_will_do() -> None:
+    options = {"generations": np.int64(1), "population_size": np.int64(4), "seed": np.int64(3)}
+    mine = run(workers=np.int64(0), founders={"mine": {"depth": np.int64(4)}}, **options)
+    theirs = run(
+        workers=0, generations=1, population_size=4, seed=3, founders={"mine": {"depth": 4}}
+    )
+    assert [repr(g) for g in mine] == [repr(g) for g in theirs]
+    assert [i.genome for i in mine[0].individuals] == [i.genome for i in theirs[0].individuals]
+    assert mine[0].individuals[1].genome["depth"] == 4
+
+
 def test_one_seed_for_all_but_the_final_runs(tmp_path: Path) -> None:
     file = tmp_path / "mine.h5"
     run(file=file, workers=0, search=evoft.SearchSettings(common_seed=True, finalists=1))
@@ -521,6 +604,13 @@ def test_asking_too_far_ahead_is_told() -> None:
         evolution.ask()
 
 
+def test_where_no_outcome_decides_it_is_told_what_limits() -> None:
+    evolution = evoft.new(SPACE, strategy="random", population_size=4)
+    assert len([evolution.ask() for _ in range(4)]) == 4
+    with pytest.raises(evoft.EvoftError, match="in the open as `population_size`, 4"):
+        evolution.ask()
+
+
 @pytest.mark.parametrize("file", [None, "mine.h5"])
 def test_an_outcome_that_nobody_wants_is_refused(tmp_path: Path, file: str | None) -> None:
     path = tmp_path / file if file else None
@@ -532,7 +622,64 @@ def test_an_outcome_that_nobody_wants_is_refused(tmp_path: Path, file: str | Non
             evolution.tell(trial, 1.0)
         with pytest.raises(ValueError, match="it was told, or never asked"):
             evolution.tell(evoft.Trial(3, trial.genome, 0), 1.0)
+        with pytest.raises(TypeError, match="what is told must be of a trial, but is of "):
+            evolution.tell(1.0, trial)  # type: ignore[arg-type]
         assert len(evolution.population) == 1
+
+
+def test_a_trial_of_another_evolution_is_refused() -> None:
+    mine, other = (evoft.new(SPACE, population_size=8, seed=seed) for seed in (1, 2))
+    asked = [(mine.ask(), other.ask()) for _ in range(2)]
+    assert asked[1][0]
+    assert asked[1][1]
+    assert asked[1][0].key == asked[1][1].key
+    with pytest.raises(ValueError, match="it was told, or never asked"):
+        mine.tell(asked[1][1], 1.0)
+    mine.tell(asked[1][0], 1.0)
+    assert mine.population[1].genome == asked[1][0].genome
+
+
+def test_what_was_asked_for_and_not_told_is_asked_for_again(tmp_path: Path) -> None:
+    path = tmp_path / "mine.h5"
+    search = evoft.SearchSettings(lookahead=3)
+    with evoft.new(SPACE, population_size=4, file=path, search=search) as evolution:
+        asked = [trial for _ in range(4) if (trial := evolution.ask())]
+        evolution.tell(asked[2], 2.0)
+    with evoft.reopen(path) as evolution:
+        with pytest.raises(ValueError, match="it was told, or never asked"):
+            evolution.tell(asked[0], 0.0)
+        again = [trial for _ in range(3) if (trial := evolution.ask())]
+        assert again == [asked[0], asked[1], asked[3]]
+        evolution.tell(asked[0], 0.0)
+    assert [i.fitness for i in evoft.Population.open(path)] == [0.0, 2.0]
+
+
+@pytest.mark.parametrize("told", [None, "0.5", (0.5,), 1j, 10**400, evoft.Outcome("ok", 0.5)])  # type: ignore[arg-type]
+def test_what_is_no_outcome_is_not_recorded_and_can_be_told_again(
+    tmp_path: Path, told: Any
+) -> None:
+    with evoft.new(SPACE, population_size=4, file=tmp_path / "mine.h5") as evolution:
+        trial = evolution.ask()
+        assert trial
+        with pytest.raises(TypeError, match=r"^the (fitness|outcome's `status`) (must be|is) a "):
+            evolution.tell(trial, told)
+        assert len(evolution.population) == 0
+        evolution.tell(trial, 1.0)
+    assert evoft.Population.open(tmp_path / "mine.h5")[0].fitness == 1.0
+
+
+def test_penalties_as_large_as_floats_go_are_failures(tmp_path: Path) -> None:
+    def penalised(genome: evoft.Genome, trial: evoft.Trial) -> float:
+        return -sys.float_info.max if trial.individual % 3 else float(genome["depth"])
+
+    path = tmp_path / "mine.h5"
+    search = evoft.SearchSettings(finalists=2)
+    sizes = {"generations": 3, "population_size": 6, "workers": 0}
+    list(evoft.evolve(penalised, SPACE, file=path, search=search, **sizes))  # type: ignore[arg-type]
+    population = evoft.Population.open(path)
+    assert [i.status for i in population][:3] == ["ok", "diverged", "diverged"]
+    assert population[1].outcome
+    assert population[1].outcome.reason.endswith("e+308, beyond 1e150")
 
 
 def test_a_file_that_this_version_would_not_have_bred_is_refused(tmp_path: Path) -> None:

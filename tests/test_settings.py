@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -281,3 +282,23 @@ def test_files_made_before_there_were_views_go_on_without() -> None:
     old = Settings(training=TrainingSettings(epochs=3)).to_dict()
     del old["training"]["views"]
     assert Settings.of_file(old).training == TrainingSettings(epochs=3, views=0)
+
+
+def test_numpys_numbers_become_plain_ones() -> None:
+    """They come from whoever loops over ``np.arange(5)`` or reads settings from a data frame."""
+    search = SearchSettings(
+        population_size=np.int64(8), generations=np.uint8(3), epochs=np.float32(9)
+    )
+    assert search == SearchSettings(population_size=8, generations=3, epochs=9.0)
+    run = RunSettings(workers=np.int64(2), budget=np.int64(60), trial_timeout=np.float64(1))
+    assert run == RunSettings(workers=2, budget=60, trial_timeout=1.0)
+    settings = Settings(seed=np.int64(3), search=search, run=run)
+    assert settings.to_dict() == json.loads(json.dumps(settings.to_dict()), object_hook=tuples)
+    for wrong in (np.float64(3.5), np.bool_(True)):
+        with pytest.raises(SettingsError, match="`seed` must be a whole number"):
+            Settings(seed=wrong)
+
+
+def tuples(table: dict[str, Any]) -> dict[str, Any]:
+    """Have tuples again where JSON has lists."""
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in table.items()}

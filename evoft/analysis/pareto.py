@@ -34,17 +34,20 @@ def objectives_in(population: Population) -> tuple[Objective, ...]:
     return objectives_of(objectives_in_file(population.header.settings))
 
 
-def front_of(population: Population, objectives: Sequence[Objective] | None = None) -> Front:
+def front_of(population: Population, objectives: Sequence[Objective | str] | None = None) -> Front:
     """Return the individuals of a population that no other dominates.
 
     Args:
         population: In which everybody counts who ended well.
-        objectives: By which; None: those that it was bred for.
+        objectives: By which, as `evolve` takes them; None: those that it was bred for.
+
+    Raises:
+        SettingsError: A text names no objective.
     """
     # numba, which the kernels need, takes a moment to import.
     from evoft.kernels.ranking import crowding_of, ranks_of
 
-    chosen = tuple(objectives or objectives_in(population))
+    chosen = objectives_of(objectives) if objectives else objectives_in(population)
     scored = [(scores_of(chosen, i.outcome), i) for i in population]
     scored = [(scores, i) for scores, i in scored if scores[0] > -math.inf]
     if not scored:

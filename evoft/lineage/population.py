@@ -89,6 +89,9 @@ class Population:
             _full=full,
         )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Population.of, (self.header, dict(self.records), self.verdicts, self.path)
+
     def __repr__(self) -> str:
         # All of its records would be pages in a notebook.
         place = "" if self.path is None else f"{str(self.path)!r}, "

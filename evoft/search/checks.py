@@ -123,12 +123,16 @@ def kept_busy(settings: SearchSettings, workers: int) -> int:
 
 def idle(settings: Settings) -> str | None:
     """Return a sentence on workers that the search cannot keep busy; None where it can."""
-    workers = settings.run.workers or 1
+    workers, size = settings.run.workers or 1, settings.search.population_size
     if (busy := kept_busy(settings.search, workers)) == workers:
         return None
+    most = min(workers, size)
+    way_out = f"lookahead={most - 1} keeps {'all' if most == workers else most} of them so"
+    if most < workers:
+        way_out += ", and a larger population_size more"
     return (
         f"of {workers} workers the search keeps at most {busy} busy, for lookahead = {busy - 1}: "
-        f"lookahead={workers - 1} keeps all of them so, and each decision knows less"
+        f"{way_out}, and each decision knows less"
     )
 
 

@@ -26,7 +26,18 @@ _WHOLE = 2**40
 _LARGEST = 1e300
 
 
+#: Of a longer list only the first and the last are told.
+_TOLD = 24
+
+
+def plain(value: Any) -> Any:
+    """Return a number of numpy's as Python's own, anything else as it is."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def _check_range(low: float, high: float, log: bool, kinds: tuple[type, ...]) -> None:
+    if not isinstance(log, bool):
+        raise SpaceError(f"`log` must be true or false, but is {log!r}")
     for name, bound in (("low", low), ("high", high)):
         if isinstance(bound, bool) or not isinstance(bound, kinds) or not is_finite(bound):
             raise SpaceError(f"`{name}` must be a finite number of the gene's type, got {bound!r}")
@@ -67,6 +78,10 @@ class _Ranged(Gene):
     #: them so that every one has its share, or the logarithms of that.
     _ends: tuple[float, float] = field(init=False, repr=False, compare=False)
 
+    def __post_init__(self) -> None:
+        for name in ("low", "high", "log", "default"):
+            object.__setattr__(self, name, plain(getattr(self, name)))
+
     def _bounds(self) -> dict[str, Any]:
         return {"low": self.low, "high": self.high, "log": self.log}
 
@@ -78,11 +93,12 @@ class Float(_Ranged):
     kind: ClassVar[str] = "float"
 
     def __post_init__(self) -> None:
+        _Ranged.__post_init__(self)
         _check_range(self.low, self.high, self.log, (int, float))
         for name in ("low", "high", "default"):
             value = getattr(self, name)
             if isinstance(value, int | float) and not isinstance(value, bool):
-                object.__setattr__(self, name, float(value))  # numpy's floats too
+                object.__setattr__(self, name, float(value))
         object.__setattr__(self, "_ends", _ends(self.low, self.high, self.log))
         self._check_default()
 
@@ -126,6 +142,7 @@ class Integer(_Ranged):
     kind: ClassVar[str] = "integer"
 
     def __post_init__(self) -> None:
+        _Ranged.__post_init__(self)
         _check_range(self.low, self.high, self.log, (int,))
         if self.low < -_WHOLE or self.high > _WHOLE:
             raise SpaceError(
@@ -173,16 +190,24 @@ def _listed(values: Sequence[Value]) -> tuple[Value, ...]:
         values = values.tolist()
     if isinstance(values, str) or not isinstance(values, Sequence):
         raise SpaceError(f"`values` must be a list, but is {values!r}")
-    listed = tuple(v.item() if isinstance(v, np.generic) else v for v in values)
+    listed = tuple(map(plain, values))
     if len(listed) < 2:
-        raise SpaceError(f"`values` must list at least two values, but got {values!r}")
-    for index, value in enumerate(listed):
+        raise SpaceError(
+            f"`values` must list at least two values, but got {values!r}: what is always the same "
+            "is no gene"
+        )
+    seen: set[tuple[type, Value]] = set()
+    for value in listed:
         if type(value) not in (bool, int, float, str):
-            raise SpaceError(f"a value must be a number, a text or a boolean, but got {value!r}")
+            raise SpaceError(
+                f"a value must be a number, a text or a boolean, but got {value!r}: give each a "
+                "name, and look up there what it stands for"
+            )
         if isinstance(value, float) and not math.isfinite(value):
             raise SpaceError(f"a value must be finite, but got {value!r}")
-        if any(same(value, other) for other in listed[:index]):
+        if (type(value), value) in seen:
             raise SpaceError(f"`values` must be different, but {value!r} stands there twice")
+        seen.add((type(value), value))
     return listed
 
 
@@ -191,9 +216,14 @@ class _Listed(Gene):
     """What Ordinal and Choice share: a list of values, each with its share of the interval."""
 
     values: Sequence[Value]
+    #: Where each value stands, by its type and itself: there may be very many.
+    _places: dict[tuple[type, Value], int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", _listed(self.values))
+        object.__setattr__(self, "default", plain(self.default))
+        places = {(type(value), value): index for index, value in enumerate(self.values)}
+        object.__setattr__(self, "_places", places)
         self._check_default()
 
     @property
@@ -205,15 +235,19 @@ class _Listed(Gene):
 
     def index(self, value: Value) -> int:
         """Return the place of ``value`` in the list."""
-        return next(i for i, other in enumerate(self.values) if same(value, other))
+        return self._places[type(value), value]
 
     def unit(self, value: Value) -> float:
         return (self.index(value) + 0.5) / len(self.values)
 
     def holds(self, value: object) -> bool:
-        return any(same(value, other) for other in self.values)
+        if not isinstance(value, bool | int | float | str):  # what cannot be hashed among others
+            return False
+        return (type(value), value) in self._places
 
     def describe(self) -> str:
+        if len(self.values) > _TOLD:
+            return f"{self.values[0]}, {self.values[1]}, ... {self.values[-1]}"
         return ", ".join(str(value) for value in self.values)
 
     def _bounds(self) -> dict[str, Any]:

@@ -15,14 +15,18 @@ from numpy.typing import NDArray
 from evoft.errors import SpaceError
 from evoft.genome import Genome, Value, same
 from evoft.search.gene import Gene
-from evoft.search.genes import Integer, gene_of, is_finite
+from evoft.search.genes import Integer, gene_of, is_finite, plain
 
 
 class SearchSpace(Mapping[str, Gene]):
     """Named genes, immutable: ``SearchSpace(lr=Float(1e-5, 1e-1, log=True))``.
 
     Every genome of the space has a value for every gene; a gene whose condition does not hold is
-    carried on silently and handed down, but has no part in the phenotype.
+    carried on silently and handed down, but has no part in the ``phenotype``.
+
+    Each gene may have a ``default``, its value in the default genome (else the middle, or the first
+    choice), with a ``confidence`` that good values are near (``low``, ``medium`` or ``high``), and
+    a condition: ``when={"opt": ["sgd"]}`` lets it count only with these values of another gene.
 
     Raises:
         SpaceError: No gene at all, or a condition on a gene that is not there, on a value that it
@@ -120,7 +124,7 @@ class SearchSpace(Mapping[str, Gene]):
                 return False
         return True
 
-    def phenotype(self, genome: Mapping[str, Value]) -> dict[str, Value]:
+    def phenotype(self, genome: Mapping[str, Value]) -> dict[str, Any]:
         """Return the genes that count in ``genome``, in the order of the space."""
         return {
             name: genome[name]
@@ -228,6 +232,7 @@ def _typed(value: Value) -> tuple[type, Value]:
 
 def coerce(gene: Gene, value: Value) -> Value:
     """Return ``value`` as the gene's type where nothing is lost: 1 for a Float, 1.0 for a 1."""
+    value = plain(value)
     if gene.holds(value) or isinstance(value, bool) or not isinstance(value, int | float):
         return value
     if not is_finite(value):

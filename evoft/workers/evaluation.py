@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import re
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
+from types import TracebackType
 from typing import Protocol, runtime_checkable
 
 from evoft.errors import PopulationFileError, StorageError
 from evoft.genome import Genome
-from evoft.outcome import CurvePoint, Outcome, Status
+from evoft.outcome import CurvePoint, Outcome, Status, outcome_of
 from evoft.peak import forget_peak, peak_memory
 from evoft.trial import Trial
 
@@ -153,41 +152,31 @@ def _measured(
 
 
 def _outcome(answer: object) -> Outcome:
-    if isinstance(answer, Outcome):
-        if wrong := [name for name, value in answer.metrics.items() if not _is_number(value)]:
-            reason = f"the metric `{wrong[0]}` must be a number, but is "
-            reason += f"{answer.metrics[wrong[0]]!r:.80}"
-            return Outcome(Status.FAILED, reason=reason)
-        if answer.status is Status.OK and not math.isfinite(answer.fitness):
-            judged = Outcome.of_fitness(answer.fitness)
-            return replace(answer, status=judged.status, reason=judged.reason)
-        return answer
     try:
-        if isinstance(answer, str | bytes):  # which float() would read as a number
-            raise TypeError
-        return Outcome.of_fitness(float(answer))  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        reason = f"the fitness must be a number, but is {answer!r:.80}"
-        if isinstance(answer, tuple):  # as DEAP has them
-            reason += (
-                ": further objectives are metrics, evoft.Outcome.of_fitness(fitness, metrics=...)"
-            )
-        return Outcome(Status.FAILED, reason=reason)
-
-
-def _is_number(value: object) -> bool:
-    try:
-        float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return False
-    return not isinstance(value, str | bytes)
+        return outcome_of(answer)
+    except TypeError as error:
+        return Outcome(Status.FAILED, reason=str(error))
 
 
 def _tell(error: BaseException) -> str:
     """Return one sentence on an exception: its type, its words, and where it was raised."""
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    places = [f"{Path(f.filename).name}, line {f.lineno}" for f in _frames(error.__traceback__)]
+    where = f" ({', by way of '.join(places)})" if places else ""
     return f"{type(error).__name__}: {_words(error):.300}{where}"
+
+
+def _frames(trace: TracebackType | None) -> list[traceback.FrameSummary]:
+    """Return where an exception was raised, and where in the user's own file that came from."""
+    frames = traceback.extract_tb(trace)
+    while frames and frames[0].filename == __file__:
+        del frames[0]
+    if not frames:
+        return []
+    own = [frame for frame in frames if frame.filename == frames[0].filename]
+    # Where `report` raised, it is for what it was called with.
+    return (
+        own[-1:] if frames[-1].filename in (__file__, own[-1].filename) else [frames[-1], own[-1]]
+    )
 
 
 def _words(error: BaseException) -> str:

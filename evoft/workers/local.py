@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
@@ -90,6 +91,10 @@ class LocalWorkers:
         Raises:
             WorkerError: The target cannot be pickled.
         """
+        main = sys.modules.get("__mp_main__")
+        if main is not None:
+            # In a process that was spawned, the script goes by this name, which no worker knows.
+            cloudpickle.register_pickle_by_value(main)
         try:
             self._blob = cloudpickle.dumps(target)
         except Exception as error:

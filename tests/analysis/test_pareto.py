@@ -61,6 +61,9 @@ def test_the_front_has_whom_no_other_dominates_best_first_and_no_copies(file: Pa
     }  # fmt: skip
     by_two = front_of(population, objectives_of(("accuracy", "latency")))
     assert [i.id for i in by_two.individuals] == [6, 1, 3]
+    assert front_of(population, ["accuracy", "latency"]) == by_two
+    with pytest.raises(SettingsError, match="`objectives` must be a list of names, but is 'lat"):
+        front_of(population, "latency")
 
 
 def test_a_population_without_objectives_has_a_front_of_the_best_alone(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import evoft
 from evoft.cli.flags import EVOLVE_FLAGS, RECIPE_FLAGS, RUN_FLAGS
 from evoft.cli.output import short
 from evoft.cli.space import space_toml
@@ -182,3 +183,19 @@ def test_the_library_example_of_the_readme_runs(tmp_path):
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 2
+
+
+def test_the_page_on_the_library_runs_and_names_all_that_is_public(tmp_path):
+    text = (ROOT / "docs/library.md").read_text()
+    script = tmp_path / "script.py"
+    script.write_text("\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL)))
+    done = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("0 ")
+    named = set(re.findall(r"`(\w+)`", text.partition("## All names")[2]))
+    assert named == set(evoft.__all__)
+    fields = {f.name for f in dataclasses.fields(evoft.Trial)} - {"genome"}
+    assert {name for name in fields if not re.search(rf"`{name}[`(]", text)} == set()
+    assert {status for status in Status if f"`{status}`" not in text} == set()

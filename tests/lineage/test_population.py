@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,21 @@ def test_it_is_printed_in_a_line(population_path: Path, header: Header) -> None:
         "Generation(1, born: 4, continued: 0, best so far: #7 with 0.9000)"
     )
     assert repr(view(header)) == "Population(individuals: 0, generations: 0, best: none)"
+
+
+def test_it_can_be_sent_to_another_process(population_path: Path) -> None:
+    population = Population.open(population_path)
+    there = pickle.loads(pickle.dumps(population))
+    assert there.path == population_path
+    assert (there.header, there.verdicts) == (population.header, population.verdicts)
+    assert (there.records, there.individuals) == (population.records, population.individuals)
+    assert there[7] == population[7]
+
+
+def test_an_individual_is_printed_without_its_learning_curve(population_path: Path) -> None:
+    population = Population.open(population_path)
+    assert any(record.outcome.curve for record in population.records.values())
+    assert "CurvePoint" not in repr(population.individuals)
 
 
 def test_only_complete_generations_count(population_path: Path) -> None:

@@ -173,6 +173,23 @@ def test_numpy_numbers_become_plain_ones() -> None:
     assert {type(v) for v in (gene.at(0.0), gene.at(1.0), gene.standard)} == {float}
     assert [type(v) for v in Ordinal(np.arange(3)).values] == [int] * 3
     assert [type(v) for v in Choice([np.float64(1.5), np.bool_(True)]).values] == [float, bool]
+    assert Integer(np.int64(1), np.int32(9), default=np.uint8(3)) == Integer(1, 9, default=3)
+    assert Float(np.float32(0.25), np.int64(2), default=np.float32(0.5)) == Float(
+        0.25, 2, default=0.5
+    )
+    assert Ordinal([8, 16], default=np.int64(16)) == Ordinal([8, 16], default=16)
+    assert json.dumps(Integer(np.int64(1), np.int64(9), default=np.int64(3)).to_dict())
+
+
+def test_a_gene_may_have_very_many_values() -> None:
+    """As where it is the row of a table of everything that was ever evaluated."""
+    gene = Ordinal(range(200_000))
+    assert [gene.index(value) for value in (0, 123_456, 199_999)] == [0, 123_456, 199_999]
+    assert all(gene.holds(value) for value in range(0, 200_000, 2))
+    assert not any(map(gene.holds, (True, 1.0, "1", 200_000, [1], None)))
+    assert gene.describe() == "0, 1, ... 199999"
+    with pytest.raises(SpaceError, match="but 7 stands there twice"):
+        Choice([*range(100_000), 7])
 
 
 def test_one_and_true_and_one_point_zero_are_three_values() -> None:
@@ -223,6 +240,7 @@ def test_one_and_true_and_one_point_zero_are_three_values() -> None:
         (lambda: Choice("relu"), "`values` must be a list, but is 'relu'"),
         (lambda: Choice({"b", "a"}), "`values` must be a list, but is {"),
         (lambda: Ordinal(None), "`values` must be a list, but is None"),
+        (lambda: Float(1, 2, log="yes"), "`log` must be true or false, but is 'yes'"),
         (
             lambda: Choice(["a", None]),
             "a value must be a number, a text or a boolean, but got None",

@@ -128,6 +128,10 @@ def test_workers_that_the_search_cannot_keep_busy_are_told() -> None:
     assert "of 8 workers the search keeps at most 4 busy" in told
     assert "lookahead=7 keeps all" in told
     assert of(8, lookahead=7) is None
+    told = of(20)
+    assert told is not None
+    assert "lookahead=11 keeps 12 of them so, and a larger population_size more" in told
+    assert SearchSettings(lookahead=11)
     assert of(8, strategy="random") is None
 
 

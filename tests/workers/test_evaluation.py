@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -262,3 +263,59 @@ def inline(fitness: Callable[[Genome, Trial], Any]) -> list[tuple[Trial, Outcome
     workers = InlineWorkers(FitnessTarget(fitness))
     workers.submit(TRIAL)
     return workers.collect()
+
+
+WRONG_OUTCOMES = [
+    (Outcome("ok", 0.5), "the outcome's `status` must be a Status, but is 'ok'"),  # type: ignore[arg-type]
+    (Outcome.of_fitness(0.5, reason=None), "the outcome's `reason` must be a text, but is None"),
+    (Outcome.of_fitness(0.5, metrics=[1]), "the outcome's `metrics` must be a dict, but is [1]"),
+    (Outcome.of_fitness(0.5, metrics={"a": 10**400}), "the metric `a` is a whole number that is"),
+    (
+        Outcome.of_fitness(0.5, curve=[(1, 2.0)]),
+        "the outcome's `curve` must be of CurvePoints, but",
+    ),
+    (Outcome.of_fitness(0.5, seconds="1"), "`seconds` must be a number, but is '1'"),
+    (Outcome.of_fitness(0.5, peak_memory=2**70), "`peak_memory` must be in [0, 2**63), but is 118"),
+]
+
+
+@pytest.mark.parametrize(("given", "words"), WRONG_OUTCOMES, ids=lambda one: str(one)[:40])
+def test_an_outcome_that_could_not_be_kept_is_a_failure(given: Outcome, words: str) -> None:
+    outcome = judged(lambda genome, trial: given)
+    assert outcome.status is Status.FAILED
+    assert outcome.reason.startswith(words)
+
+
+@pytest.mark.parametrize("answer", [1e308, -sys.float_info.max, Outcome.of_fitness(1e151)])
+def test_a_fitness_whose_square_is_no_number_has_diverged(answer: Any) -> None:
+    outcome = judged(lambda genome, trial: answer)
+    assert outcome.status is Status.DIVERGED
+    assert outcome.reason.endswith(", beyond 1e150")
+
+
+def test_numpys_numbers_in_an_outcome_become_plain_ones() -> None:
+    curve = (CurvePoint(np.int64(1), {"loss": np.float32(0.5)}),)  # type: ignore[arg-type, dict-item]
+    given = Outcome.of_fitness(
+        np.float32(0.5), curve=curve, metrics={"size": np.int64(3)}, peak_memory=np.int64(7)
+    )
+    outcome = judged(lambda genome, trial: given)
+    assert outcome.curve == (CurvePoint(1.0, {"loss": 0.5}),)
+    assert outcome.metrics == {"size": 3.0}
+    numbers = (outcome.fitness, outcome.metrics["size"], outcome.curve[0].epoch)
+    assert {type(number) for number in (*numbers, outcome.curve[0].metrics["loss"])} == {float}
+    assert (outcome.peak_memory, type(outcome.peak_memory)) == (7, int)
+
+
+def test_it_is_told_where_in_ones_own_file_a_librarys_error_came_from() -> None:
+    def inverse(genome: Genome, trial: Trial) -> Any:
+        return np.linalg.inv(np.zeros((2, 2)))
+
+    def silent(genome: Genome, trial: Trial) -> Any:
+        trial.report(1, loss=None)
+
+    first = inverse.__code__.co_firstlineno
+    reason = judged(inverse).reason
+    assert reason.startswith("LinAlgError: Singular matrix (_linalg.py, line ")
+    assert reason.endswith(f", by way of test_evaluation.py, line {first + 1})")
+    assert judged(silent).reason.endswith(f"(test_evaluation.py, line {first + 4})")
+    assert judged(dict).reason.startswith("TypeError: dict expected at most 1 argument, got 2")  # type: ignore[arg-type]
