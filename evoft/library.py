@@ -263,12 +263,10 @@ def _search_settings(
             "`generations` of `search`, %s, is not heeded: give it as an argument beside `search`",
             base.generations,
         )
-    if isinstance(objectives, str):
-        raise SettingsError(f"`objectives` must be a list of names, but is {objectives!r}")
     return replace(
         base,
         strategy=base.strategy if strategy is None else strategy,
-        objectives=base.objectives if objectives is None else tuple(objectives),
+        objectives=base.objectives if objectives is None else objectives,
         epochs=base.epochs if epochs is None else epochs,
         generations=generations,
         population_size=base.population_size if population_size is None else population_size,

@@ -93,7 +93,7 @@ def objectives_of(texts: Sequence[Objective | str]) -> tuple[Objective, ...]:
         SettingsError: No list, none at all, one twice, the fitness by two names, or a text that
             names none.
     """
-    if isinstance(texts, str):
+    if isinstance(texts, str) or not isinstance(texts, Sequence):
         raise SettingsError(f"`objectives` must be a list of names, but is {texts!r}")
     objectives = tuple(one if isinstance(one, Objective) else objective_of(one) for one in texts)
     if not objectives:

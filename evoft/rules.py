@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from numbers import Integral, Real
 from typing import Any
+
+import numpy as np
 
 from evoft.errors import SettingsError
 
@@ -24,10 +25,8 @@ _RULES: dict[str, tuple[float, float, bool, bool]] = {
 
 
 def plain(value: Any) -> Any:
-    """Return a number as Python's own, which numpy's are not; anything else as it is."""
-    if isinstance(value, bool | int) or not isinstance(value, Real):
-        return value
-    return int(value) if isinstance(value, Integral) else float(value)
+    """Return a scalar of numpy's as Python's own, anything else as it is."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def obeys(value: object, rule: str) -> bool:

@@ -8,7 +8,7 @@ the budgets can.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
@@ -81,7 +81,7 @@ class SearchSettings:
     #: What the search is after: the fitness, by the name of the metric that it is, as
     #: ``accuracy``, or as ``fitness``; ``latency`` and ``parameters``, which evoft measures when it
     #: trains; metrics of one's own as in ``energy:min`` or ``f1:max``.
-    objectives: tuple[str, ...] = (FITNESS.name,)
+    objectives: Sequence[str] = (FITNESS.name,)
     #: Full trainings in a generation; without rungs, births in it and individuals that live at a
     #: time.
     population_size: int = 12
@@ -143,9 +143,8 @@ class SearchSettings:
                 )
 
     def _check_objectives(self) -> None:
-        if not isinstance(self.objectives, tuple):
-            raise SettingsError(f"`objectives` must be a list of names, but is {self.objectives!r}")
         objectives = objectives_of(self.objectives)
+        object.__setattr__(self, "objectives", tuple(map(str, self.objectives)))
         if not any(one.fitness for one in objectives):
             raise SettingsError(
                 f"`objectives` must have {FITNESS.name}, the fitness, among them, but are "

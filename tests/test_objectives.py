@@ -73,6 +73,16 @@ def test_settings_refuse_objectives_that_cannot_be(objectives: object, words: st
         evoft.SearchSettings(objectives=objectives)  # type: ignore[arg-type]
 
 
+def test_settings_take_objectives_in_any_list() -> None:
+    named = evoft.SearchSettings(objectives=("accuracy", "energy:min"))
+    for given in (["accuracy", "energy:min"], objectives_of(("accuracy", "energy:min"))):
+        settings = evoft.SearchSettings(objectives=given)
+        assert settings == named
+        assert settings.objectives == ("accuracy", "energy:min")
+    with pytest.raises(SettingsError, match="must be a list of names, but is 3"):
+        evoft.SearchSettings(objectives=3)  # type: ignore[arg-type]
+
+
 def test_scores_are_maximised_and_the_failed_have_none() -> None:
     objectives = objectives_of(("accuracy", "latency"))
     good = Outcome.of_fitness(0.5, metrics={"latency": 0.01})

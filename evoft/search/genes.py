@@ -11,6 +11,7 @@ import numpy as np
 
 from evoft.errors import SpaceError
 from evoft.genome import Value, same
+from evoft.rules import plain
 from evoft.search.gene import Gene
 
 
@@ -24,15 +25,8 @@ def _reflect(unit: float) -> float:
 _WHOLE = 2**40
 #: Beyond this the width of a range, or a power, may be no number.
 _LARGEST = 1e300
-
-
 #: Of a longer list only the first and the last are told.
 _TOLD = 24
-
-
-def plain(value: Any) -> Any:
-    """Return a number of numpy's as Python's own, anything else as it is."""
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def _check_range(low: float, high: float, log: bool, kinds: tuple[type, ...]) -> None:

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from evoft.errors import SpaceError
 from evoft.genome import Genome, Value, same
+from evoft.rules import plain
 from evoft.search.gene import Gene
-from evoft.search.genes import Integer, gene_of, is_finite, plain
+from evoft.search.genes import Integer, gene_of, is_finite
 
 
 class SearchSpace(Mapping[str, Gene]):
