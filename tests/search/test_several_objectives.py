@@ -243,8 +243,8 @@ def test_the_evolution_continues_nobody_of_whom_another_paused_is_predicted_to_b
     seen = []
 
     class Watched(Evolution):
-        def _field(self, alive: Indices, scores: Array, rng: Generator) -> Any:
-            field = super()._field(alive, scores, rng)
+        def _field(self, alive: Indices, scores: Array, promises: Array, rng: Generator) -> Any:
+            field = super()._field(alive, scores, promises, rng)
             waiting = [id for id in alive.tolist() if self._knowledge.is_waiting(id)]
             if waiting:
                 who = np.array(waiting)

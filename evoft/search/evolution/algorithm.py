@@ -18,7 +18,7 @@ from evoft.outcome import Outcome
 from evoft.search.chronicle import Chronicle
 from evoft.search.evolution.brood import Brood, Parent, breed, toolbox
 from evoft.search.evolution.compromise import compromise, undominated
-from evoft.search.evolution.decide import Plans, Terms, plan
+from evoft.search.evolution.decide import Plans, Terms, hopes, plan
 from evoft.search.evolution.duties import Audit, audited, gives_up, schooled, ways
 from evoft.search.evolution.encoding import Array, Encoding, Indices
 from evoft.search.evolution.judge import Judge, expecting
@@ -125,7 +125,8 @@ class Evolution:
         if self._tuning.referee:
             order, field = self._judged(alive, scores, given_up, rng)
         else:
-            field = self._field(alive, scores[self._knowledge.latest_of(alive)], rng)
+            latest = scores[self._knowledge.latest_of(alive)]
+            field = self._field(alive, latest, latest, rng)
             order = rng.permutation(len(field.brood) + len(field.paused)).tolist()
         return self._carried_out(order, field) or self._stranger(rng) or self._left_over()
 
@@ -202,33 +203,43 @@ class Evolution:
         """Return who stands before the referee, and its order of them."""
         known, tuning = self._knowledge, self._tuning
         referee, yardstick = self._judge.referee(scores)
-        means = referee.born(alive).means()
-        field = self._field(alive, means, rng)
+        living = referee.born(alive)
+        means = living.means()
         best_placed = means[undominated(known, alive)] if known.several else means
         incumbents = {
             "predicted": float(best_placed.max()),
             "observed": float(yardstick(scores).max()),
         }
         best = incumbents.get(tuning.incumbent, max(incumbents.values()))
+        field = self._field(alive, means, hopes(living, means, best), rng)
         running = {id: float(known.times[rung]) for id, rung in known.running.items()}
         plans = self._plans(
             expecting(referee, running), field, best, incumbents["observed"], given_up
         )
         return plans.in_order(within=tuning.tie), field
 
-    def _field(self, alive: Indices, scores: Array, rng: Generator) -> _Field:
-        """Return a brood of the living, by their scores, ``(k,)``, and the best of the paused."""
+    def _field(self, alive: Indices, scores: Array, promises: Array, rng: Generator) -> _Field:
+        """Return a brood of the best of the living and the most promising of the paused.
+
+        Args:
+            alive: Ids of the living, ``(k,)``.
+            scores: What they are chosen as parents by, ``(k,)``.
+            promises: What those of them who are paused are chosen by, ``(k,)``: by their scores
+                whoever is uncertain would be born and then forgotten.
+            rng: Breeds the brood.
+        """
         known, tuning, born = self._knowledge, self._tuning, self._chronicle.born
+        breeding, step = tuning.breeding, self._chronicle.settings.sigma
         self._faith.weigh(alive, scores, len(self._chronicle.stints))
         order = np.argsort(-scores, kind="stable")
-        ranked = alive[order].tolist()
+        order = order[: breeding.parents]
         parents = [
             Parent(id, known.units[id], born[id].step, Fitness((score,)))
-            for id, score in zip(ranked, scores[order].tolist(), strict=True)
+            for id, score in zip(alive[order].tolist(), scores[order].tolist(), strict=True)
         ]
-        step = self._chronicle.settings.sigma
-        brood = breed(self._box, tuning.breeding, parents[: tuning.breeding.parents], step, rng)
-        paused = [id for id in ranked if known.is_waiting(id)]
+        brood = breed(self._box, breeding, parents, step, rng)
+        promising = alive[np.argsort(-promises, kind="stable")].tolist()
+        paused = [id for id in promising if known.is_waiting(id)]
         if known.several and tuning.referee:
             paused = undominated_paused(known, self._judge, paused)
         paused = paused[: tuning.paused]

@@ -96,14 +96,14 @@ def plan(
     """
     means, full = candidates.means(), candidates.explained(np.ones(len(candidates)))
     variances = candidates.variances(full)
-    hopes = log_expected_improvement(means, variances, best) + bonus
+    hoped = log_expected_improvement(means, variances, best) + bonus
     behind, costs = terms.way(rungs), terms.costs[rungs + 1] - terms.way(rungs)
     if terms.plain:
-        values = np.where(costs <= terms.purse, hopes - terms.thrift * np.log(costs), -np.inf)
+        values = np.where(costs <= terms.purse, hoped - terms.thrift * np.log(costs), -np.inf)
         return Plans(values, costs, rungs + 1)
     values, goals = np.full(len(candidates), -np.inf), rungs + 1
     bonus = np.broadcast_to(bonus, len(candidates))
-    top = np.sort(np.argsort(-hopes, kind="stable")[: terms.closely])
+    top = np.sort(np.argsort(-hoped, kind="stable")[: terms.closely])
     for goal in range(terms.lowest, len(terms.times)):
         dues = terms.costs[goal] - behind
         at = top[(rungs[top] < goal) & (dues[top] <= terms.purse)]
@@ -120,6 +120,18 @@ def plan(
         values[at] = np.where(better, value, values[at])
         goals[at] = np.where(better, goal, goals[at])
     return Plans(values, costs, goals)
+
+
+def hopes(candidates: Candidates, means: Array, best: float) -> Array:
+    """Return the logarithm of what candidates' full trainings may improve on ``best``, ``(k,)``.
+
+    Args:
+        candidates: Whose they are.
+        means: Their predicted scores after a full training, ``(k,)``.
+        best: The score to improve on, on the yardstick's scale.
+    """
+    full = candidates.explained(np.ones(len(candidates)))
+    return log_expected_improvement(means, candidates.variances(full), best)
 
 
 def log_expected_improvement(means: Array, variances: Array, best: float) -> Array:

@@ -36,9 +36,8 @@ class Tuning:
     incumbent: Literal["predicted", "observed", "both"] = "predicted"
     #: The yardstick's clip: so many times the distance from the median to the best, below it.
     reach: float = 2.0
-    #: How many of the living are judged at all, how many of the paused, by their predicted scores,
-    #: have plans, and how many of these and of a brood, by expected improvement, are looked at
-    #: closely.
+    #: How many of the living are judged at all; and, by expected improvement, how many of the
+    #: paused have plans, and how many of these and of a brood are looked at closely.
     living: int = 400
     paused: int = 64
     closely: int = 32

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.random import Generator
 from sequences import sobol
 from strategies import spaces
 
@@ -20,8 +21,9 @@ from evoft.individual import Individual
 from evoft.ladder import Ladder
 from evoft.outcome import Outcome, Status
 from evoft.search.chronicle import Chronicle
-from evoft.search.evolution.algorithm import Evolution
+from evoft.search.evolution.algorithm import Evolution, _Field
 from evoft.search.evolution.brood import Breeding
+from evoft.search.evolution.encoding import Array, Indices
 from evoft.search.evolution.tuning import Tuning
 from evoft.search.evolution.twins import twins
 from evoft.search.genes import Choice, Float, Integer, Ordinal
@@ -310,6 +312,39 @@ def test_a_twin_is_close_in_all_genes_that_count() -> None:
     rows = np.array([[0.509, 0.491, 0.0], [0.511, 0.5, 0.0], [0.5, 0.5, 0.7], [0.2, 0.9, 0.7]])
     assert twins(rows, elders).tolist() == [True, False, False, True]
     assert twins(rows, elders[:0]).tolist() == [False] * 4
+
+
+class Watched(Evolution):
+    """Keeps what stood before the referee at each decision."""
+
+    def __init__(self, chronicle: Chronicle, tuning: Tuning) -> None:
+        super().__init__(chronicle, tuning=tuning)
+        self.paused: list[tuple[list[int], list[int], list[int]]] = []
+
+    def _field(self, alive: Indices, scores: Array, promises: Array, rng: Generator) -> _Field:
+        field = super()._field(alive, scores, promises, rng)
+        waiting = [self._knowledge.is_waiting(id) for id in alive.tolist()]
+        by_promise, by_score = (
+            [id for id in alive[np.argsort(-by, kind="stable")].tolist()
+             if waiting[alive.tolist().index(id)]]
+            for by in (promises, scores)
+        )  # fmt: skip
+        self.paused.append((field.paused.tolist(), by_promise, by_score))
+        return field
+
+
+def test_who_is_uncertain_is_not_forgotten_for_those_of_higher_scores() -> None:
+    """Else each would be born, judged on a rung that tells little, and never be continued."""
+    made: list[Watched] = []
+
+    def watched(chronicle: Chronicle) -> Watched:
+        made.append(Watched(chronicle, Tuning(breeding=Breeding(size=24), paused=3)))
+        return made[-1]
+
+    options = SearchSettings(population_size=12, generations=1, lookahead=0)
+    run(Search(SPACE, options, 7, ladder=LADDER, strategy=watched))
+    assert all(paused == by_promise[:3] for paused, by_promise, _ in made[0].paused)
+    assert any(set(paused) != set(by_score[:3]) for paused, _, by_score in made[0].paused)
 
 
 def test_parts_can_be_taken_away() -> None:
