@@ -121,6 +121,7 @@ PARTS: dict[str, Part] = {
     "no neighbour mutation": Part(
         replaced={"evoft.search.evolution.operators._other": no_neighbours}
     ),
+    "no niches: neighbours breed": Part({"brood_niche": 0.0}),
     "brood of 10": Part({"brood_size": 10}),
     "brood of 400": Part({"brood_size": 400}),
     "twins are bred": Part(replaced={"evoft.search.evolution.twins.CLOSE": 0.0}),

@@ -23,6 +23,7 @@ from evoft.search.evolution.duties import Audit, audited, gives_up, schooled, wa
 from evoft.search.evolution.encoding import Array, Encoding, Indices
 from evoft.search.evolution.judge import Judge, expecting
 from evoft.search.evolution.knowledge import Knowledge
+from evoft.search.evolution.niches import cleared
 from evoft.search.evolution.one_thread import one_thread
 from evoft.search.evolution.promotion import undominated_paused
 from evoft.search.evolution.referee import Referee
@@ -232,7 +233,9 @@ class Evolution:
         breeding, step = tuning.breeding, self._chronicle.settings.sigma
         self._faith.weigh(alive, scores, len(self._chronicle.stints))
         order = np.argsort(-scores, kind="stable")
-        order = order[: breeding.parents]
+        order = order[
+            cleared(known.rows[alive[order]], radius=breeding.niche, most=breeding.parents)
+        ]
         parents = [
             Parent(id, known.units[id], born[id].step, Fitness((score,)))
             for id, score in zip(alive[order].tolist(), scores[order].tolist(), strict=True)

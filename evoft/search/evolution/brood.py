@@ -24,8 +24,10 @@ class Breeding:
 
     #: Children in a brood.
     size: int = 100
-    #: How many of the best may become parents.
+    #: How many of the best may become parents, and how far apart they stand in some gene, as a
+    #: share of its range.
     parents: int = 24
+    niche: float = 0.05
     #: Shares of the brood that each operator makes; the rest are immigrants.
     crossover: float = 0.25
     differential: float = 0.25

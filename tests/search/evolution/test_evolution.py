@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,8 +22,9 @@ from evoft.individual import Individual
 from evoft.ladder import Ladder
 from evoft.outcome import Outcome, Status
 from evoft.search.chronicle import Chronicle
+from evoft.search.evolution import algorithm
 from evoft.search.evolution.algorithm import Evolution, _Field
-from evoft.search.evolution.brood import Breeding
+from evoft.search.evolution.brood import Breeding, Brood, Parent, breed
 from evoft.search.evolution.encoding import Array, Indices
 from evoft.search.evolution.tuning import Tuning
 from evoft.search.evolution.twins import twins
@@ -345,6 +347,32 @@ def test_who_is_uncertain_is_not_forgotten_for_those_of_higher_scores() -> None:
     run(Search(SPACE, options, 7, ladder=LADDER, strategy=watched))
     assert all(paused == by_promise[:3] for paused, by_promise, _ in made[0].paused)
     assert any(set(paused) != set(by_score[:3]) for paused, _, by_score in made[0].paused)
+
+
+def test_no_two_parents_are_of_one_niche(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where little is left to gain, the best are one family."""
+    families: list[np.ndarray] = []
+
+    def seen(box: Any, breeding: Breeding, living: Sequence[Parent], *rest: Any) -> Brood:
+        families.append(np.array([parent.units for parent in living]))
+        return breed(box, breeding, living, *rest)
+
+    monkeypatch.setattr(algorithm, "breed", seen)
+    slope = SearchSpace(x=Float(0.0, 1.0), y=Float(0.0, 1.0))
+    settings = SearchSettings(population_size=20, generations=1, lookahead=0)
+    search = Search(slope, settings, 1, ladder=LADDER)
+    while (stint := search.ask()) is not None:
+        x, y = search.born[stint.individual].genome.values()
+        search.tell(stint.number, Outcome.of_fitness(float(x) + float(y)))
+    places = np.array([[*individual.genome.values()] for individual in search.born], dtype=float)
+
+    def least_gap(units: np.ndarray) -> float:
+        gaps = [np.abs(units[:i] - units[i]).max(axis=1).min() for i in range(1, len(units))]
+        return min(gaps, default=1.0)
+
+    assert len(families) > 20
+    assert least_gap(places) < 0.04
+    assert min(map(least_gap, families)) > 0.0499
 
 
 def test_parts_can_be_taken_away() -> None:
