@@ -135,18 +135,21 @@ class Knowledge:
         """Return the ids of those who were judged and did not fail, ascending.
 
         Where there are more than so many, those are left out that do worst for their rung by these
-        scores of all observations, ``(n,)``.
+        scores of all observations, ``(n,)``; each rung has an equal share of the room.
         """
         rungs: dict[int, list[tuple[float, int]]] = {}
         for id, curve in self.curves.items():
             if curve[-1] > -math.inf:
                 score = float(scores[self._latest[id]])
                 rungs.setdefault(len(curve), []).append((-score, id))
-        if sum(map(len, rungs.values())) > most:
-            room = math.ceil(most / len(rungs))
-            rungs = {rung: sorted(those)[:room] for rung, those in rungs.items()}
-        ids = sorted(id for those in rungs.values() for _, id in those)
-        return np.array(ids, dtype=np.intp)
+        room, left = most, len(rungs)
+        chosen: list[int] = []
+        # What the rungs of few do not need the others have.
+        for those in sorted(rungs.values(), key=len):
+            share = math.ceil(room / left)
+            chosen += [id for _, id in sorted(those)[:share]]
+            room, left = most - len(chosen), left - 1
+        return np.array(sorted(chosen), dtype=np.intp)
 
     def observations(self, learned: int, most: int) -> tuple[Observations, Indices]:
         """Return what the first learned stints showed, at most so much of it.

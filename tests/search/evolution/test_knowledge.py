@@ -135,6 +135,12 @@ def test_the_best_of_each_rung_stay_where_there_are_too_many() -> None:
         assert min(known.curves[i][-1] for i in ids) > max(known.curves[i][-1] for i in rest)
 
 
+def test_what_a_rung_of_few_does_not_need_the_others_have() -> None:
+    known = crowd()  # forty on the first rung, twenty on the second
+    few = known.alive(50, known.scores).tolist()
+    assert [sum(known.rung(id) == rung for id in few) for rung in (0, 1)] == [30, 20]
+
+
 @pytest.mark.parametrize("most", [80, 40, 25])
 def test_a_subset_has_the_best_the_latest_and_whole_curves(most: int) -> None:
     known = crowd()
