@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from evoft.outcome import CurvePoint, Outcome, Status
 from evoft.recipe import Recipe
@@ -154,13 +155,13 @@ class _Trainer:
         self._recipe = recipe
         self._train = train
         self._report = report
-        self._optimizer = make_optimizer(model, recipe)
+        #: That it trains in, and is judged in.
+        self.precision = Precision.of(device) if amp else None
+        self._optimizer = self._make_optimizer()
         self._feed = Feed(train, recipe, seed)
         self._weights = self._feed.class_weights
         #: Images that pass through the model at a time: fewer than a batch once memory ran out.
         self._micro = self._feed.batch
-        #: That it trains in, and is judged in.
-        self.precision = Precision.of(device) if amp else None
         self._average = Average(model, recipe.model_ema) if recipe.model_ema else None
         self._batches: Iterator[tuple[Inputs, Tensor, Tensor]] = iter(())
         #: Of the current epoch: the sum of its steps' losses, and the images classified rightly.
@@ -242,6 +243,9 @@ class _Trainer:
     def _scaler(self) -> torch.amp.GradScaler | None:
         return self.precision.scaler if self.precision else None
 
+    def _make_optimizer(self) -> Optimizer:
+        return make_optimizer(self._model, self._recipe, scaled=self._scaler is not None)
+
     def _step(self, inputs: Inputs, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Take a step, in smaller and smaller parts until they fit in the memory."""
         while True:
@@ -265,6 +269,6 @@ class _Trainer:
             self._micro = math.ceil(self._micro / 2)
             self._optimizer.zero_grad(set_to_none=True)
             if not self.done:  # of moments that it was about to make it may have some
-                self._optimizer = make_optimizer(self._model, self._recipe)
+                self._optimizer = self._make_optimizer()
             if targets.device.type == "cuda":
                 torch.cuda.empty_cache()

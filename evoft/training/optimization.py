@@ -50,8 +50,13 @@ def parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, object]
     ]  # fmt: skip
 
 
-def make_optimizer(model: nn.Module, recipe: Recipe) -> Optimizer:
+def make_optimizer(model: nn.Module, recipe: Recipe, *, scaled: bool = False) -> Optimizer:
     """Return timm's optimizer of that name over the model's trainable parameters.
+
+    Args:
+        model: What it trains.
+        recipe: Which optimizer, and its rates.
+        scaled: Whether gradients are scaled, so that steps may be left out.
 
     Raises:
         SettingsError: timm has no such optimizer, or it cannot be made here.
@@ -65,7 +70,7 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> Optimizer:
             weight_decay=recipe.weight_decay,
             momentum=recipe.momentum,
             **_plain(recipe),
-            **_together(recipe.opt, count),
+            **_together(recipe.opt, count, scaled),
         )
     except Exception as error:
         raise _unusable(recipe.opt, error) from error
@@ -80,6 +85,9 @@ _NESTEROV = frozenset(
 
 #: Torch's optimizers that take a step in one kernel a parameter group, on a CPU as on a GPU.
 _FUSED = frozenset(["sgd", "momentum", "nesterov", "adam", "adamw"])
+#: Those of them that cannot be told to leave out their first step: they make their momentum all the
+#: same, and leave in it whatever was in that memory.
+_UNSKIPPED = frozenset(["sgd", "momentum", "nesterov"])
 #: Those that were faster on a CPU with one call for all tensors, where there are many.
 _FOREACH = frozenset(["rmsprop", "lamb", "lion"])
 _MANY = 8
@@ -90,9 +98,9 @@ def _plain(recipe: Recipe) -> dict[str, bool]:
     return {"nesterov": False} if plain else {}
 
 
-def _together(opt: str, count: int) -> dict[str, bool]:
+def _together(opt: str, count: int, scaled: bool = False) -> dict[str, bool]:
     """Return how ``count`` tensors are stepped together: see benchmarks/results/step.md."""
-    if _base(opt) in _FUSED:
+    if _base(opt) in _FUSED and not (scaled and _base(opt) in _UNSKIPPED):
         return {"fused": True}
     return {"foreach": True} if _base(opt) in _FOREACH and count > _MANY else {}
 

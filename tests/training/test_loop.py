@@ -17,6 +17,7 @@ from evoft.training.examples import Examples
 from evoft.training.fine_tuner import checkpoint_path
 from evoft.training.judging import evaluate
 from evoft.training.loop import fine_tune
+from evoft.training.optimization import Precision
 from evoft.trial import Trial
 
 
@@ -152,6 +153,33 @@ class TestEarlyStopping:
             evaluate(model, tuner.commons.examples("embedded", "val"))["val_accuracy"]
             == outcome.fitness
         )
+
+
+@pytest.fixture
+def nonsense():
+    """Memory that nobody has written to yet holds what is no number."""
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(before)
+
+
+@pytest.mark.parametrize("opt", ["sgd", "momentum", "nesterov", "lookahead_sgd", "adamw", "adam"])
+def test_a_first_step_that_scaling_leaves_out_leaves_no_trace(
+    tuner, examples, monkeypatch, nonsense, opt
+):
+    scales = []
+
+    def precision(device):
+        scaler = torch.amp.GradScaler("cpu", init_scale=2.0**24)
+        scales.append(scaler)
+        return Precision(torch.float16, scaler)
+
+    monkeypatch.setattr(loop.Precision, "of", precision)
+    _, trained = train(tuner, examples, opt=opt, momentum=0.9, lr=1e-4)
+    assert scales[0].get_scale() < 2.0**24  # at least one step was left out
+    assert trained.outcome.status is Status.OK, trained.outcome.reason
+    assert all(bool(value.isfinite().all()) for value in trained.state.values())
 
 
 class TestOutOfMemory:

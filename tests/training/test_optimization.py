@@ -182,7 +182,7 @@ def test_tensors_stepped_together_go_where_each_goes_alone(model, opt, monkeypat
 
     optimizer, together = trained()
     assert optimizer.param_groups[0][TOGETHER[opt]] is True
-    monkeypatch.setattr(optimization, "_together", lambda opt, count: {"foreach": False})
+    monkeypatch.setattr(optimization, "_together", lambda *_: {"foreach": False})
     optimizer, alone = trained()
     assert not optimizer.param_groups[0].get("fused")
     assert not optimizer.param_groups[0]["foreach"]
