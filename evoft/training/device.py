@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
+
+#: How torch tells that a GPU failed, and not what it was given.
+_FAILED = re.compile(r"\b(CUDA|HIP) error\b")
 
 
 def the_device() -> torch.device:
@@ -15,8 +19,21 @@ def the_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def gpu_count() -> int:
+    """Return how many GPUs this process may use."""
+    import torch
+
+    # Those whose driver is too old for torch are counted too, and of no use.
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
 def gpu_peak(device: torch.device) -> int:
     """Return the most bytes that were allocated on a GPU since its count was reset; else 0."""
     import torch
 
     return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
+
+
+def gpu_failed(error: BaseException) -> bool:
+    """Tell whether it is the GPU that failed: not even the first kernel may run on an old one."""
+    return _FAILED.search(str(error)) is not None

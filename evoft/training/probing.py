@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import NoReturn
 
 import torch
 from torch import nn
@@ -10,7 +11,7 @@ from torch import nn
 from evoft.errors import BackboneError
 from evoft.peak import forget_peak, own_peak
 from evoft.training.data import Preprocessing
-from evoft.training.device import gpu_peak
+from evoft.training.device import gpu_failed, gpu_peak
 from evoft.training.facts import Probe, Probes
 from evoft.training.freezing import freeze, layer_groups, train_mode
 from evoft.training.memory import is_out_of_memory
@@ -127,7 +128,7 @@ class _Laboratory:
             memory = self._peak()
         except Exception as error:
             if not is_out_of_memory(error):
-                raise self._refusal(error) from error
+                self._refuse(error)
             return Probe(depth, batch_size, 0.0, 0, fits=False)
         finally:
             self._model.zero_grad(set_to_none=True)
@@ -145,17 +146,19 @@ class _Laboratory:
                 self._wait()
         except Exception as error:
             if not is_out_of_memory(error):
-                raise self._refusal(error) from error
+                self._refuse(error)
             return 0.0
         return time.perf_counter() - start
 
-    def _refusal(self, error: Exception) -> BackboneError:
+    def _refuse(self, error: Exception) -> NoReturn:
+        if gpu_failed(error):
+            raise error
         # An architecture says in its own way what it cannot take.
         height, width = self._size
         words = " ".join(str(error).split())[:200]
-        return BackboneError(
+        raise BackboneError(
             f"{self._name} cannot take images of {height} x {width} pixels ({words})"
-        )
+        ) from error
 
     def _wait(self) -> None:
         if self._device.type == "cuda":

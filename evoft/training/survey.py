@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from evoft.errors import WorkerError
 from evoft.machine import available_memory, usable_cores
 from evoft.settings import TrainingSettings
-from evoft.training.device import the_device
+from evoft.training.device import gpu_count, gpu_failed, the_device
 from evoft.training.facts import BackboneFacts, Probes, Survey
 
 
@@ -31,6 +33,7 @@ class Surveyor:
 
         Raises:
             BackboneError: A model that timm does not know, or weights that cannot be had.
+            WorkerError: A GPU that is there cannot be used.
         """
         import torch
 
@@ -39,16 +42,18 @@ class Surveyor:
         torch.set_num_threads(1)
         models = self.settings.models
         backbones = tuple(facts_of(m, self.settings, self.classes) for m in models)
-        count = torch.cuda.device_count()
+        count = gpu_count()
         used = [i for i in (range(count) if gpus is None else gpus) if i < count]
-        if used:
-            torch.cuda.set_device(used[0])
-        # Before anything is allocated, while all that is free on them is free.
-        memory = tuple(torch.cuda.mem_get_info(i)[0] if i in used else 0 for i in range(count))
-        # The probes first: they say what is wrong with images of this size.
-        probes = tuple(self._probes(facts, largest) for facts in backbones)
+        with _telling_of(used[0]) if used else contextlib.nullcontext():
+            if used:
+                torch.cuda.set_device(used[0])
+            # Before anything is allocated, while all that is free on them is free.
+            memory = tuple(_free_memory(i) if i in used else 0 for i in range(count))
+            # The probes first: they say what is wrong with images of this size.
+            probes = tuple(self._probes(facts, largest) for facts in backbones)
+            backbones = tuple(self._with_latency(facts) for facts in backbones)
         return Survey(
-            tuple(self._with_latency(facts) for facts in backbones),
+            backbones,
             gpus=tuple(torch.cuda.get_device_name(i) for i in range(count)),
             probes=probes,
             memory=memory or (available_memory(),),
@@ -110,3 +115,28 @@ class Surveyor:
 
         for name in names:
             check_optimizer(name)
+
+
+def _free_memory(gpu: int) -> int:
+    """Return the free bytes of a GPU, given its number."""
+    import torch
+
+    with _telling_of(gpu):
+        return torch.cuda.mem_get_info(gpu)[0]
+
+
+@contextlib.contextmanager
+def _telling_of(gpu: int) -> Iterator[None]:
+    """Tell what became of a GPU, given its number, where it fails or has no room."""
+    from evoft.training.memory import is_out_of_memory
+
+    try:
+        yield
+    except RuntimeError as error:
+        if not (gpu_failed(error) or is_out_of_memory(error)):
+            raise
+        words = " ".join(str(error).split())[:200]
+        raise WorkerError(
+            f"GPU {gpu} cannot be used ({words}): free it, name others with --devices, or use "
+            "--devices cpu"
+        ) from error

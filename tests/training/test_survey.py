@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from evoft.errors import BackboneError, WorkerError
 from evoft.settings import TrainingSettings
-from evoft.training import probing
+from evoft.training import probing, survey
 from evoft.training.backbone import build, preprocessing_of
 from evoft.training.survey import Surveyor
 
@@ -15,7 +16,7 @@ GIB = 2**30
 def gpus(monkeypatch):
     """Three GPUs that nothing can be computed on; return the numbers that were made current."""
     current = []
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    monkeypatch.setattr(survey, "gpu_count", lambda: 3)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda i: f"GPU of number {i}")
     monkeypatch.setattr(torch.cuda, "set_device", current.append)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda i: ((i + 1) * GIB, 9 * GIB))
@@ -32,10 +33,68 @@ def gpus(monkeypatch):
     ],
 )
 def test_the_first_of_those_that_are_to_be_used_is_probed(gpus, asked, probed, free):
-    survey = Surveyor(TrainingSettings(pretrained=False), 3).survey(4, asked)
+    found = Surveyor(TrainingSettings(pretrained=False), 3).survey(4, asked)
     assert gpus == probed
-    assert survey.memory == tuple(number * GIB for number in free)
-    assert survey.gpus == ("GPU of number 0", "GPU of number 1", "GPU of number 2")
+    assert found.memory == tuple(number * GIB for number in free)
+    assert found.gpus == ("GPU of number 0", "GPU of number 1", "GPU of number 2")
+
+
+def test_gpus_whose_driver_is_too_old_for_torch_are_none(monkeypatch):
+    # Counted by the driver's own library, which needs no CUDA.
+    monkeypatch.setattr(torch.cuda, "_device_count_nvml", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "_device_count_amdsmi", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "_is_compiled", lambda: True)
+    monkeypatch.setattr(torch._C, "_cuda_getDeviceCount", lambda: 0, raising=False)
+    assert torch.cuda.device_count() == 2
+    found = Surveyor(TrainingSettings(pretrained=False), 3).survey(4)
+    assert (found.gpus, len(found.memory)) == ((), 1)
+
+
+FAILURES = (
+    "CUDA error: no kernel image is available for execution on the device\nCUDA kernel errors",
+    "CUDA error: all CUDA-capable devices are busy or unavailable",
+    "CUDA error: out of memory",
+    "CUDA out of memory. Tried to allocate 2.00 MiB. GPU 0 has a total capacity of 15.00 GiB",
+)
+
+
+@pytest.mark.parametrize("words", FAILURES)
+@pytest.mark.parametrize("where", ["current", "memory", "model"])
+def test_a_gpu_that_cannot_be_used_is_named(gpus, monkeypatch, where, words):
+    def fail(*_, **__):
+        raise RuntimeError(words)
+
+    owner, name = {
+        "current": (torch.cuda, "set_device"),
+        "memory": (torch.cuda, "mem_get_info"),
+        "model": (torch.nn.Module, "to"),
+    }[where]
+    monkeypatch.setattr(owner, name, fail)
+    with pytest.raises(WorkerError) as told:
+        Surveyor(TrainingSettings(pretrained=False), 3).survey(4, (2, 0))
+    first, number = words.splitlines()[0], 0 if where == "memory" else 2
+    assert str(told.value).startswith(f"GPU {number} cannot be used ({first}")
+    assert "--devices cpu" in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("step", ["training_step", "autocast"])
+def test_a_gpu_that_fails_is_not_taken_for_images_that_do_not_fit(gpus, monkeypatch, step):
+    def fail(*_, **__):
+        raise RuntimeError(FAILURES[0])
+
+    monkeypatch.setattr(probing, step, fail)
+    with pytest.raises(WorkerError, match=r"GPU 0 cannot be used .*no kernel image"):
+        Surveyor(TrainingSettings(pretrained=False), 3).survey(4)
+
+
+def test_a_backbone_that_fails_on_a_gpu_is_told_of_as_ever(gpus, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("Kernel size can't be greater than actual input size")
+
+    monkeypatch.setattr(probing, "training_step", fail)
+    with pytest.raises(BackboneError, match="embedded cannot take images of 32 x 32 pixels"):
+        Surveyor(TrainingSettings(pretrained=False), 3).survey(4)
 
 
 @pytest.mark.parametrize(
