@@ -193,7 +193,7 @@ class Place:
         device = torch.device(job.device)
         if device.type == "cpu":
             return Place(device, None)
-        native = torch.cuda.is_bf16_supported()
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
         return Place(device, torch.bfloat16 if native else torch.float16)
 
     def scaler(self) -> torch.amp.GradScaler:

@@ -3,8 +3,12 @@
 import json
 import os
 import subprocess
+from types import SimpleNamespace
 
 import pytest
+import torch
+
+from evoft.training.optimization import Precision
 
 TINY = ["--model", "test_vit", "--images", "60", "--size", "32", "--count", "2", "--epochs", "1",
         "--rounds", "1", "--workers", "1", "--way", "1", "1"]  # fmt: skip
@@ -54,3 +58,18 @@ def test_the_options_of_a_task_name_it_to_another_process():
     task = Task("gpu_vit", 2, "cuda", 70, 64, "a folder", 3, "test_vit")
     done = CliRunner().invoke(command, task.options(), catch_exceptions=False)
     assert done.exit_code == 0, done.output
+
+
+@pytest.mark.parametrize("major", [7, 8])
+def test_on_an_old_gpu_as_on_a_new_one_both_sides_train_in_one_precision(monkeypatch, major):
+    from plain_training import Place
+
+    properties = SimpleNamespace(major=major)
+    monkeypatch.setattr(torch.version, "hip", None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: properties)
+    monkeypatch.setattr(torch.cuda, "_check_bf16_tensor_supported", lambda device: True)
+    place = Place.of(SimpleNamespace(device="cuda"))
+    assert place.dtype == Precision.of(place.device).dtype
+    assert place.scaler().is_enabled() == (major == 7)
