@@ -56,15 +56,18 @@ class Pauses:
 
     def _mark(self, trial: Trial) -> Mark:
         """Return what settles the training of a trial, however long it goes on."""
+        from evoft.training.optimization import Precision
         from evoft.training.paused import Mark
 
-        recipe, settings = self.express(trial.genome), self.settings
+        recipe, settings, device = self.express(trial.genome), self.settings, the_device()
         facts = self.express.facts[recipe.model]
+        # One GPU of the machine may have a type that another has not.
+        precision = Precision.of(device) if settings.amp else None
         about = {
             "images": self.pixels.fingerprint,
             "weights": facts.weights,
             "preprocessing": asdict(facts.preprocessing),
-            "device": the_device().type,
+            "device": device.type if precision is None else f"{device.type} {precision.dtype}",
             **{name: getattr(settings, name) for name in _SETTLING},
         }
         return Mark(recipe, trial.seed, about)

@@ -16,7 +16,7 @@ from evoft.outcome import Status
 from evoft.recipe import Recipe
 from evoft.settings import TrainingSettings
 from evoft.training.fine_tuner import checkpoint_path
-from evoft.training.optimization import make_optimizer, set_rate
+from evoft.training.optimization import Precision, make_optimizer, set_rate
 from evoft.training.pauses import paused_path
 from evoft.training.schedule import _RESUMABLE, can_pause
 from evoft.trial import Stage, Trial
@@ -206,6 +206,34 @@ def test_what_another_training_left_is_not_gone_on_from(climber, space, settings
     alone, all_steps = asked(space, 1, freeze_depth=0.5)
     assert same(found, judged(climber("straight"), alone))
     assert steps == all_steps
+
+
+@pytest.mark.parametrize("first", [torch.float16, torch.bfloat16])
+def test_on_another_gpu_that_has_another_precision_it_begins_anew(
+    climber, space, monkeypatch, first
+):
+    """On a CPU, which has the same types and the same scaling."""
+
+    def have(dtype):
+        def of(device):
+            scales = dtype is torch.float16
+            return Precision(dtype, torch.amp.GradScaler("cpu") if scales else None)
+
+        monkeypatch.setattr(Precision, "of", of)
+
+    (second,) = {torch.float16, torch.bfloat16} - {first}
+    climbing = climber()
+    have(first)
+    judged(climbing, asked(space, 0)[0])
+    have(second)
+    trial, steps = asked(space, 1)
+    found = judged(climbing, trial)
+    alone, all_steps = asked(space, 1)
+    assert same(found, judged(climber("straight"), alone))
+    assert steps == all_steps
+    trial, steps = asked(space, 2)  # and goes on where it is the same again
+    judged(climbing, trial)
+    assert min(steps) >= 0.8
 
 
 def test_what_is_beyond_the_cool_down_is_not_gone_back_from(climber, space):
