@@ -20,12 +20,16 @@ _GIB = 2**30
 #: torch's words on what it was asked for, on a GPU and on the CPU.
 _ASKED = (r"[Tt]ried to allocate (\d+(?:\.\d+)? \wiB)", r"tried to allocate (\d+) bytes")
 #: What torch, and the libraries that it asks, say where there is too little.  cuDNN finds no way to
-#: compute where none fits.
+#: compute where none fits, and neither library begins where its own memory does not.
 _SHORT = (
     "out of memory",
     "can't allocate memory",
     "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUBLAS_STATUS_NOT_INITIALIZED",
     "CUDNN_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_NOT_INITIALIZED",
+    "CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED",
+    "CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
     "unable to find an engine",
 )
 
