@@ -443,6 +443,22 @@ def test_batches_may_round_otherwise_by_the_largest_value_where_bits_are_not_pro
         assert flow.bytes_per_image(node) == INFINITE
 
 
+def test_a_gpu_that_takes_fewer_bits_for_some_batches_is_told_not_to(monkeypatch) -> None:
+    """On a CPU, of whose convolutions those of two images heed the GPU's switch."""
+    real, heeded = nn.Conv2d._conv_forward, []
+
+    def rounding(self, x, *rest):
+        if len(x) == 2:
+            heeded.append(torch.backends.cudnn.allow_tf32)
+            x = x.half().float() if heeded[-1] else x
+        return real(self, x, *rest)
+
+    monkeypatch.setattr(nn.Conv2d, "_conv_forward", rounding)
+    assert isinstance(split(resnet(), 1, images(64, 1)), Split)
+    assert heeded
+    assert torch.backends.cudnn.allow_tf32  # as it was before
+
+
 def test_what_is_not_finite_tells_nothing_of_rounding() -> None:
     values = torch.tensor([-torch.inf, torch.nan, 1.0, 2.0])
     assert equal(values, values + 1e-4, exact=False)
