@@ -1,6 +1,8 @@
 """What a worker must not import at its first trial, for each new worker would pay for it."""
 
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 from evoft.fine_tuning import preparation
@@ -11,6 +13,7 @@ from evoft.settings import RunSettings, Settings, TrainingSettings
 from evoft.training.default_space import default_genes
 from evoft.training.fine_tuner import FineTuner
 from evoft.trial import Trial
+from evoft.workers import nursery
 
 #: A head alone that is trained in part, a model in two parts, a whole one.
 TRIALS = (
@@ -58,3 +61,27 @@ def test_a_first_trial_imports_nothing_heavy(tmp_path):
             prepared.workers.submit(Trial(number, genome, 5, epochs=epochs))
             ((_, outcome),) = prepared.workers.collect()
             assert outcome.reason == ""
+
+
+#: Imports what it is told to and prints what was asked of CUDA on the way.
+LOOKING = """
+import importlib, sys, torch
+asked = []
+
+def watched(name, function):
+    return lambda *given: asked.append(name) or function(*given)
+
+for name in [name for name in dir(torch._C) if name.startswith("_cuda_")]:
+    if callable(function := getattr(torch._C, name)):
+        setattr(torch._C, name, watched(name, function))
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+print(asked, torch.cuda.is_initialized())
+"""
+
+
+def test_what_is_imported_before_workers_are_forked_asks_for_no_gpu():
+    """Else no worker could use one: CUDA does not outlive a fork."""
+    command = [sys.executable, "-c", LOOKING, *nursery._NEEDED, *preparation.PRELOAD]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "[] False\n"
