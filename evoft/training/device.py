@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,10 @@ def the_device() -> torch.device:
     """Return the one device that this process was given."""
     import torch
 
+    # Asked all the same, torch would load the driver, and tell of an old one in each worker; and
+    # AMD's heeds another variable first, by which it would find the GPUs.
+    if os.environ.get("CUDA_VISIBLE_DEVICES") == "":
+        return torch.device("cpu")
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -24,7 +29,7 @@ def gpu_count() -> int:
     import torch
 
     # Those whose driver is too old for torch are counted too, and of no use.
-    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return torch.cuda.device_count() if the_device().type == "cuda" else 0
 
 
 def gpu_peak(device: torch.device) -> int:

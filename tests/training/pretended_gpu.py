@@ -202,6 +202,7 @@ def pretended_gpu(monkeypatch, *, major=8, memory=16 * 2**30):
         "reset_peak_memory_stats": None, "empty_cache": None, "synchronize": None,
         "set_device": None,
     }  # fmt: skip
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     for name, answer in answers.items():
         monkeypatch.setattr(torch.cuda, name, lambda *_, answer=answer, **__: answer)
     monkeypatch.setattr(torch.cuda, "manual_seed_all", seed)

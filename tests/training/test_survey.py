@@ -7,7 +7,9 @@ from evoft.errors import BackboneError, WorkerError
 from evoft.settings import TrainingSettings
 from evoft.training import probing, survey
 from evoft.training.backbone import build, preprocessing_of
+from evoft.training.device import gpu_count, the_device
 from evoft.training.survey import Surveyor
+from evoft.workers.visibility import visible
 
 GIB = 2**30
 
@@ -39,12 +41,22 @@ def test_the_first_of_those_that_are_to_be_used_is_probed(gpus, asked, probed, f
     assert found.gpus == ("GPU of number 0", "GPU of number 1", "GPU of number 2")
 
 
+def test_a_worker_on_the_cpu_asks_for_no_gpu(monkeypatch):
+    asked = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: asked.append(1) or True)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible("cpu", {})["CUDA_VISIBLE_DEVICES"])
+    assert (the_device(), gpu_count(), asked) == (torch.device("cpu"), 0, [])
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    assert (the_device(), asked) == (torch.device("cuda"), [1])
+
+
 def test_gpus_whose_driver_is_too_old_for_torch_are_none(monkeypatch):
     # Counted by the driver's own library, which needs no CUDA.
     monkeypatch.setattr(torch.cuda, "_device_count_nvml", lambda: 2)
     monkeypatch.setattr(torch.cuda, "_device_count_amdsmi", lambda: 2)
     monkeypatch.setattr(torch.cuda, "_is_compiled", lambda: True)
     monkeypatch.setattr(torch._C, "_cuda_getDeviceCount", lambda: 0, raising=False)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert torch.cuda.device_count() == 2
     found = Surveyor(TrainingSettings(pretrained=False), 3).survey(4)
     assert (found.gpus, len(found.memory)) == ((), 1)
