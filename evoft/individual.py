@@ -91,6 +91,8 @@ class Generation:
     #: Ids of the individuals, of this generation or an earlier one, that were continued to a
     #: higher rung in it, in the order in which that was decided.
     continued: tuple[int, ...] = ()
+    #: The first of those, as it stood at the generation's end; None where nobody was continued.
+    first_continued: Individual | None = None
 
     def __repr__(self) -> str:
         # All of its individuals would be a page where a loop prints what it is given.
@@ -107,8 +109,12 @@ class Generation:
 
     @property
     def best(self) -> Individual:
-        """The best of this generation and all before; the first born of it if all failed."""
-        return self.best_so_far or self.individuals[0]
+        """The best of this generation and all before.
+
+        If all failed, the first born of it, or where nobody was born the first continued.
+        """
+        candidates = (self.best_so_far, *self.individuals[:1], self.first_continued)
+        return next(one for one in candidates if one is not None)
 
 
 def named(individual: Individual | None) -> str:

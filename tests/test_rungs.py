@@ -155,6 +155,20 @@ def test_the_best_so_far_may_fall_back_behind_one_of_long_ago() -> None:
         assert generation.best.id not in generation.continued
 
 
+def test_a_generation_of_nobody_but_one_who_fell_has_him_for_its_best() -> None:
+    def falling(genome: evoft.Genome, trial: evoft.Trial) -> float:
+        if trial.individual or trial.rung > 1:
+            raise ValueError("it would not")
+        return 1.0
+
+    space = evoft.SearchSpace(a=evoft.Integer(0, 15))
+    asha = options(strategy="asha", population_size=2, workers=0)
+    *_, last = evoft.evolve(falling, space, **asha)
+    assert (last.individuals, last.continued, last.best_so_far) == ((), (0,), None)
+    assert (last.best.id, last.best.rung, last.best.earlier[1].fitness) == (0, 2, 1.0)
+    assert math.isnan(last.best.fitness)
+
+
 def evolution(**changes: Any) -> evoft.Evolution:
     return evoft.new(SPACE, **options(seed=1, **changes))
 

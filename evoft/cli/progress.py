@@ -159,7 +159,9 @@ def generation_words(generation: Generation, *, on_rungs: bool) -> str:
     if on_rungs:
         words.append(f"{len(generation.individuals)} born, {len(generation.continued)} continued")
     best, scores = generation.best_so_far, generation.scores
-    words.append(f"best so far {best.fitness:.4f} (#{best.id})" if best else "no best yet")
+    # Only who ended well is continued: whoever was the best has fallen on a higher rung then.
+    none = "no best left" if generation.continued else "no best yet"
+    words.append(f"best so far {best.fitness:.4f} (#{best.id})" if best else none)
     if generation.individuals:
         words.append(f"mean {sum(scores) / len(scores):.4f}" if scores else "all failed")
     return ", ".join(words)

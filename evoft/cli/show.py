@@ -89,6 +89,8 @@ def _summary(population: Population) -> str:
         shares = largest_class_of(population)
         nothing = f" (always saying the largest class: {shares['val']:.4f})" if shares else ""
         lines.append(f"best in the search: #{best.id} with fitness {best.fitness:.4f}{nothing}")
+    elif len(population):
+        lines.append("best in the search: none, for all have failed")
     lines += agreement_lines(neighbours_of(population))
     report = report_of(population)
     if report is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from evoft.fine_tuning.keeping import Roster, bound, prune, remove_unfinished
 from evoft.fine_tuning.plan import Plan, checkpoints_of
 from evoft.fine_tuning.standing import best_run, verdict_of
 from evoft.individual import Generation
-from evoft.lineage import Population, Store
+from evoft.lineage import Store
 from evoft.outcome import Outcome
 from evoft.quantities import size_text
 from evoft.run import Observe, drive, final_trials, finalists, run_all
@@ -121,7 +121,8 @@ class FineTuning:
             NoResultError: Every trial failed, so there is nobody to run again.
         """
         if self.evolution.best is None:
-            raise NoResultError(_nothing(self.evolution.population))
+            outcomes = [one.outcome for one in self.evolution.search.born if one.outcome]
+            raise NoResultError(_nothing("individuals", outcomes))
         search = self.plan.settings.search
         trials = final_trials(self.evolution, search.finalists, search.repeats)
         forecast = self.plan.forecast
@@ -137,7 +138,9 @@ class FineTuning:
         population = self.evolution.population
         winner = best_run(population)
         if winner is None:
-            raise NoResultError(_nothing(population))
+            records = population.records.values()
+            outcomes = [r.outcome for r in records if r.trial.stage is Stage.FINAL]
+            raise NoResultError(_nothing("final runs", outcomes))
         default = best_run(population, [i.id for i in population if i.operator == "default"])
         for verdict in population.verdicts:
             if verdict.winner_run == winner:
@@ -186,7 +189,8 @@ class FineTuning:
         )
 
 
-def _nothing(population: Population) -> str:
-    reasons = [i.outcome.reason for i in population if i.outcome and i.outcome.reason]
+def _nothing(what: str, outcomes: Sequence[Outcome]) -> str:
+    """Return that of those that were judged nobody can be named best."""
+    reasons = [outcome.reason for outcome in outcomes if outcome.reason]
     last = f" (the last: {reasons[-1]})" if reasons else ""
-    return f"none of {len(population)} trials ended well{last}: nothing can be named best"
+    return f"none of {len(outcomes)} {what} ended well{last}: nothing can be named best"

@@ -97,7 +97,8 @@ class Generations:
         self._best = self._best_after(records)
         born = tuple(self._known[r.trial.individual] for r in records if r.trial.rung == 0)
         continued = tuple(r.trial.individual for r in records if r.trial.rung)
-        return Generation(records[0].trial.generation, born, self._best, continued)
+        first = self._known[continued[0]] if continued else None
+        return Generation(records[0].trial.generation, born, self._best, continued, first)
 
     def _best_after(self, records: Sequence[Record]) -> Individual | None:
         judged = {record.trial.individual for record in records}

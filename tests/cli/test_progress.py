@@ -33,6 +33,8 @@ def test_a_generation_is_told_with_its_births_and_whom_it_continued():
     assert generation_words(generation, on_rungs=False) == words
     failed = Generation(1, (individual(3, None),), None)
     assert generation_words(failed, on_rungs=False) == "no best yet, all failed"
+    fallen = Generation(2, (), None, (0,), individual(0, 0.5, None))
+    assert generation_words(fallen, on_rungs=True) == "0 born, 1 continued, no best left"
     elder = Generation(2, (), born[1], (0, 1))
     assert generation_words(elder, on_rungs=True) == "0 born, 2 continued, best so far 0.7500 (#1)"
 

@@ -11,6 +11,7 @@ import tomllib
 
 import h5py
 import pytest
+from tiny_images import SHORT
 
 import evoft
 from evoft.outcome import CurvePoint
@@ -511,3 +512,13 @@ def test_a_total_that_adds_nothing_is_told(cli, finished, lineage_of, tmp_path):
     )
     assert "evoft resume populations/pets.h5 --generations 4" in done.out
     assert lineage_of(folder / "populations" / "pets.h5") == lineage_of(finished.file)
+
+
+def test_a_run_in_which_all_fail_says_so_and_how_the_last_did(cli, pets, tmp_path):
+    hopeless = ("--opt", "sgd", "--lr", "1e30", "--population-size", 3, "--generations", 1)
+    done = cli("evolve", pets, *SHORT, *hopeless, cwd=tmp_path)
+    assert done.code == 8, done.err
+    told = "the loss was not finite in epoch 1): nothing can be named best"
+    assert f"evoft: none of 3 individuals ended well (the last: {told}" in done.err
+    shown = cli("show", "populations/pets.h5", cwd=tmp_path)
+    assert "\nbest in the search: none, for all have failed\n" in shown.out
