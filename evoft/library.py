@@ -25,6 +25,7 @@ from evoft.individual import Generation
 from evoft.ledger import Memory
 from evoft.lineage import Population, Store
 from evoft.outcome import Outcome
+from evoft.places import place
 from evoft.quantities import seconds
 from evoft.run import drive, final_trials, run_all
 from evoft.search.checks import check_epochs, idle, in_vain
@@ -134,9 +135,9 @@ def evolve(  # noqa: PLR0913  # each is a setting that users name at this one ca
     )
     _check_fitness(fitness)
     _check_space(space, settings)
-    _check_file(file)
+    path = _place_of_new(file)
     settings = with_elders(settings, space, elders)
-    return _generations(lambda: _new(space, settings, file), fitness, settings)
+    return _generations(lambda: _new(space, settings, path), fitness, settings)
 
 
 def resume(
@@ -195,8 +196,8 @@ def new(  # noqa: PLR0913  # those of ``evolve``
         founders=_named(founders),
     )
     _check_space(space, settings)
-    _check_file(file)
-    return _new(space, with_elders(settings, space, elders), file)
+    path = _place_of_new(file)
+    return _new(space, with_elders(settings, space, elders), path)
 
 
 def reopen(
@@ -212,7 +213,7 @@ def reopen(
         PopulationFileError: There is no such file, or it cannot be used.
     """
     settings = _reopened(file, generations)
-    store = Store.open(file)
+    store = Store.open(place(file))
     try:
         if settings.to_dict() != Settings.of_file(store.header.settings).to_dict():
             store.amend_settings(settings.to_dict())
@@ -308,19 +309,27 @@ def _check_space(space: SearchSpace, settings: Settings) -> None:
             _logger.warning("%s", said)
 
 
-def _check_file(file: str | os.PathLike[str] | None) -> None:
+def _place_of_new(file: str | os.PathLike[str] | None) -> Path | None:
+    """Return where a new population goes; None: nowhere.
+
+    Raises:
+        SettingsError: It is no name of a population file.
+        PopulationExistsError: There is one already.
+    """
     if file is None:
-        return
-    if Path(file).suffix != ".h5":
+        return None
+    path = place(file)
+    if path.suffix != ".h5":
         raise SettingsError(f"a population file is named *.h5, but the name given is {file}")
-    if Path(file).exists():
+    if path.exists():
         raise PopulationExistsError(
             f"{file} is there already: go on with it by `evoft.resume(fitness, {str(file)!r})`, or "
             "choose another name"
         )
+    return path
 
 
-def _new(space: SearchSpace, settings: Settings, file: str | os.PathLike[str] | None) -> Evolution:
+def _new(space: SearchSpace, settings: Settings, file: Path | None) -> Evolution:
     search = _search(space, settings)
     header = Header.new(settings, space=space.to_dict(), environment=versions())
     if file is None:

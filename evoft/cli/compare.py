@@ -15,12 +15,13 @@ from evoft.analysis.plot import check_plot, plot
 from evoft.analysis.report_data import bounds
 from evoft.analysis.wording import plain
 from evoft.cli.output import counted, emit, emit_json, format_option, table
+from evoft.cli.values import PATH
 from evoft.errors import SettingsError
 from evoft.lineage import Population
 
 
 @click.command("compare", short_help="Set populations side by side at equal cost.")
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, type=PATH)
 @click.option(
     "--label",
     "labels",
@@ -35,7 +36,7 @@ from evoft.lineage import Population
     help="What is compared.  [default: hypervolume where all were bred for the same several "
     "objectives, else fitness]",
 )
-@click.option("--plot", "picture", type=click.Path(path_type=Path), help="Draw to *.svg or *.png.")
+@click.option("--plot", "picture", type=PATH, help="Draw to *.svg or *.png.")
 @format_option
 def compare_command(
     files: tuple[Path, ...],

@@ -11,7 +11,6 @@ from evoft.cli.configuration import configuration, overlaid, unreadable
 from evoft.cli.flags import (
     EVOLVE_FLAGS,
     OUTPUT_HELP,
-    PATH,
     RECIPE_FLAGS,
     RUN_FLAGS,
     parameter,
@@ -20,6 +19,8 @@ from evoft.cli.flags import (
 from evoft.cli.help import Sectioned
 from evoft.cli.progress import images_bars, require_output, run_to_the_end
 from evoft.cli.settling import Settling, with_settling
+from evoft.cli.values import PATH
+from evoft.places import place
 from evoft.search.space import SearchSpace
 
 #: What `evoft evolve` does without DATA and without a configuration: an example that ends in
@@ -142,4 +143,4 @@ def _space(base: dict[str, Any], path: Path | None) -> SearchSpace | None:
 
 
 def _name(data: str) -> str:
-    return Path(data).absolute().stem or "population"
+    return place(data).absolute().stem or "population"

@@ -9,13 +9,15 @@ from typing import Any
 import click
 
 from evoft.analysis.card import model_card, model_metrics
+from evoft.cli.values import PATH
 from evoft.errors import NoResultError, SettingsError
 from evoft.lineage import Population
+from evoft.places import place
 from evoft.trial import TrialKey
 
 
 @click.command("export", short_help="Write any individual's model as a folder for timm.")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=PATH)
 @click.argument("rest", nargs=-1, required=True, metavar="[ID] DIR")
 @click.option("--data", help="Where the same images are now, if the model must be trained again.")
 def export_command(file: Path, rest: tuple[str, ...], data: str | None) -> None:
@@ -49,7 +51,7 @@ def _id_and_folder(rest: tuple[str, ...], population: Population) -> tuple[int, 
                 raise NoResultError(
                     f"no trial in {population.path} has ended well: nothing to export"
                 )
-            return population.winner.id, Path(folder)
+            return population.winner.id, place(folder)
         case (id, folder) if id.isdecimal():
-            return int(id), Path(folder)
+            return int(id), place(folder)
     raise SettingsError(f"`evoft export FILE [ID] DIR` takes no {' '.join(rest)!r}")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import click
@@ -40,8 +39,6 @@ class Flag:
     nargs: int = 1
 
 
-#: A path on the command line.
-PATH: click.Path = click.Path(path_type=Path)
 OUTPUT_HELP = "Folder for the best model; beside the population file unless given."
 
 #: What can be changed over the life of a population.

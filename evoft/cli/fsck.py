@@ -8,12 +8,13 @@ from pathlib import Path
 import click
 
 from evoft.cli.output import emit, format_option
+from evoft.cli.values import PATH
 from evoft.errors import PopulationFileError
 from evoft.lineage import Finding, check, repair
 
 
 @click.command("fsck", short_help="Check and repair the files of a population.")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=PATH)
 @click.option("--repair", "mend", is_flag=True, help="Repair from the journal what can be.")
 @format_option
 def fsck_command(file: Path, mend: bool, form: str) -> int:

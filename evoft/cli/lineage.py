@@ -8,12 +8,13 @@ from typing import Any
 import click
 
 from evoft.cli.output import emit, emit_json, format_option, short
+from evoft.cli.values import PATH
 from evoft.errors import NoResultError
 from evoft.lineage import Population, Step, ancestors
 
 
 @click.command("lineage", short_help="Show how the winner came about, step by step.")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=PATH)
 @click.argument("id", type=int, required=False)
 @format_option
 def lineage_command(file: Path, id: int | None, form: str) -> None:

@@ -10,14 +10,14 @@ import click
 from evoft.analysis.pareto import pick
 from evoft.cli.output import emit, format_option
 from evoft.cli.show import facts_of, individual_row
-from evoft.cli.values import parsed
+from evoft.cli.values import PATH, parsed
 from evoft.individual import Individual
 from evoft.lineage import Population
 from evoft.quantities import count, moment
 
 
 @click.command("pick", short_help="Name the best within limits of latency or size.")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=PATH)
 @click.option(
     "--max-latency", type=parsed(moment, "time"), help="Most time for one image: 5ms, 800us, 0.1s."
 )

@@ -8,11 +8,12 @@ from pathlib import Path
 import click
 
 from evoft.cli.output import emit, format_option
+from evoft.cli.values import PATH
 from evoft.errors import DataError
 
 
 @click.command("predict", short_help="Say what an exported model sees in images.")
-@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+@click.argument("folder", type=PATH, metavar="DIR")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
 @format_option
 def predict_command(folder: Path, images: tuple[str, ...], form: str) -> int:

@@ -11,13 +11,13 @@ from evoft.cli.configuration import overlaid
 from evoft.cli.flags import (
     EVOLVE_FLAGS,
     OUTPUT_HELP,
-    PATH,
     RECIPE_FLAGS,
     RUN_FLAGS,
     with_flags,
 )
 from evoft.cli.progress import images_bars, require_output, run_to_the_end
 from evoft.cli.settling import Settling, with_settling
+from evoft.cli.values import PATH
 from evoft.errors import SettingsError
 from evoft.settings import Settings
 

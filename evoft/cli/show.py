@@ -17,6 +17,7 @@ from evoft.analysis.rungs import agreement_lines, agreement_rows, neighbours_of
 from evoft.analysis.sentences import accuracy_rows, readings_sentence, result_sentences
 from evoft.cli.curve_rows import all_rows, repeat_of, rows_of, rung_of
 from evoft.cli.output import counted, duration, emit, emit_json, format_option, short, table
+from evoft.cli.values import PATH
 from evoft.errors import SettingsError
 from evoft.individual import Individual
 from evoft.lineage import Population, Record, changes_between, expressed
@@ -24,7 +25,7 @@ from evoft.quantities import count_text, moment_text, size_text
 
 
 @click.command("show", short_help="Show all individuals, or one with its learning curve.")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=PATH)
 @click.argument("id", type=int, required=False)
 @click.option("--top", type=click.IntRange(min=1), help="Only the best so many, best first.")
 @click.option("--generations", is_flag=True, help="The generations instead of the individuals.")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 
 from evoft.errors import SettingsError
+from evoft.places import place
 
 
 def names_of(text: str) -> tuple[str, ...]:
@@ -54,6 +56,20 @@ def strength_of(text: str) -> float:
         raise SettingsError(
             f"the strength is a number from 0 to 1, or rand-m0 to rand-m10, but is {text!r}"
         ) from None
+
+
+class _Place(click.ParamType[Path]):
+    """A path; a shell leaves the ``~`` in ``--file=~/mine.h5`` to us."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Path:
+        """Return the path with its user's home in it."""
+        return place(value)
+
+
+#: A path on the command line.
+PATH: click.ParamType[Path] = _Place()
 
 
 class _Parsed(click.ParamType[Any]):

@@ -37,6 +37,7 @@ from evoft.fine_tuning.preparation import Preparation, Progress, expression_of
 from evoft.fine_tuning.session import FineTuning
 from evoft.genome import Value
 from evoft.lineage import Population, Store
+from evoft.places import place
 from evoft.search.checks import in_vain
 from evoft.search.space import SearchSpace
 from evoft.settings import Settings, TrainingSettings
@@ -175,7 +176,7 @@ def _absolute(settings: Settings) -> Settings:
     training = settings.training
     paths: dict[str, Any] = {}
     if training.data != "digits":
-        paths["data"] = os.path.abspath(os.path.expanduser(training.data))
+        paths["data"] = os.path.abspath(place(training.data))
     if training.checkpoint is not None:
-        paths["checkpoint"] = os.path.abspath(training.checkpoint)
+        paths["checkpoint"] = os.path.abspath(place(training.checkpoint))
     return replace(settings, training=replace(training, **paths))

@@ -6,13 +6,13 @@ import math
 import os
 from collections import Counter
 from collections.abc import Collection, Sequence
-from pathlib import Path
 from typing import Any
 
 from evoft.errors import SettingsError
 from evoft.genome import Genome
 from evoft.header import Header
 from evoft.lineage.population import Population
+from evoft.places import place
 
 
 def elders_of(
@@ -28,7 +28,7 @@ def elders_of(
         PopulationFileError: There is no such population, or it cannot be used.
         SettingsError: A file is given twice, or no trial of it has ended well.
     """
-    paths = [Path(file) for file in files]
+    paths = [place(file) for file in files]
     counts = Counter(path.name for path in paths)
     elders: dict[str, dict[int, Genome]] = {}
     for path in paths:

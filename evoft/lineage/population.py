@@ -17,6 +17,7 @@ from evoft.lineage.generations import generations_of, individuals_of, settings_o
 from evoft.lineage.paths import Paths
 from evoft.lineage.record import Record
 from evoft.lineage.snapshot import read_snapshot
+from evoft.places import place
 from evoft.trial import Stage, Trial, TrialKey
 from evoft.verdict import Verdict
 
@@ -59,8 +60,9 @@ class Population:
                 a newer evoft, or with the journal of another run (see errors.py).
             StorageError: The disk refused to read.
         """
-        contents = read_snapshot(Paths.of(path)).contents
-        return Population.of(contents.header, contents.records, contents.verdicts, path)
+        there = place(path)
+        contents = read_snapshot(Paths.of(there)).contents
+        return Population.of(contents.header, contents.records, contents.verdicts, there)
 
     @staticmethod
     def of(

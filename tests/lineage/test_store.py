@@ -376,8 +376,8 @@ def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path, header: Heade
 def test_the_room_imports_only_what_it_may() -> None:
     known = {*sys.stdlib_module_names, "numpy", "h5py"}
     contract = (
-        "errors", "genome", "header", "individual", "ladder", "outcome", "seeds", "settings",
-        "trial", "verdict",
+        "errors", "genome", "header", "individual", "ladder", "outcome", "places", "seeds",
+        "settings", "trial", "verdict",
     )  # fmt: skip
     own = {"evoft.lineage", *(f"evoft.{name}" for name in contract)}
     for file in Path(store_module.__file__).parent.glob("*.py"):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from evoft.errors import DataError, SettingsError
 from evoft.machine import usable_cores
+from evoft.places import place
 from evoft.rules import require
 from evoft.training.data.arrays import find_digits, find_in_npz
 from evoft.training.data.folders import find_in_folder
@@ -101,7 +102,7 @@ def _find(source: str | os.PathLike[str]) -> Found:
     given = os.fspath(source)
     if given == "digits":
         return find_digits()
-    path = os.path.abspath(os.path.expanduser(given))
+    path = os.path.abspath(place(given))
     forms = "give a folder, a .csv or .npz file, or `digits`"
     if not os.path.exists(path):
         raise DataError(f"{path} does not exist: {forms}")
