@@ -25,7 +25,7 @@ from evoft.objectives import objectives_of
 from evoft.scratch import Scratch
 from evoft.search.search import Search
 from evoft.search.space import SearchSpace
-from evoft.settings import Settings
+from evoft.settings import EMBEDDED, Settings
 from evoft.training.costs import Costs
 from evoft.training.data import decode, limit, read_images
 from evoft.training.expression import Expression
@@ -93,15 +93,15 @@ class Preparation:
         progress: Progress | None = None,
         new: bool = False,
     ) -> Plan:
-        """Read the data while the workers' imports go on, then look at the backbones.
+        """Read the data, then look at the backbones.
 
         Args:
             file: Where the population is, or goes.
             space: What is searched.
             latencies: Those that the population has already, by model: they are not measured again.
             progress: Told how far the reading is.
-            new: Whether a size of images that makes no sense is refused, before they are read; what
-                was begun with one goes on.
+            new: Whether a backbone that timm does not know and a size of images that makes no sense
+                are refused before the images are read; what was begun with such a size goes on.
         """
         settings = self._settings
         training = settings.training
@@ -110,7 +110,7 @@ class Preparation:
             seed=settings.seed,
             val_share=training.val_share,
             test_share=training.test_share,
-            before=self._check_sizes if new else None,
+            before=self._check_backbones if new else None,
             progress=_telling(progress, "reading images"),
         )
         images = limit(images, training.max_train_images, settings.seed)
@@ -188,8 +188,12 @@ class Preparation:
         self._handed_on = True
         return FineTuning(plan, evolution, self.workers, self._scratch)
 
-    def _check_sizes(self) -> None:
-        if self._settings.training.img_size is not None:
+    def _check_backbones(self) -> None:
+        """Refuse what can be told of the backbones without their weights and the images."""
+        training = self._settings.training
+        if set(training.models) != {EMBEDDED}:
+            self.workers.call("check_names")
+        if training.img_size is not None:
             self.workers.call("check_sizes")
 
     def _make_cache(self) -> Path | None:

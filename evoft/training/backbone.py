@@ -123,15 +123,7 @@ def _tell(model: str, settings: TrainingSettings, pretrained: bool, error: Excep
     words = " ".join(str(error).split())[:240]
     if isinstance(error, TypeError):
         return f"timm cannot build {model} with these arguments ({words})"
-    if (
-        not timm.is_model(model.split(".", maxsplit=1)[0])
-        and ":" not in model
-        and model != EMBEDDED
-    ):
-        near = difflib.get_close_matches(model, timm.list_models(), 5)
-        hint = f"; it knows {', '.join(near)}" if near else ""
-        return f"timm has no model named {model!r}{hint}: `timm.list_models()` lists them all"
-    if unknown := _unknown_tag(model):
+    if unknown := unknown_name(model):
         return unknown
     if pretrained and settings.checkpoint:
         return f"the weights in {settings.checkpoint} do not fit {model} ({words})"
@@ -143,10 +135,19 @@ def _tell(model: str, settings: TrainingSettings, pretrained: bool, error: Excep
     return f"timm cannot build {model} ({words})"
 
 
-def _unknown_tag(model: str) -> str:
-    """Return that timm has not the weights that a model's name ends with; empty where it has."""
+def unknown_name(model: str) -> str:
+    """Return that timm does not know a model, or not the weights that its name ends with.
+
+    Empty where it does, and of a folder or a repository, whose name alone tells nothing.
+    """
+    if model == EMBEDDED or ":" in model:
+        return ""
     architecture, _, tag = model.partition(".")
-    tagged = timm.list_pretrained(f"{architecture}.*") if tag and ":" not in model else []
+    if not timm.is_model(architecture):
+        near = difflib.get_close_matches(model, timm.list_models(), 5)
+        hint = f"; it knows {', '.join(near)}" if near else ""
+        return f"timm has no model named {model!r}{hint}: `timm.list_models()` lists them all"
+    tagged = timm.list_pretrained(f"{architecture}.*") if tag else []
     if not tagged or model in tagged:
         return ""
     near = difflib.get_close_matches(model, tagged, 5, cutoff=0.0)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from evoft.errors import WorkerError
+from evoft.errors import BackboneError, WorkerError
 from evoft.machine import available_memory, usable_cores
 from evoft.settings import TrainingSettings
 from evoft.training.device import gpu_count, gpu_failed, the_device
@@ -89,6 +89,18 @@ class Surveyor:
         model = laid_out(build(facts.model, self.settings, self.classes, pretrained=False))
         size = facts.preprocessing.img_size
         return replace(facts, latency=latency_of(model.to(the_device()), size))
+
+    def check_names(self) -> None:
+        """Look up each backbone's name.
+
+        Raises:
+            BackboneError: timm does not know it.
+        """
+        from evoft.training.backbone import unknown_name
+
+        for model in self.settings.models:
+            if unknown := unknown_name(model):
+                raise BackboneError(unknown)
 
     def check_sizes(self) -> None:
         """Look at one image of the size that was set with each backbone.

@@ -93,12 +93,19 @@ class CheckedError(Exception):
     pass
 
 
-def test_a_size_is_checked_before_the_images_are_read_but_after_what_is_seen_at_once(
-    monkeypatch, tmp_path
+@pytest.mark.parametrize(
+    ("check", "wrong", "nothing"),
+    [
+        ("check_sizes", {"img_size": 24}, {"img_size": None}),
+        ("check_names", {"models": ("embedded", "resnet18x")}, {"models": ("embedded",)}),
+    ],
+)
+def test_backbones_are_checked_before_the_images_are_read_but_after_what_is_seen_at_once(
+    monkeypatch, tmp_path, check, wrong, nothing
 ):
     class Workers(TwoGpus):
         def call(self, method, *args):
-            raise CheckedError if method == "check_sizes" else AssertionError(method)
+            raise CheckedError if method == check else AssertionError(method)
 
     monkeypatch.setattr(preparation, "LocalWorkers", Workers)
     for name in ("cat", "dog"):
@@ -106,15 +113,15 @@ def test_a_size_is_checked_before_the_images_are_read_but_after_what_is_seen_at_
         for i in range(3):
             (tmp_path / name / f"{i}.png").write_text("no image")
 
-    def plan(source, size=24, new=True):
-        training = TrainingSettings(data=str(source), img_size=size)
+    def plan(source, settings, new=True):
+        training = TrainingSettings(data=str(source), **settings)
         with preparation.Preparation(Settings(training=training)) as prepared:
             prepared.plan(Path("unused.h5"), SPACE, new=new)
 
     with pytest.raises(CheckedError):
-        plan(tmp_path)
-    for unchecked in ({"size": None}, {"new": False}):
+        plan(tmp_path, wrong)
+    for settings, new in ((nothing, True), (wrong, False)):
         with pytest.raises(DataError, match="not an image"):
-            plan(tmp_path, **unchecked)
+            plan(tmp_path, settings, new)
     with pytest.raises(DataError, match="does not exist"):
-        plan(tmp_path / "nowhere")
+        plan(tmp_path / "nowhere", wrong)

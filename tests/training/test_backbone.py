@@ -25,9 +25,9 @@ from evoft.training.freezing import classifier_names
 from evoft.training.survey import Surveyor
 
 
-def refused(model, words, **settings):
+def refused(model, words, look=Surveyor.survey, **settings):
     with pytest.raises(BackboneError) as caught:
-        Surveyor(TrainingSettings(models=(model,), **settings), 3).survey()
+        look(Surveyor(TrainingSettings(models=(model,), **settings), 3))
     assert "\n" not in str(caught.value)
     for word in words:
         assert word in str(caught.value)
@@ -48,6 +48,12 @@ class TestRefusals:
         words = ["no weights 'a1_in1kk' of resnet50; it knows resnet50.a1_in1k, "]
         refused("resnet50.a1_in1kk", words)
         refused("resnet50.a1_in1kk", words, pretrained=False)
+        refused("resnet50.a1_in1kk", words, Surveyor.check_names)
+
+    def test_a_name_alone_tells_of_a_model_that_timm_has_not(self):
+        refused("resnet18x", ["no model named 'resnet18x'; it knows "], Surveyor.check_names)
+        known = ("resnet18", "resnet50.a1_in1k", "embedded", "local-dir:x", "hf-hub:x/y")
+        Surveyor(TrainingSettings(models=known), 3).check_names()
 
     def test_sizes_and_arguments(self):
         refused("test_vit", ["33 x 33 pixels"], pretrained=False, img_size=33)
