@@ -27,6 +27,7 @@ from evoft.lineage import Population, Store
 from evoft.outcome import Outcome
 from evoft.places import place
 from evoft.quantities import seconds
+from evoft.rules import plain
 from evoft.run import drive, final_trials, run_all
 from evoft.search.checks import check_epochs, idle, in_vain
 from evoft.search.chronicle import Founders
@@ -240,8 +241,19 @@ def _run_settings(
     workers: int, budget: float | str | None, trial_timeout: float | str | None
 ) -> RunSettings:
     return RunSettings(
-        workers=workers or None, budget=_seconds(budget), trial_timeout=_seconds(trial_timeout)
+        workers=_count(workers), budget=_seconds(budget), trial_timeout=_seconds(trial_timeout)
     )
+
+
+def _count(workers: int) -> int | None:
+    """Return how many worker processes there are to be; None: this one evaluates."""
+    number = plain(workers)
+    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+        raise SettingsError(
+            f"`workers` must be a whole number >= 0, but is {workers!r}: give how many processes "
+            "are to evaluate, as in workers=os.cpu_count(), or 0 to evaluate in this one"
+        )
+    return number or None
 
 
 def _seconds(length: float | str | None) -> float | None:

@@ -39,28 +39,32 @@ def obeys(value: object, rule: str) -> bool:
     )
 
 
-def require(values: Mapping[str, object], rules: Mapping[str, tuple[str, ...]]) -> None:
+def require(
+    values: Mapping[str, object], rules: Mapping[str, tuple[str, ...]], instead: str = ""
+) -> None:
     """Check named values, None apart, against rules.
 
     Args:
         values: What was set, by name.
         rules: For each rule the names that must obey it.
+        instead: What to do, where the rule does not say it; empty: it does.
 
     Raises:
         SettingsError: The first name whose value breaks its rule.
     """
+    way_out = f": {instead}" if instead else ""
     for rule, names in rules.items():
         for name in names:
             value = values[name]
             if value is not None and (
                 isinstance(value, bool) or not isinstance(value, int | float)
             ):
-                raise SettingsError(f"`{name}` must be a number, but is {value!r}")
+                raise SettingsError(f"`{name}` must be a number, but is {value!r}{way_out}")
             if value is not None and not obeys(value, rule):
                 # Else it would read as if infinity were not above 0.
                 endless = isinstance(value, float) and not math.isfinite(value)
-                way_out = ": give a finite number" if endless else ""
-                raise SettingsError(f"`{name}` must be {rule}, but is {value!r}{way_out}")
+                told = ": give a finite number" if endless else way_out
+                raise SettingsError(f"`{name}` must be {rule}, but is {value!r}{told}")
 
 
 def require_whole(values: Mapping[str, object], names: tuple[str, ...]) -> None:

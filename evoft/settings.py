@@ -330,7 +330,9 @@ class RunSettings:
         values = asdict(self)
         counts = ("workers", "workers_per_device")
         times = ("budget", "trial_timeout", "stall_timeout")
-        require(values, {">= 1": counts, ">= 0": ("max_disk",), "> 0": times})
+        as_many = "leave it out for as many as the cores and the memory allow"
+        require(values, {">= 1": counts}, as_many)
+        require(values, {">= 0": ("max_disk",), "> 0": times})
         require_whole(values, (*counts, "max_disk"))
         _require_kinds(values, {"devices": (str, "a text")})
         if not re.fullmatch(r"auto|cpu|\d+(,\d+)*", self.devices):

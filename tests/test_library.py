@@ -727,7 +727,15 @@ LOCK = threading.Lock()
         ({"generations": 0}, SettingsError, "`generations` must be >= 1, but is 0"),
         ({"population_size": 1}, SettingsError, "`population_size` must be >= 2, but is 1"),
         ({"population_size": 6.0}, SettingsError, "`population_size` must be a whole number, but"),
-        ({"workers": -1}, SettingsError, "`workers` must be >= 1, but is -1"),
+        *(
+            (
+                {"workers": workers},
+                SettingsError,
+                f"`workers` must be a whole number >= 0, but is {workers!r}: give how many "
+                "processes are to evaluate, as in workers=os.cpu_count(), or 0 to evaluate in this",
+            )
+            for workers in (-1, 1.5, "4", False, None)
+        ),
         ({"seed": "x"}, SettingsError, "`seed` must be a whole number, but is 'x'"),
         ({"budget": "soon"}, SettingsError, "a length of time is written as 90s, 30m, 1h30m or 2d"),
         ({"budget": 0}, SettingsError, "`budget` must be > 0, but is 0"),

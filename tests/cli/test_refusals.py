@@ -113,7 +113,7 @@ class TestSettings:
             (["--cxpb", 1.5], ["`cxpb` must be in [0, 1], but is 1.5"]),
             (["--elite", 3], ["`elite < population_size`"]),
             (["--val-share", 0.6, "--test-share", 0.5], ["`val_share + test_share < 1`"]),
-            (["--workers", 0], ["`workers` must be >= 1"]),
+            (["--workers", -1], ["`workers` must be >= 1, but is -1: leave it out for as many as"]),
             (["--devices", "gpu"], ["`devices` must be auto, cpu or GPU numbers"]),
             (["--img-size", -1], ["`img_size`"]),
             (["--std", 0, 1, 1], ["`std` must be > 0"]),
