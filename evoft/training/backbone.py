@@ -22,7 +22,7 @@ from evoft.settings import EMBEDDED, TrainingSettings
 from evoft.training.data import Preprocessing
 from evoft.training.facts import BackboneFacts
 from evoft.training.freezing import classifier_names, layer_groups
-from evoft.training.hub import place_to_fetch_from
+from evoft.training.hub import place_to_fetch_from, unreachable
 
 _logger = logging.getLogger(__name__)
 
@@ -128,11 +128,15 @@ def _tell(model: str, settings: TrainingSettings, pretrained: bool, error: Excep
     if pretrained and settings.checkpoint:
         return f"the weights in {settings.checkpoint} do not fit {model} ({words})"
     if pretrained:
-        return (
-            f"the pretrained weights of {model} cannot be had ({words}): give a file with "
-            "--checkpoint FILE, or start from random weights with --no-pretrained"
-        )
+        return _not_had(model, words)
     return f"timm cannot build {model} ({words})"
+
+
+def _not_had(model: str, words: str) -> str:
+    return (
+        f"the pretrained weights of {model} cannot be had ({words}): give a file with "
+        "--checkpoint FILE, or start from random weights with --no-pretrained"
+    )
 
 
 def unknown_name(model: str) -> str:
@@ -195,11 +199,13 @@ def _trunk(model: str, settings: TrainingSettings, classes: int, *, seed: int) -
     """Return the state of a pretrained model, its classifier apart."""
     if not settings.checkpoint and (place := place_to_fetch_from(model)) is not None:
         _logger.warning(
-            "fetching the pretrained weights of %s from %s: if it cannot be reached, a minute or "
-            "more goes by until that is known",
+            "fetching the pretrained weights of %s from %s: if it cannot be reached, half a minute "
+            "or so goes by until that is known",
             model,
             place,
         )
+        if why := unreachable(place):
+            raise BackboneError(_not_had(model, f"{place} cannot be reached: {why}"))
     torch.manual_seed(seed)
     whole = build(model, settings, classes, pretrained=True)
     head = classifier_names(whole)

@@ -85,7 +85,7 @@ def test_it_is_said_once_what_is_fetched_from_where(hub: str, tmp_path: Path) ->
     assert int(out) > 0
     assert said == [
         f"fetching the pretrained weights of test_vit from {hub}/timm/test_vit.r160_in1k: if it "
-        "cannot be reached, a minute or more goes by until that is known"
+        "cannot be reached, half a minute or so goes by until that is known"
     ]
     again, silent = load(hub, tmp_path, "test_vit")
     assert (again, silent) == (out, [])
@@ -98,6 +98,27 @@ def test_it_is_said_before_it_is_known_that_they_cannot_be_had(hub: str, tmp_pat
     out, said = load(hub, tmp_path, "resnet10t", HF_HUB_OFFLINE="1")
     assert "the pretrained weights of resnet10t cannot be had" in out
     assert said == []
+
+
+def test_a_hub_that_does_not_answer_is_asked_a_few_times_only(tmp_path: Path) -> None:
+    asked = []
+
+    class Silent(BaseHTTPRequestHandler):
+        def handle(self) -> None:
+            asked.append(self.client_address)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Silent) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        hub = f"http://127.0.0.1:{server.server_port}"
+        out, said = load(hub, tmp_path, "resnet10t")
+        server.shutdown()
+        thread.join()
+    place = f"{hub}/timm/resnet10t.c3_in1k"
+    assert f"of resnet10t cannot be had ({place} cannot be reached: " in out
+    assert "give a file with --checkpoint FILE" in out
+    assert len(said) == 1
+    assert len(asked) < 7  # as often as huggingface_hub asks for one name of a file
 
 
 @pytest.mark.parametrize("model", ["embedded", "local-dir:x", "nosuch", "resnet10t.nosuch"])
