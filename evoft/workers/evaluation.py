@@ -84,11 +84,11 @@ def evaluate(target: Target, trial: Trial, listener: Listener, *, alone: bool = 
     except (StorageError, PopulationFileError):
         raise  # not this trial's fault, and the next one would fare no better
     except MemoryError as error:
-        outcome = Outcome(Status.OUT_OF_MEMORY, reason=_tell(error))
+        outcome = Outcome(Status.OUT_OF_MEMORY, reason=tell(error))
     except (Exception, SystemExit) as error:
         if alone and _breaks_device(error):
-            raise DeviceBrokenError(_tell(error)) from error
-        outcome = Outcome(Status.FAILED, reason=_tell(error))
+            raise DeviceBrokenError(tell(error)) from error
+        outcome = Outcome(Status.FAILED, reason=tell(error))
     seconds = time.perf_counter() - start
     return _measured(outcome, curve, seconds, peak_memory() if alone else 0)
 
@@ -158,7 +158,7 @@ def _outcome(answer: object) -> Outcome:
         return Outcome(Status.FAILED, reason=str(error))
 
 
-def _tell(error: BaseException) -> str:
+def tell(error: BaseException) -> str:
     """Return one sentence on an exception: its type, its words, and where it was raised."""
     places = [f"{Path(f.filename).name}, line {f.lineno}" for f in _frames(error.__traceback__)]
     where = f" ({', by way of '.join(places)})" if places else ""
@@ -168,7 +168,7 @@ def _tell(error: BaseException) -> str:
 def _frames(trace: TracebackType | None) -> list[traceback.FrameSummary]:
     """Return where an exception was raised, and where in the user's own file that came from."""
     frames = traceback.extract_tb(trace)
-    while frames and frames[0].filename == __file__:
+    while frames and Path(frames[0].filename).parent == Path(__file__).parent:
         del frames[0]
     if not frames:
         return []

@@ -12,7 +12,7 @@ from typing import Any
 
 from evoft.outcome import CurvePoint, Outcome
 from evoft.trial import Trial
-from evoft.workers.evaluation import DeviceBrokenError, evaluate_all
+from evoft.workers.evaluation import DeviceBrokenError, evaluate_all, tell
 
 #: Least seconds between two signs of life that carry no point of the curve.
 _QUIET = 0.5
@@ -71,6 +71,7 @@ def serve(connection: Connection) -> None:
 
     Raises:
         DeviceBrokenError: A trial left the GPU of no use to this process: another must go on.
+        BaseException: A trial raised what is no ``Exception`` and no ``SystemExit``.
     """
     target: Any = None
     voice = _Voice(connection)
@@ -91,6 +92,9 @@ def serve(connection: Connection) -> None:
             raise
         except Exception as error:
             answer = Answer(error=error)
+        except BaseException as error:  # such as asyncio's CancelledError, or one of the user's own
+            connection.send(Farewell(tell(error)))
+            raise
         with contextlib.suppress(
             AttributeError, OSError, ValueError
         ):  # the worker will be killed, not ended

@@ -88,11 +88,18 @@ def test_an_answer_that_cannot_be_sent_or_read_is_a_failure(
     assert found[3].reason.startswith("the metric `a` must be a number, but is <function")
 
 
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
 DEATHS = {
     "exit": (lambda: os._exit(9), "it exited with code 9"),
     "kill": (lambda: os.kill(os.getpid(), signal.SIGKILL), "killed by SIGKILL"),
     "crash": (lambda: os.kill(os.getpid(), signal.SIGSEGV), "killed by SIGSEGV"),
-    "interrupt": (lambda: (_ for _ in ()).throw(KeyboardInterrupt), "it exited with code 1"),
+    "interrupt": (
+        interrupt,
+        f"KeyboardInterrupt:  (test_failures.py, line {interrupt.__code__.co_firstlineno + 1})",
+    ),
 }
 
 
@@ -118,6 +125,24 @@ def test_a_worker_that_dies_once_costs_nothing(
         t.individual: t.genome["x"] + t.seed for t in trials
     }
     assert [o.curve for o in found.values()] == [(POINT,)] * 6  # of the second run alone
+
+
+class OddError(BaseException):
+    """What no trial is expected to raise."""
+
+
+def test_a_worker_that_ends_itself_says_why(pool: Any, trial: Any, outcomes: Any) -> None:
+    def fitness(genome: Any, trial: Any) -> float:
+        if trial.individual == 1:
+            raise OddError("not today")
+        return 1.0
+
+    with pool(fitness, 2) as workers:
+        found = outcomes(workers, [trial(n) for n in range(3)])
+    assert [found[n].status for n in range(3)] == [Status.OK, Status.LOST, Status.OK]
+    words = "its worker died again: OddError: not today (test_failures.py, line "
+    assert found[1].reason.startswith(words)
+    assert found[1].reason.count("line") == 1
 
 
 @pytest.mark.parametrize("way", DEATHS)
