@@ -24,5 +24,5 @@ if __name__ == "__main__":
         while (trial := evolution.ask()) is not None:
             x, y = trial.genome["x"], trial.genome["y"]
             evolution.tell(trial, -((x - 1) ** 2) - (y - 2) ** 2)
-        best = evolution.best
-    print(f"best #{best.id} of generation {best.generation}: {dict(best.genome)}")
+    if best := evolution.best:  # None where all have failed
+        print(f"best #{best.id} of generation {best.generation}: {dict(best.genome)}")

@@ -28,7 +28,8 @@ def short(value: object) -> str:
 
 if __name__ == "__main__":
     population = Population.open(sys.argv[1] if len(sys.argv) == 2 else sys.exit(__doc__))
-    steps = ancestors(population, population.winner.id)
+    winner = population.winner or sys.exit("no trial in it has ended well")
+    steps = ancestors(population, winner.id)
     print("flowchart TD")
     for step in steps:
         print(node(step))

@@ -28,9 +28,9 @@ def fitness(genome: evoft.Genome, trial: evoft.Trial) -> evoft.Outcome:
 
 if __name__ == "__main__":
     file = sys.argv[1] if len(sys.argv) == 2 else sys.exit(__doc__)
-    options = {"strategy": "ga", "generations": 10, "population_size": 12, "seed": 0}
+    ga = evoft.SearchSettings(strategy="ga", population_size=12)
     for _ in evoft.evolve(
-        fitness, SPACE, objectives=("accuracy", "leaves:min"), file=file, **options
+        fitness, SPACE, objectives=("accuracy", "leaves:min"), generations=10, file=file, search=ga
     ):
         pass
     front = evoft.front_of(evoft.Population.open(file))

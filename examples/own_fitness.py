@@ -21,7 +21,7 @@ def fitness(genome: evoft.Genome, trial: evoft.Trial) -> float:
     for epoch in range(1, 4):
         loss = abs(math.log10(genome["lr"]) + 2.5) / epoch
         trial.report(epoch, loss=loss)  # recorded, and a sign of life for the watchdog
-    return -loss - abs(genome["width"] - 64) / 64 - 0.1 * (genome["act"] == "relu")
+    return float(-loss - abs(genome["width"] - 64) / 64 - 0.1 * (genome["act"] == "relu"))
 
 
 if __name__ == "__main__":
@@ -32,4 +32,4 @@ if __name__ == "__main__":
         best = generation.best
         print(f"generation {generation.index}: {best.fitness:.4f} {dict(best.genome)}")
     population = evoft.Population.open(file)
-    print(f"{len(population)} individuals; best #{population.best.id}")
+    print(f"{len(population)} individuals; best #{best.id}")

@@ -18,6 +18,7 @@ SPACE = evoft.SearchSpace(lr=evoft.Float(1e-5, 0.1, log=True), width=evoft.Ordin
 
 def fitness(genome: evoft.Genome, trial: evoft.Trial) -> float:
     """Train to ``trial.epochs`` in all, going on from where the rung below ended."""
+    assert trial.epochs is not None  # it is without `epochs=`
     images, labels = load_digits(return_X_y=True)
     name = f"{FILE}.{trial.stage}-{trial.individual}-"
     mine, below = Path(f"{name}{trial.rung}"), Path(f"{name}{trial.rung - 1}")
@@ -30,10 +31,9 @@ def fitness(genome: evoft.Genome, trial: evoft.Trial) -> float:
         trial.report(epoch + 1, loss=model.loss_)
     Path(f"{mine}.new").write_bytes(pickle.dumps((int(trial.epochs), model)))
     Path(f"{mine}.new").replace(mine)  # killed or not, there is a whole one or none
-    return model.score(images[1200:], labels[1200:])
+    return float(model.score(images[1200:], labels[1200:]))
 
 
 if __name__ == "__main__":
-    options = {"strategy": "evolution", "epochs": 9, "generations": 3, "population_size": 6}
-    for g in evoft.evolve(fitness, SPACE, **options, file=FILE, workers=2):
+    for g in evoft.evolve(fitness, SPACE, epochs=9, generations=3, population_size=6, file=FILE):
         print(f"{len(g.individuals)} born, {len(g.continued)} continued, best {g.best.fitness:.4f}")
