@@ -9,7 +9,7 @@ from typing import Any
 from evoft.errors import EvoftError, PopulationMismatchError
 from evoft.genome import Genome
 from evoft.individual import Generation, Individual, best_of
-from evoft.ledger import Ledger
+from evoft.ledger import Ledger, is_fold_due
 from evoft.lineage import Generations, Population, Record
 from evoft.lineage.finals import price_of
 from evoft.objectives import check_reported, objectives_of, reporting
@@ -21,10 +21,6 @@ from evoft.trial import Stage, Trial, TrialKey
 
 #: A genome's recipe as plain data, for the population file.
 Describe = Callable[[Genome], Mapping[str, Any]]
-
-#: A generation's end writes the population file only if that has taken no more than this share of
-#: the running time lately, up to so many records and beyond; the journal beside it has everything.
-_FEW, _SHARE_OF_FEW, _SHARE = 1_000, 0.5, 0.1
 
 
 class Evolution:
@@ -215,12 +211,10 @@ class Evolution:
 
     def _fold(self) -> None:
         begun = self.elapsed
-        share = _SHARE if len(self.ledger.records) > _FEW else _SHARE_OF_FEW
-        if self._fold_took > share * (begun - self._folded_at):
-            return
-        self.ledger.fold()
-        self._folded_at = self.elapsed
-        self._fold_took = self._folded_at - begun
+        if is_fold_due(len(self.ledger.records), self._fold_took, begun - self._folded_at):
+            self.ledger.fold()
+            self._folded_at = self.elapsed
+            self._fold_took = self._folded_at - begun
 
     def _trial(self, stint: Stint) -> Trial:
         individual = self.search.born[stint.individual]

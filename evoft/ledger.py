@@ -10,6 +10,21 @@ from evoft.lineage import Record
 from evoft.trial import TrialKey
 from evoft.verdict import Verdict
 
+#: A generation's end writes the population file only if that has taken no more than this share of
+#: the running time lately, up to so many records and beyond; the journal beside it has everything.
+_FEW, _SHARE_OF_FEW, _SHARE = 1_000, 0.5, 0.1
+
+
+def is_fold_due(records: int, took: float, since: float) -> bool:
+    """Tell whether a generation's end is to bring the population file up to date.
+
+    Args:
+        records: How many there are by now.
+        took: Seconds that it took the last time.
+        since: Seconds of running since then.
+    """
+    return took <= since * (_SHARE if records > _FEW else _SHARE_OF_FEW)
+
 
 class Ledger(Protocol):
     """Where records are kept: a population file's ``Store``, or ``Memory``."""
