@@ -49,7 +49,7 @@ from evoft.training.default_space import default_genes
 from evoft.training.device import the_device
 from evoft.training.fine_tuner import FineTuner, checkpoint_path
 from evoft.training.paused import Mark
-from evoft.training.pauses import paused_path
+from evoft.training.paused_folder import paused_path
 from evoft.trial import Trial
 
 RESULTS = Path(__file__).parent / "results"

@@ -15,7 +15,7 @@ from evoft.individual import Individual
 from evoft.outcome import Status
 from evoft.search.search import Search
 from evoft.training.fine_tuner import checkpoint_path
-from evoft.training.pauses import paused_path
+from evoft.training.paused_folder import paused_path
 from evoft.trial import Stage, TrialKey
 
 #: Files of the search; those of final runs have other names.

@@ -20,7 +20,7 @@ from evoft.training.commons import Commons
 from evoft.training.device import gpu_peak, the_device
 from evoft.training.expression import Expression
 from evoft.training.heads.company import company_of
-from evoft.training.pauses import Pauses
+from evoft.training.paused_folder import PausedFolder
 from evoft.training.pixels import Pixels
 from evoft.trial import Stage, Trial, TrialKey
 
@@ -60,9 +60,9 @@ class FineTuner:
         )
 
     @cached_property
-    def _pauses(self) -> Pauses:
+    def _paused_folder(self) -> PausedFolder:
         assert self.paused is not None
-        return Pauses(self.paused, self.settings, self.express, self.pixels)
+        return PausedFolder(self.paused, self.settings, self.express, self.pixels)
 
     def company(self, trial: Trial) -> Hashable | None:
         """Return what trials agree on that train together at less cost; None for one that does not.
@@ -140,7 +140,7 @@ class FineTuner:
             recipe = self.express(trial.genome).until(trial.epochs)
             save(answer.state, path, recipe, trial.seed)
         if answer.paused is not None:
-            self._pauses.leave(trial, answer.paused)
+            self._paused_folder.leave(trial, answer.paused)
         metrics = {**answer.outcome.metrics, **self._measured(trial)}
         return replace(answer.outcome, metrics=metrics, peak_memory=gpu_peak(the_device()))
 
@@ -176,7 +176,7 @@ class FineTuner:
 
         recipe = self.express(trial.genome)
         climbs = self.paused is not None and trial.stage is Stage.SEARCH and can_pause(recipe)
-        paused = self._pauses.find(trial) if climbs else None
+        paused = self._paused_folder.find(trial) if climbs else None
         return Leg(
             trial.epochs,
             # Memory may have done for a head on one rung and not on another.

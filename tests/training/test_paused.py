@@ -17,7 +17,7 @@ from evoft.recipe import Recipe
 from evoft.settings import TrainingSettings
 from evoft.training.fine_tuner import checkpoint_path
 from evoft.training.optimization import Precision, make_optimizer, set_rate
-from evoft.training.pauses import paused_path
+from evoft.training.paused_folder import paused_path
 from evoft.training.schedule import _RESUMABLE, can_pause
 from evoft.trial import Stage, Trial
 from evoft.workers.local import LocalWorkers

@@ -24,7 +24,7 @@ from evoft.training.fine_tuner import FineTuner, checkpoint_path
 from evoft.training.heads import inputs as head_inputs
 from evoft.training.heads import together as heads
 from evoft.training.heads.inputs import Bank, Dropout
-from evoft.training.pauses import paused_path
+from evoft.training.paused_folder import paused_path
 from evoft.trial import Trial
 from evoft.workers.local import LocalWorkers
 

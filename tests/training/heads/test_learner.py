@@ -11,7 +11,7 @@ from evoft.ladder import Ladder
 from evoft.outcome import Status
 from evoft.settings import TrainingSettings
 from evoft.training.fine_tuner import checkpoint_path
-from evoft.training.pauses import paused_path
+from evoft.training.paused_folder import paused_path
 from evoft.trial import Trial
 
 #: Of 5 steps: the cool-downs begin within the first epoch, within the second, after the third.

@@ -23,7 +23,7 @@ _SETTLING = ("model_kwargs", "max_train_images", "views", "amp", "cache_size", "
 
 
 @dataclass
-class Pauses:
+class PausedFolder:
     """The trainings that are left in a folder, one file an individual."""
 
     folder: Path
