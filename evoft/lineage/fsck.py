@@ -51,9 +51,8 @@ def check(path: str | os.PathLike[str]) -> tuple[Finding, ...]:
         except PopulationSchemaError as error:
             return (Finding("error", str(paths.journal), str(error)),)
         file, journal = examination.file, examination.journal
-        if file.sealed is None and not journal.data:
-            missing = f"there is no population file {paths.name}"
-            return (Finding("error", paths.name, missing, "look for it elsewhere"),)
+        if file.sealed is None and (paths.namesake or not journal.data):
+            return (Finding("error", paths.name, paths.missing, "look for it elsewhere"),)
         return (
             *_of_file(paths, examination),
             *_of_journal(paths, examination),

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from evoft.errors import PopulationFileError
 
+#: How population files are named.
+_SUFFIXES = (".h5", ".hdf5")
+
 
 @dataclass(frozen=True, slots=True)
 class Paths:
@@ -33,7 +36,7 @@ class Paths:
         file = Path(os.path.realpath(name))
         if file.is_dir():
             raise PopulationFileError(f"{name} is a folder, not a population file")
-        stem = file.with_suffix("") if file.suffix in (".h5", ".hdf5") else file
+        stem = file.with_suffix("") if file.suffix in _SUFFIXES else file
         journal = stem.with_name(stem.name + ".journal")
         return Paths(name, file, journal, stem.with_name(stem.name + ".checkpoints"))
 
@@ -45,6 +48,19 @@ class Paths:
             PopulationFileError: There is none, or ``path`` is a folder.
         """
         paths = Paths.of(path)
-        if not paths.file.exists() and not paths.journal.exists():
-            raise PopulationFileError(f"there is no population file {paths.name}")
+        if not paths.file.exists() and (paths.namesake or not paths.journal.exists()):
+            raise PopulationFileError(paths.missing)
         return paths
+
+    @property
+    def namesake(self) -> Path | None:
+        """Another population file, whose journal ours would be: it differs in its ending alone."""
+        others = (self.journal.with_suffix(suffix) for suffix in _SUFFIXES)
+        return next((one for one in others if one != self.file and one.exists()), None)
+
+    @property
+    def missing(self) -> str:
+        """That there is no such population, and which one may have been meant."""
+        other = self.namesake
+        hint = "" if other is None else f", but {Path(self.name).with_name(other.name)}"
+        return f"there is no population file {self.name}{hint}"

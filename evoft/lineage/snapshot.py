@@ -81,9 +81,9 @@ def _read(paths: Paths, whole_journal: bool) -> Snapshot:
         if journal is None:
             return Snapshot(contents, opened.journal_bytes, None, None)
         return _with_journal(paths, contents, journal, opened.journal_bytes, whole_journal)
-    if journal is not None:
+    if journal is not None and paths.namesake is None:
         return _journal_alone(paths, journal)
-    raise PopulationFileError(f"there is no population file {paths.name}")
+    raise PopulationFileError(paths.missing)
 
 
 def _journal_alone(paths: Paths, journal: bytes) -> Snapshot:

@@ -14,7 +14,7 @@ from evoft.errors import (
     PopulationFileError,
     PopulationSchemaError,
 )
-from evoft.lineage import Population, Store
+from evoft.lineage import Population, Store, check, repair
 from evoft.lineage.envelope import USERBLOCK, seal, unseal
 
 
@@ -95,6 +95,19 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(PopulationFileError, match="is a folder"):
         Population.open(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["digits", "digits.hdf5"])
+def test_a_name_without_its_ending_is_no_second_name(population_path: Path, name: str) -> None:
+    before = sorted(population_path.parent.iterdir())
+    wrong = population_path.with_name(name)
+    words = f"^there is no population file {wrong}, but {population_path}$"
+    for open_it in (Population.open, Store.open, repair):
+        with pytest.raises(PopulationFileError, match=words):
+            open_it(wrong)
+    (found,) = check(wrong)
+    assert found.what == words[1:-1]
+    assert sorted(population_path.parent.iterdir()) == before
 
 
 def test_the_first_lines_can_be_read_by_people(population_path: Path) -> None:
