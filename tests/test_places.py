@@ -64,6 +64,27 @@ def test_the_command_line_takes_a_home(home: Path) -> None:
     assert list(Path.cwd().iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        ("../photos.v2", "photos.v2"),
+        ("../photos.v2/", "photos.v2"),
+        ("../photos.csv", "photos"),
+        (".", "work"),
+        ("..", ""),
+        ("~", "home"),
+        ("digits", "digits"),
+        ("/", "population"),
+    ],
+)
+def test_a_population_has_the_name_of_its_data(home: Path, data: str, name: str) -> None:
+    file = Path("populations") / f"{name or home.parent.name}.h5"
+    file.parent.mkdir()
+    file.touch()
+    with pytest.raises(PopulationExistsError, match=f"^{file} is there already"):
+        run("evolve", data)
+
+
 def run(*arguments: str) -> None:
     done = CliRunner().invoke(group, arguments, catch_exceptions=False)
     assert done.exit_code == 0, done.output

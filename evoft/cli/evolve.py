@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -143,4 +144,7 @@ def _space(base: dict[str, Any], path: Path | None) -> SearchSpace | None:
 
 
 def _name(data: str) -> str:
-    return place(data).absolute().stem or "population"
+    """Return what data's population is called; a dot in a folder's name is no file's ending."""
+    path = Path(os.path.abspath(place(data)))
+    is_file = path.suffix.lower() in (".csv", ".npz")
+    return (path.stem if is_file else path.name) or "population"
