@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 import evoft
 from evoft.cli.main import group
-from evoft.errors import BackboneError, PopulationExistsError
+from evoft.errors import BackboneError, EvoftError, PopulationExistsError
 from evoft.places import place
 
 SPACE = evoft.SearchSpace(a=evoft.Integer(0, 40))
@@ -81,7 +81,9 @@ def test_a_population_has_the_name_of_its_data(home: Path, data: str, name: str)
     file = Path("populations") / f"{name or home.parent.name}.h5"
     file.parent.mkdir()
     file.touch()
-    with pytest.raises(PopulationExistsError, match=f"^{file} is there already"):
+    # Where it lies among the images, that is what is told.
+    words = f"^{file} is there already|^the population cannot go to {file}, for in "
+    with pytest.raises(EvoftError, match=words):
         run("evolve", data)
 
 

@@ -28,6 +28,7 @@ from evoft.cli.plan_text import plan_text
 from evoft.errors import StorageError, WorkerError
 from evoft.fine_tuning import FineTuning
 from evoft.fine_tuning.exporting import is_export, require_free
+from evoft.fine_tuning.outputs import require_apart_from_images, require_apart_from_population
 from evoft.fine_tuning.preparation import Progress
 from evoft.individual import Generation
 from evoft.outcome import Outcome, Status
@@ -66,16 +67,24 @@ def images_bars() -> Iterator[Progress]:
             bar.close()
 
 
-def require_output(file: Path, output: Path | None) -> None:
+def require_output(file: Path, output: Path | None, data: str | None = None) -> None:
     """Refuse, before anything is trained, to export the best model where something else is.
 
     Without ``output`` it takes the place of what was exported beside the file earlier.
 
+    Args:
+        file: The population file.
+        output: Where the model is to go; None: beside the file.
+        data: Where the images are, of a new population.
+
     Raises:
-        StorageError: Something else is there.
+        StorageError: Something else is there, or is going to be.
     """
     if output is not None or not is_export(_beside(file)):
         require_free(output or _beside(file))
+    require_apart_from_population(output or _beside(file), file)
+    if data is not None:
+        require_apart_from_images(output or _beside(file), file, data)
 
 
 def _beside(file: Path) -> Path:

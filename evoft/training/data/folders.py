@@ -70,6 +70,23 @@ def find_in_folder(root: str) -> Found:
     return _found(root, classes, _notes(others, loose, beside))
 
 
+def lies_among_images(root: str, path: str) -> bool:
+    """Tell whether a folder is, or would be, taken for a split, for a class or for a part of one.
+
+    Args:
+        root: A folder of images.
+        path: The other; both absolute and without symbolic links.
+
+    Raises:
+        DataError: The folder of images cannot be listed, or its splits are no good.
+    """
+    first = os.path.relpath(path, root).split(os.sep)[0]
+    if first.startswith("."):  # it lies elsewhere, or is hidden
+        return False
+    in_splits = bool(_split_folders(root, _list(root).folders))
+    return split_named(first) is not None or not in_splits
+
+
 def _found(root: str, classes: Sequence[_ClassFolder], notes: tuple[str, ...]) -> Found:
     every = [(c, os.path.join(c.path, name)) for c in classes for name in c.listing.images]
     paths = tuple(path for _, path in every)

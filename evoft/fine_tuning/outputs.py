@@ -1,0 +1,52 @@
+"""What a run writes lies apart: its model from its population, and both from its images."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from evoft.errors import StorageError
+from evoft.lineage import Paths
+from evoft.places import place
+from evoft.training.data.folders import lies_among_images
+
+
+def require_apart_from_population(output: Path, file: Path) -> None:
+    """Refuse a folder for the best model that holds the population, or is a part of it.
+
+    Raises:
+        StorageError: It does, or is.
+    """
+    paths, folder = Paths.of(file), Path(os.path.realpath(output))
+    own = (paths.file, paths.journal, paths.checkpoints)
+    if any(folder in (path, *path.parents) for path in own) or paths.checkpoints in folder.parents:
+        raise StorageError(
+            f"the model cannot go to {output}, for the population {file} has its files there: name "
+            f"a folder for it alone, as in --output {file.with_suffix('.best')}"
+        )
+
+
+def require_apart_from_images(output: Path, file: Path, data: str) -> None:
+    """Refuse to write where the next reading of the images would find a class.
+
+    Args:
+        output: The folder for the best model.
+        file: The population file.
+        data: Where the images are.
+
+    Raises:
+        StorageError: The folder, or that of the checkpoints, would be taken for one of images.
+        DataError: A folder of images cannot be read.
+    """
+    root = os.path.realpath(place(data))
+    if data == "digits" or not os.path.isdir(root):
+        return
+    for what, path, flag, there in (
+        ("the population", Paths.of(file).checkpoints, "--file", file),
+        ("the model", Path(os.path.realpath(output)), "--output", output),
+    ):
+        if lies_among_images(root, str(path)):
+            raise StorageError(
+                f"{what} cannot go to {there}, for in {root} each folder is taken for a class of "
+                f"images: name another place with {flag}"
+            )
