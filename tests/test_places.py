@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 import evoft
 from evoft.cli.main import group
-from evoft.errors import BackboneError, EvoftError, PopulationExistsError
+from evoft.errors import BackboneError, EvoftError, PopulationExistsError, PopulationFileError
 from evoft.places import place
 
 SPACE = evoft.SearchSpace(a=evoft.Integer(0, 40))
@@ -85,6 +85,13 @@ def test_a_population_has_the_name_of_its_data(home: Path, data: str, name: str)
     words = f"^{file} is there already|^the population cannot go to {file}, for in "
     with pytest.raises(EvoftError, match=words):
         run("evolve", data)
+
+
+@pytest.mark.parametrize("file", ["", ".", "/"])
+@pytest.mark.parametrize("command", [["evolve", "digits", "--file"], ["resume"]])
+def test_a_path_without_a_name_is_no_population_file(command: list[str], file: str) -> None:
+    with pytest.raises(PopulationFileError, match="is a folder, not a population file"):
+        run(*command, file)
 
 
 def run(*arguments: str) -> None:

@@ -88,7 +88,7 @@ def require_output(file: Path, output: Path | None, data: str | None = None) -> 
 
 
 def _beside(file: Path) -> Path:
-    return file.with_suffix(".best")
+    return file.parent / f"{file.stem}.best"  # also of `.`, which is refused with a sentence later
 
 
 def run_to_the_end(run: FineTuning, output: Path | None) -> None:
