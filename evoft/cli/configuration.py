@@ -13,6 +13,9 @@ from typing import Any
 from evoft.errors import SettingsError
 from evoft.settings import Settings
 
+#: The tables of a configuration file.
+_TABLES = ("training", "search", "run", "fixed", "founders", "space")
+
 
 def overlaid(base: Mapping[str, Any], flags: Mapping[str, Any]) -> Settings:
     """Return the settings of a configuration with the flags that were given laid over it.
@@ -52,7 +55,12 @@ def configuration(path: Path | None) -> dict[str, Any]:
         raise unreadable(f"the configuration {path}", error) from error
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"the configuration {path} is not valid TOML: {error}") from error
-    for name in ("search", "training", "run", "fixed", "founders", "space"):
+    if unknown := sorted(tables.keys() - {"seed", *_TABLES}):
+        raise SettingsError(
+            f"the configuration has no `{unknown[0]}`; it has `seed` and the tables "
+            f"{', '.join(_TABLES)}"
+        )
+    for name in _TABLES:
         if not isinstance(tables.get(name, {}), dict):
             raise SettingsError(
                 f"the configuration {path}: `{name}` must be a table, but is {tables[name]!r}"
