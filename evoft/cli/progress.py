@@ -27,8 +27,12 @@ from evoft.cli.output import counted, duration, table
 from evoft.cli.plan_text import plan_text
 from evoft.errors import StorageError, WorkerError
 from evoft.fine_tuning import FineTuning
-from evoft.fine_tuning.exporting import is_export, require_free
-from evoft.fine_tuning.outputs import require_apart_from_images, require_apart_from_population
+from evoft.fine_tuning.outputs import (
+    is_export,
+    require_apart_from_images,
+    require_apart_from_population,
+    require_free,
+)
 from evoft.fine_tuning.preparation import Progress
 from evoft.individual import Generation
 from evoft.outcome import Outcome, Status

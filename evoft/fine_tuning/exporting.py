@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from evoft.errors import NoResultError, PopulationMismatchError, StorageError
+from evoft.errors import NoResultError, PopulationMismatchError
 from evoft.fine_tuning.checks import check_same
 from evoft.fine_tuning.latencies import latencies_in
+from evoft.fine_tuning.outputs import require_free
 from evoft.fine_tuning.plan import checkpoints_of
 from evoft.fine_tuning.preparation import PRELOAD, Preparation, expression_of
 from evoft.fine_tuning.standing import best_run
@@ -90,37 +90,6 @@ def require_fine_tuned(population: Population) -> None:
     if population.path is None or not population.header.data:
         raise PopulationMismatchError(
             f"{population.path} holds no fine-tuned models, so none can be exported"
-        )
-
-
-def is_export(folder: Path) -> bool:
-    """Tell whether a folder is what evoft exported earlier."""
-    return (folder / "recipe.json").is_file() and (folder / "model.safetensors").is_file()
-
-
-def require_free(folder: Path) -> None:
-    """Refuse to export where something else is, or where nothing can be written.
-
-    Raises:
-        StorageError: The folder is there and not empty, is no folder, or cannot be made.
-    """
-    if not folder.exists():
-        _require_writable(next(parent for parent in folder.absolute().parents if parent.exists()))
-        return
-    if not folder.is_dir():
-        raise StorageError(f"{folder} is there already and no folder: name another")
-    if any(folder.iterdir()):
-        raise StorageError(f"{folder} is there already and not empty: name another folder")
-
-
-def _require_writable(folder: Path) -> None:
-    if not folder.is_dir():
-        raise StorageError(
-            f"{folder} is no folder, so no model can be exported there: name another"
-        )
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise StorageError(
-            f"{folder} cannot be written to, so no model can be exported there: name another folder"
         )
 
 

@@ -1,4 +1,4 @@
-"""What a run writes lies apart: its model from its population, and both from its images."""
+"""Where a run may write: what is refused before anything is trained."""
 
 from __future__ import annotations
 
@@ -9,6 +9,41 @@ from evoft.errors import StorageError
 from evoft.lineage import Paths
 from evoft.places import place
 from evoft.training.data.folders import lies_among_images
+
+
+def is_export(folder: Path) -> bool:
+    """Tell whether a folder is what evoft exported earlier."""
+    return (folder / "recipe.json").is_file() and (folder / "model.safetensors").is_file()
+
+
+def require_free(folder: Path) -> None:
+    """Refuse to export where something else is, or where nothing can be written.
+
+    Raises:
+        StorageError: The folder is there and not empty, is no folder, or cannot be made.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise StorageError(f"{folder} is there already and no folder: name another")
+    if folder.exists() and any(folder.iterdir()):
+        raise StorageError(f"{folder} is there already and not empty: name another folder")
+    require_writable(folder, "no model can be exported there")
+
+
+def require_writable(path: Path, in_vain: str) -> None:
+    """Refuse to make a file or folder where there is no way to.
+
+    Args:
+        path: What is to be made; folders on the way to it need not be there.
+        in_vain: What cannot be done then, for the error.
+
+    Raises:
+        StorageError: The folder that it would be made in cannot be written to, or is none.
+    """
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir():
+        raise StorageError(f"{folder} is no folder, so {in_vain}: name another")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise StorageError(f"{folder} cannot be written to, so {in_vain}: name another folder")
 
 
 def require_apart_from_population(output: Path, file: Path) -> None:

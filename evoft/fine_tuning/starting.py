@@ -32,11 +32,12 @@ from evoft.fine_tuning.checks import (
     with_fitness_named,
 )
 from evoft.fine_tuning.latencies import amended, latencies_in
+from evoft.fine_tuning.outputs import require_writable
 from evoft.fine_tuning.plan import header_of
 from evoft.fine_tuning.preparation import Preparation, Progress, expression_of
 from evoft.fine_tuning.session import FineTuning
 from evoft.genome import Value
-from evoft.lineage import Population, Store
+from evoft.lineage import Paths, Population, Store
 from evoft.places import place
 from evoft.search.checks import in_vain
 from evoft.search.space import SearchSpace
@@ -72,6 +73,7 @@ def start(
             f"{file} is there already: go on with it by `evoft resume {file}`, or give another "
             "name with --file"
         )
+    require_writable(Paths.of(file).file, "no population can be made there")
     settings = with_fitness_named(_absolute(settings))
     searched = searched_space(space, settings)
     check_search(settings)

@@ -1,17 +1,27 @@
 """Files of a run that would lie in each other's way, or be read as images."""
 
+import os
 import re
 
 import pytest
 
 from evoft.cli.progress import require_output
 from evoft.errors import StorageError
+from evoft.fine_tuning.outputs import require_free
 
 
 @pytest.fixture(autouse=True)
 def _work(tmp_path, monkeypatch):
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
+
+
+def test_an_empty_folder_is_written_in_its_parent(tmp_path, monkeypatch):
+    (tmp_path / "out").mkdir()
+    require_free(tmp_path / "out")
+    monkeypatch.setattr(os, "access", lambda path, _: path != tmp_path)
+    with pytest.raises(StorageError, match="cannot be written to, so no model can be exported"):
+        require_free(tmp_path / "out")
 
 
 @pytest.mark.parametrize(

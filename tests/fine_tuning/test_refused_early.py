@@ -1,10 +1,11 @@
 """What is wrong whatever the backbone is told before a worker is started to look at one."""
 
 import importlib.util
+import os
 
 import pytest
 
-from evoft.errors import BackboneError, SettingsError
+from evoft.errors import BackboneError, SettingsError, StorageError
 from evoft.fine_tuning import starting
 from evoft.search.genes import Float
 from evoft.search.space import SearchSpace
@@ -43,6 +44,11 @@ def test_genes_that_mean_nothing_and_bounds_that_cannot_be(refused_early):
 def test_weights_that_are_not_there(refused_early, tmp_path):
     training = TrainingSettings(checkpoint="nowhere.safetensors")
     refused_early(BackboneError, "no file of weights .*nowhere.safetensors", training=training)
+
+
+def test_a_place_that_takes_no_population(refused_early, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    refused_early(StorageError, "cannot be written to, so no population can be made there")
 
 
 def test_a_strategy_whose_library_is_not_installed(refused_early, monkeypatch):
