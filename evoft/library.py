@@ -333,7 +333,7 @@ def _place_of_new(file: str | os.PathLike[str] | None) -> Path | None:
     path = place(file)
     if path.suffix != ".h5":
         raise SettingsError(f"a population file is named *.h5, but the name given is {file}")
-    if path.exists():
+    if os.path.exists(path):
         raise PopulationExistsError(
             f"{file} is there already: go on with it by `evoft.resume(fitness, {str(file)!r})`, or "
             "choose another name"

@@ -1,5 +1,6 @@
 """Paths in which the user's home is written as ``~``, wherever no shell has put it in."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,13 @@ from click.testing import CliRunner
 
 import evoft
 from evoft.cli.main import group
-from evoft.errors import BackboneError, EvoftError, PopulationExistsError, PopulationFileError
+from evoft.errors import (
+    BackboneError,
+    EvoftError,
+    PopulationExistsError,
+    PopulationFileError,
+    StorageError,
+)
 from evoft.places import place
 
 SPACE = evoft.SearchSpace(a=evoft.Integer(0, 40))
@@ -92,6 +99,35 @@ def test_a_population_has_the_name_of_its_data(home: Path, data: str, name: str)
 def test_a_path_without_a_name_is_no_population_file(command: list[str], file: str) -> None:
     with pytest.raises(PopulationFileError, match="is a folder, not a population file"):
         run(*command, file)
+
+
+#: The disk refuses to look at it, as at what lies in a folder that nobody may enter.
+REFUSED = f"{'a' * 300}/x.h5"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["evolve", "digits", "--file", REFUSED],
+        ["evolve", "digits", "--output", REFUSED],
+        ["evolve", "digits", "--founders", REFUSED],
+        ["resume", REFUSED],
+        ["show", REFUSED],
+        ["fsck", REFUSED],
+    ],
+)
+def test_what_the_disk_refuses_to_look_at_is_told(home: Path, command: list[str]) -> None:
+    with pytest.raises(StorageError, match="File name too long"):
+        run(*command)
+    assert list(Path.cwd().iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "use", [lambda: evoft.new(SPACE, file=REFUSED), lambda: evoft.Population.open(REFUSED)]
+)
+def test_and_so_it_is_in_the_library(use: Callable[[], object]) -> None:
+    with pytest.raises(StorageError, match="File name too long"):
+        use()
 
 
 def run(*arguments: str) -> None:

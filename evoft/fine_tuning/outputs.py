@@ -13,7 +13,7 @@ from evoft.training.data.folders import lies_among_images
 
 def is_export(folder: Path) -> bool:
     """Tell whether a folder is what evoft exported earlier."""
-    return (folder / "recipe.json").is_file() and (folder / "model.safetensors").is_file()
+    return all(os.path.isfile(folder / name) for name in ("recipe.json", "model.safetensors"))
 
 
 def require_free(folder: Path) -> None:
@@ -22,10 +22,16 @@ def require_free(folder: Path) -> None:
     Raises:
         StorageError: The folder is there and not empty, is no folder, or cannot be made.
     """
-    if folder.exists() and not folder.is_dir():
-        raise StorageError(f"{folder} is there already and no folder: name another")
-    if folder.exists() and any(folder.iterdir()):
-        raise StorageError(f"{folder} is there already and not empty: name another folder")
+    try:
+        if os.listdir(folder):
+            raise StorageError(f"{folder} is there already and not empty: name another folder")
+    except FileNotFoundError:
+        pass
+    except NotADirectoryError:
+        if os.path.exists(folder):
+            raise StorageError(f"{folder} is there already and no folder: name another") from None
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be used ({error.strerror}): name another") from None
     require_writable(folder, "no model can be exported there")
 
 
@@ -39,8 +45,8 @@ def require_writable(path: Path, in_vain: str) -> None:
     Raises:
         StorageError: The folder that it would be made in cannot be written to, or is none.
     """
-    folder = next(parent for parent in path.absolute().parents if parent.exists())
-    if not folder.is_dir():
+    folder = next(parent for parent in path.absolute().parents if os.path.exists(parent))
+    if not os.path.isdir(folder):
         raise StorageError(f"{folder} is no folder, so {in_vain}: name another")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise StorageError(f"{folder} cannot be written to, so {in_vain}: name another folder")

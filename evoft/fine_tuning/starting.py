@@ -68,7 +68,7 @@ def start(
     """
     if file.suffix != ".h5":
         raise SettingsError(f"a population file is named *.h5, but the name given is {file}")
-    if file.exists():
+    if os.path.exists(file):
         raise PopulationExistsError(
             f"{file} is there already: go on with it by `evoft resume {file}`, or give another "
             "name with --file"

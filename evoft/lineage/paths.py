@@ -34,7 +34,7 @@ class Paths:
         """
         name = os.fspath(path)
         file = Path(os.path.realpath(name))
-        if file.is_dir():
+        if os.path.isdir(file):  # where `Path.is_dir` raises, whoever opens it tells why
             raise PopulationFileError(f"{name} is a folder, not a population file")
         stem = file.with_suffix("") if file.suffix in _SUFFIXES else file
         journal = stem.with_name(stem.name + ".journal")
@@ -48,7 +48,8 @@ class Paths:
             PopulationFileError: There is none, or ``path`` is a folder.
         """
         paths = Paths.of(path)
-        if not paths.file.exists() and (paths.namesake or not paths.journal.exists()):
+        own_journal = os.path.exists(paths.journal) and paths.namesake is None
+        if not (os.path.exists(paths.file) or own_journal):
             raise PopulationFileError(paths.missing)
         return paths
 
@@ -56,7 +57,7 @@ class Paths:
     def namesake(self) -> Path | None:
         """Another population file, whose journal ours would be: it differs in its ending alone."""
         others = (self.journal.with_suffix(suffix) for suffix in _SUFFIXES)
-        return next((one for one in others if one != self.file and one.exists()), None)
+        return next((one for one in others if one != self.file and os.path.exists(one)), None)
 
     @property
     def missing(self) -> str:
