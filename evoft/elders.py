@@ -33,7 +33,8 @@ def with_elders(
         SettingsError: The files are no list of them, have nothing to give, or generation 0 has no
             place for it.
     """
-    if isinstance(files, str | os.PathLike):
+    listed = isinstance(files, Sequence) and not isinstance(files, str | os.PathLike)
+    if not listed or not all(isinstance(file, str | os.PathLike) for file in files):
         raise SettingsError(f"`elders` must be a list of population files, but is {files!r}")
     size = settings.search.population_size
     found = inherit(space, elders_of(files, space.keys()), settings.founders, size)

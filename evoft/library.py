@@ -330,6 +330,8 @@ def _place_of_new(file: str | os.PathLike[str] | None) -> Path | None:
     """
     if file is None:
         return None
+    if not isinstance(file, str | os.PathLike):
+        raise SettingsError(f"`file` must be the path of a population file, but is {file!r:.80}")
     path = place(file)
     if path.suffix != ".h5":
         raise SettingsError(f"a population file is named *.h5, but the name given is {file}")

@@ -414,7 +414,10 @@ def test_elders_that_cannot_be_had_are_told_before_anything_is_made(
     for elders, error, message in (
         ([straight], SpaceError, "no founder can come from mine.h5: of its genes (lr, width, "),
         ([tmp_path / "none.h5"], PopulationFileError, "there is no population file"),
-        (str(straight), SettingsError, "`elders` must be a list of population files, but is "),
+        *(
+            (wrong, SettingsError, "`elders` must be a list of population files, but is ")
+            for wrong in (str(straight), None, 5, [5])
+        ),
     ):
         for make in (evoft.new, lambda *a, **options: evoft.evolve(fitness, *a, **options)):
             with pytest.raises(error) as refused:
@@ -745,6 +748,7 @@ LOCK = threading.Lock()
             SettingsError,
             "a population file is named *.h5, but the name given",
         ),
+        ({"file": 5}, SettingsError, "`file` must be the path of a population file, but is 5"),
         ({"founders": {"a": {"lr": 5}}}, SpaceError, "lr: 5 is not in [1e-05, 0.1] log"),
         ({"founders": {"a": {"nr": 5}}}, SpaceError, "`nr` is no gene here; the genes are lr, "),
         ({"founders": {"a": 5}}, SettingsError, "`founders.a` must be a table, but is 5"),
@@ -764,7 +768,7 @@ def test_mistakes_are_told_before_anything_is_made(
     tmp_path: Path, options: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     given = {"fitness": fitness, "space": SPACE, "file": tmp_path / "mine.h5", **options}
-    if options.get("file"):
+    if isinstance(options.get("file"), str):
         given["file"] = tmp_path / options["file"]
     with pytest.raises(error) as refused:
         evoft.evolve(**{"population_size": 6, **given})
