@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -152,6 +153,20 @@ class FineTuner:
         return self._fine_tune(trial)
 
     def _fine_tune(self, trial: Trial) -> Trained:
+        """Return what training gave, begun anew in smaller parts where a step was half taken."""
+        from evoft.training.optimization import HalfStepError
+
+        micro = self.express(trial.genome).batch_size
+        while True:
+            try:
+                return self._trained_in_parts(trial, micro)
+            except HalfStepError:
+                if micro == 1:
+                    raise
+            # Outside of the handler, which keeps the model alive.
+            micro = math.ceil(micro / 2)
+
+    def _trained_in_parts(self, trial: Trial, micro: int) -> Trained:
         from evoft.training.loop import fine_tune
 
         recipe = self.express(trial.genome)
@@ -167,6 +182,7 @@ class FineTuner:
             amp=self.settings.amp,
             leg=self._leg(trial, head=False),
             metric=self.settings.metric,
+            micro=micro,
         )
 
     def _leg(self, trial: Trial, *, head: bool) -> Leg:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from evoft.outcome import CurvePoint, Outcome, Status
 from evoft.recipe import Recipe
@@ -23,6 +22,7 @@ from evoft.training.freezing import freeze, train_mode
 from evoft.training.judging import evaluate
 from evoft.training.memory import is_out_of_memory
 from evoft.training.optimization import (
+    HalfStepError,
     Inputs,
     Precision,
     make_optimizer,
@@ -86,6 +86,7 @@ def fine_tune(  # noqa: PLR0913  # each is a thing of its own
     amp: bool,
     leg: Leg = WHOLE,
     metric: str = ACCURACY,
+    micro: int | None = None,
 ) -> Trained:
     """Fine-tune a model by a recipe.
 
@@ -102,10 +103,16 @@ def fine_tune(  # noqa: PLR0913  # each is a thing of its own
         amp: Mixed precision on a GPU.
         leg: How much of it; the same comes out wherever it goes on from.
         metric: What the fitness is, one of ``settings.METRICS``.
+        micro: Most images that pass through the model at a time, see ``training_step``; fewer once
+            memory runs out.
+
+    Raises:
+        HalfStepError: Memory ran out in the midst of an optimizer's step, which only a training
+            from the start makes good.
     """
     torch.manual_seed(derive(seed, "layers"))
     freeze(model, recipe.freeze_depth)
-    trainer = _Trainer(model, recipe, train, seed, report, amp, leg.epochs)
+    trainer = _Trainer(model, recipe, train, seed, report, amp, leg.epochs, micro)
     schedule = trainer.schedule
     best, curve, left = _Best(), list[CurvePoint](), None
     if leg.paused is not None and schedule.allows(leg.paused.step):
@@ -149,6 +156,7 @@ class _Trainer:
         report: Report,
         amp: bool,
         epochs: float | None,
+        micro: int | None,
     ) -> None:
         device = train.pixels.device
         self._model = model
@@ -157,11 +165,11 @@ class _Trainer:
         self._report = report
         #: That it trains in, and is judged in.
         self.precision = Precision.of(device) if amp else None
-        self._optimizer = self._make_optimizer()
+        self._optimizer = make_optimizer(model, recipe, scaled=self._scaler is not None)
         self._feed = Feed(train, recipe, seed)
         self._weights = self._feed.class_weights
         #: Images that pass through the model at a time: fewer than a batch once memory ran out.
-        self._micro = self._feed.batch
+        self._micro = min(micro or self._feed.batch, self._feed.batch)
         self._average = Average(model, recipe.model_ema) if recipe.model_ema else None
         self._batches: Iterator[tuple[Inputs, Tensor, Tensor]] = iter(())
         #: Of the current epoch: the sum of its steps' losses, and the images classified rightly.
@@ -231,7 +239,7 @@ class _Trainer:
             self._batches = self._feed.epoch(taken)
         if self._scaler:
             self._scaler.load_state_dict(state["scaler"])
-        self._micro = state["micro"]
+        self._micro = min(self._micro, state["micro"])
         self._loss, self._right = self._loss + state["loss"], self._right + state["right"]
         self.done = paused.step
         for point in paused.curve:
@@ -242,9 +250,6 @@ class _Trainer:
     @property
     def _scaler(self) -> torch.amp.GradScaler | None:
         return self.precision.scaler if self.precision else None
-
-    def _make_optimizer(self) -> Optimizer:
-        return make_optimizer(self._model, self._recipe, scaled=self._scaler is not None)
 
     def _step(self, inputs: Inputs, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Take a step, in smaller and smaller parts until they fit in the memory."""
@@ -262,13 +267,13 @@ class _Trainer:
                     micro=self._micro,
                     precision=self.precision,
                 )
+            except HalfStepError:
+                raise
             except RuntimeError as error:
                 if not is_out_of_memory(error) or self._micro == 1:
                     raise
             # Outside of the handler, which keeps what the step had allocated alive.
             self._micro = math.ceil(self._micro / 2)
             self._optimizer.zero_grad(set_to_none=True)
-            if not self.done:  # of moments that it was about to make it may have some
-                self._optimizer = self._make_optimizer()
             if targets.device.type == "cuda":
                 torch.cuda.empty_cache()

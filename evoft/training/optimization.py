@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from timm.optim import create_optimizer_v2
@@ -16,6 +17,7 @@ from torch.optim import Optimizer
 from evoft.errors import SettingsError
 from evoft.recipe import Recipe
 from evoft.training.freezing import classifier_names, layer_groups
+from evoft.training.memory import is_out_of_memory
 
 
 def rate_scales(model: nn.Module, recipe: Recipe) -> dict[str, float]:
@@ -169,6 +171,10 @@ class Precision:
         return Precision(torch.float16, torch.amp.GradScaler(device.type))
 
 
+class HalfStepError(torch.OutOfMemoryError):
+    """Memory ran out while an optimizer changed weights and moments: some have, some have not."""
+
+
 def training_step(  # noqa: PLR0913  # each is a thing of its own
     model: nn.Module,
     optimizer: Optimizer,
@@ -201,6 +207,10 @@ def training_step(  # noqa: PLR0913  # each is a thing of its own
 
     Returns:
         The mean loss, a scalar, and the logits ``(batch, classes)``, both detached.
+
+    Raises:
+        HalfStepError: Memory ran out in the midst of the step; where it did before, nothing that is
+            trained has changed.
     """
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for parameter in parameters:  # as ``zero_grad`` does, which takes longer to say so
@@ -236,17 +246,27 @@ def _take(
     """Take the step that gradients ask for; none where scaling took them beyond what is finite."""
     if scaler is None:
         _amend(parameters, l1, clip)
-        optimizer.step()
+        _change(optimizer.step)
         return
     scaler.unscale_(optimizer)
     try:
         _amend(parameters, l1, clip)
-        scaler.step(optimizer)
+        _change(partial(scaler.step, optimizer))
     except RuntimeError:
         # It would refuse to unscale another try at this step.
         scaler.update(scaler.get_scale())
         raise
     scaler.update()
+
+
+def _change(step: Callable[[], object]) -> None:
+    """Take an optimizer's step; tell where memory ran out that it was here."""
+    try:
+        step()
+    except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise HalfStepError(str(error)) from error
+        raise
 
 
 def _amend(parameters: list[nn.Parameter], l1: float, clip: float) -> None:

@@ -225,22 +225,54 @@ class TestOutOfMemory:
         assert len(steps) == 2 + 10
         assert sizes[:6] == [8, 4, 2, 2, 2, 2]
 
-    def test_moments_that_were_half_made_are_made_anew(self, tuner, examples, monkeypatch):
-        _, wanted = train(tuner, examples, opt="adamw", batch_size=8)
-        real, made = torch.zeros_like, []
+    @pytest.mark.parametrize("when", ["moments half made", "a later step half taken"])
+    def test_a_step_that_is_half_taken_has_the_training_begin_anew_in_smaller_parts(
+        self, tuner, examples, space, monkeypatch, when
+    ):
+        trial = Trial(83, space.complete({"freeze_depth": 0.0, "batch_size": 8, "opt": "adamw"}), 1)
+        settings = tuner.express(trial.genome)
+        start, arguments = tuner.start(settings, 1), {"report": trial.report, "amp": True}
+        wanted = fine_tune(start, settings, *examples, 1, **arguments, micro=4)
+        calls, sizes = [], []
+        if when == "moments half made":
+            owner, name, short = torch, "zeros_like", 2  # the second moment of the first parameter
+        else:
+            owner, name, short = torch.optim.AdamW, "step", 3
+        real, real_step = getattr(owner, name), loop.training_step
 
-        def scarce(like, **named):
-            made.append(like)
-            if len(made) == 2:  # the second moment of the first parameter
+        def scarce(*given, **named):
+            done = real(*given, **named)
+            calls.append(1)
+            if len(calls) == short:
                 raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-            return real(like, **named)
+            return done
 
-        monkeypatch.setattr(torch, "zeros_like", scarce)
-        _, trained = train(tuner, examples, opt="adamw", batch_size=8)
-        assert len(made) > 2
-        assert trained.outcome.status is Status.OK
-        assert trained.state.keys() == wanted.state.keys()
-        assert all(bool(value.isfinite().all()) for value in trained.state.values())
+        def step(*given, micro, **named):
+            sizes.append(micro)
+            return real_step(*given, micro=micro, **named)
+
+        monkeypatch.setattr(owner, name, scarce)
+        monkeypatch.setattr(loop, "training_step", step)
+        outcome = tuner.evaluate(trial)
+        assert len(calls) > short
+        assert outcome.curve == wanted.outcome.curve
+        state = load_file(checkpoint_path(tuner.checkpoints, trial.key))
+        assert all(torch.equal(state[name], value) for name, value in wanted.state.items())
+        assert sizes == [8] * (1 if owner is torch else 3) + [4] * 10
+
+    def test_an_optimizer_that_does_not_fit_beside_one_image_is_infeasible(
+        self, tuner, space, monkeypatch
+    ):
+        def step(self):
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+        monkeypatch.setattr(torch.optim.SGD, "step", step)
+        genome = space.complete({"freeze_depth": 0.0, "batch_size": 8, "opt": "sgd"})
+        outcome = tuner.evaluate(Trial(84, genome, 1))
+        assert outcome.status is Status.INFEASIBLE
+        assert outcome.reason.startswith(
+            "not even one image at a time fits: it needs 2.00 GiB more"
+        )
 
     def test_an_allocation_that_fails_on_the_cpu_is_one(self, tuner, space, monkeypatch):
         monkeypatch.setattr(loop, "training_step", lambda *_, **__: torch.empty(2**58))

@@ -15,6 +15,7 @@ from evoft.training import optimization
 from evoft.training.backbone import build, laid_out
 from evoft.training.freezing import classifier_names, freeze, layer_groups
 from evoft.training.optimization import (
+    HalfStepError,
     Precision,
     add_l1,
     check_optimizer,
@@ -338,8 +339,9 @@ class TestMixedPrecision:
         model.train()
         before = [p.detach().clone() for p in model.parameters()]
         optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
-        with pytest.raises(torch.OutOfMemoryError):
+        with pytest.raises(torch.OutOfMemoryError) as told:
             self.step(model, optimizer, precision)
+        assert isinstance(told.value, HalfStepError) == (where == "step")
         self.step(model, optimizer, precision)
         moves = [p.detach() - b for p, b in zip(model.parameters(), before, strict=True)]
         moved = torch.cat([move.flatten() for move in moves])
