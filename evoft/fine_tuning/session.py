@@ -134,6 +134,7 @@ class FineTuning:
 
         Raises:
             NoResultError: No final run ended well.
+            WorkerError: The GPU failed, or has too little memory; nothing is lost.
         """
         population = self.evolution.population
         winner = best_run(population)
@@ -145,6 +146,8 @@ class FineTuning:
         for verdict in population.verdicts:
             if verdict.winner_run == winner:
                 return verdict
+        # The others would keep what they took of a GPU.
+        self._workers.shrink(1)
         right = [self._right(key) for key in (winner, default) if key is not None]
         images, labels = self.plan.images, None
         if self.plan.settings.training.metric == BALANCED_ACCURACY:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evoft.errors import WorkerError
 from evoft.genome import Genome
 from evoft.objectives import LATENCY, PARAMETERS
 from evoft.outcome import Outcome
@@ -269,15 +270,29 @@ class FineTuner:
         return model
 
     def right(self, genome: Genome, key: TrialKey) -> NDArray[np.bool_]:
-        """Return which test images a trial's model classifies rightly, ``(test images,)``."""
+        """Return which test images a trial's model classifies rightly, ``(test images,)``.
+
+        Raises:
+            WorkerError: There is too little memory for it.
+        """
         import torch
 
         from evoft.training.judging import predict
+        from evoft.training.memory import is_out_of_memory
 
         torch.set_num_threads(1)
-        model = self.trained(genome, key).to(the_device())
-        test = self.commons.examples(self.express(genome).model, "test")
-        logits = predict(model, test, self.commons.precision)
+        try:
+            model = self.trained(genome, key).to(the_device())
+            test = self.commons.examples(self.express(genome).model, "test")
+            logits = predict(model, test, self.commons.precision)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            words = " ".join(str(error).split())[:200]
+            raise WorkerError(
+                f"there is too little memory to judge the test images ({words}): free some, or "
+                "go on with other --devices"
+            ) from error
         right: NDArray[np.bool_] = (logits.argmax(dim=1) == test.labels).cpu().numpy()
         return right
 

@@ -9,9 +9,9 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
-from evoft.errors import PopulationFileError, StorageError
+from evoft.errors import EvoftError, PopulationFileError, StorageError
 from evoft.genome import Genome
 from evoft.outcome import CurvePoint, Outcome, Status, outcome_of
 from evoft.peak import forget_peak, peak_memory
@@ -108,6 +108,23 @@ def evaluate_all(
             # Whatever it is, alone each trial meets its own failure and no other's.
             return _evaluate_together(target, trials, listener)
     return tuple(evaluate(target, trial, listener) for trial in trials)
+
+
+def call(target: object, method: str, arguments: Sequence[object]) -> Any:
+    """Call a method of the target, in a process that is there for it alone.
+
+    Raises:
+        DeviceBrokenError: The process's GPU can take no more.
+        Exception: Whatever else the method raised.
+    """
+    try:
+        return getattr(target, method)(*arguments)
+    except EvoftError:
+        raise
+    except Exception as error:
+        if _breaks_device(error):
+            raise DeviceBrokenError(tell(error)) from error
+        raise
 
 
 def _evaluate_together(

@@ -168,7 +168,7 @@ class LocalWorkers:
 
         Raises:
             ValueError: No slot is idle.
-            WorkerError: The worker died, and so did the next.
+            WorkerError: The worker died, or its GPU failed, and so did the next.
             Exception: Whatever the method raised.
         """
         if self.idle < 1:
@@ -178,10 +178,12 @@ class LocalWorkers:
             try:
                 worker.connection.send(self._job(worker, Job(None, (), method, args)))
                 while not isinstance(message := worker.connection.recv(), Answer):
-                    pass
+                    if isinstance(message, Farewell):
+                        worker.farewell = message.reason
                 break
             except (EOFError, OSError):
                 death = self._slots.bury(worker)
+                death = worker.farewell or death
                 if chance == _SECOND_CHANCES:
                     raise WorkerError(f"a worker process died again: {death}") from None
         if message.error is not None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from evoft.outcome import CurvePoint, Outcome
 from evoft.trial import Trial
-from evoft.workers.evaluation import DeviceBrokenError, evaluate_all, tell
+from evoft.workers.evaluation import DeviceBrokenError, call, evaluate_all, tell
 
 #: Least seconds between two signs of life that carry no point of the curve.
 _QUIET = 0.5
@@ -70,8 +70,8 @@ def serve(connection: Connection) -> None:
     """Answer jobs until the parent closes the connection.
 
     Raises:
-        DeviceBrokenError: A trial left the GPU of no use to this process: another must go on.
-        BaseException: A trial raised what is no ``Exception`` and no ``SystemExit``.
+        DeviceBrokenError: A job left the GPU of no use to this process: another must go on.
+        BaseException: A job raised what is no ``Exception`` and no ``SystemExit``.
     """
     target: Any = None
     voice = _Voice(connection)
@@ -86,7 +86,7 @@ def serve(connection: Connection) -> None:
             if job.trials:
                 answer = Answer(outcomes=evaluate_all(target, job.trials, voice))
             else:
-                answer = Answer(result=getattr(target, job.method)(*job.args))
+                answer = Answer(result=call(target, job.method, job.args))
         except DeviceBrokenError as error:
             connection.send(Farewell(str(error)))
             raise

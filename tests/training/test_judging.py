@@ -4,6 +4,7 @@ import pytest
 import torch
 from trials import CLEAN, trial
 
+from evoft.errors import WorkerError
 from evoft.outcome import Status
 from evoft.recipe import Recipe
 from evoft.settings import TrainingSettings
@@ -60,3 +61,25 @@ def test_a_trial_trains_and_is_judged_in_mixed_precision(
         split = tuner.commons.splits(tuner.start(recipe, 0), recipe, lambda: None)
         kinds = [v.dtype for one in split for view in one.features.values for v in view]
         assert kinds == [PRECISIONS[name]().dtype] * 2
+
+
+@pytest.mark.parametrize(
+    "words", ["CUDA out of memory. Tried to allocate 2.00 GiB", "CUDA error: out of memory"]
+)
+def test_too_little_memory_to_judge_is_told_in_a_sentence(
+    make_tuner, space, tmp_path, monkeypatch, words
+):
+    asked = trial(space, 1, **CLEAN)
+    tuner = make_tuner(TrainingSettings(), tmp_path)
+    assert tuner.evaluate(asked).status is Status.OK
+
+    def scarce(*_):
+        raise RuntimeError(f"{words}\nCUDA kernel errors")
+
+    monkeypatch.setattr(judging, "in_halves", scarce)
+    with pytest.raises(WorkerError) as told:
+        tuner.right(asked.genome, asked.key)
+    assert str(told.value) == (
+        f"there is too little memory to judge the test images ({words} CUDA kernel errors): free "
+        "some, or go on with other --devices"
+    )

@@ -317,6 +317,36 @@ def test_a_broken_gpu_costs_its_own_trial_alone(
     assert found[1].reason.startswith(words)
 
 
+def test_a_method_that_a_gpu_fails_is_called_again_in_another_process(
+    pool: Any, trial: Any, outcomes: Any, tmp_path: Path
+) -> None:
+    class Target:
+        def evaluate(self, trial: Any) -> float:
+            return 1.0
+
+        def judge(self, broken: int) -> int:
+            (tmp_path / f"{broken}-{os.getpid()}").touch()
+            if len(list(tmp_path.glob(f"{broken}-*"))) <= broken:
+                raise RuntimeError("CUDA error: device-side assert triggered")
+            return os.getpid()
+
+        def refuse(self) -> None:
+            try:
+                raise RuntimeError("CUDA error: device-side assert triggered")
+            except RuntimeError as error:
+                raise SettingsError("GPU 0 cannot be used") from error
+
+    with pool(Target()) as workers:
+        assert workers.call("judge", 1) in workers.pids
+        assert len(list(tmp_path.glob("1-*"))) == 2
+        words = r"a worker process died again: RuntimeError: CUDA error: device-side .*\(test_fail"
+        with pytest.raises(WorkerError, match=words):
+            workers.call("judge", 5)
+        with pytest.raises(SettingsError, match="GPU 0 cannot be used"):
+            workers.call("refuse")
+        assert outcomes(workers, [trial(0)])[0].status is Status.OK
+
+
 def test_a_gpu_that_trials_broke_together_costs_the_one_whose_fault_it_was(
     pool: Any, trial: Any, outcomes: Any, tmp_path: Path
 ) -> None:
