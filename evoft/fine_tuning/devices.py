@@ -51,9 +51,25 @@ def place_workers(
         )
     share, room = max(1, survey.cores // len(wanted)), min(survey.memory[int(n)] for n in wanted)
     count, limit = _fitting(run, share, needed + context + images, room, "each GPU has free")
+    if alone := [number for number in wanted if int(number) in survey.exclusive]:
+        count, limit = _one_each(run, alone[0], len(wanted))
     total = run.workers or count * len(wanted)
     devices = tuple(wanted[i % len(wanted)] for i in range(total))
-    return _said(devices, survey.cores, "" if run.workers else limit)
+    return _said(devices, survey.cores, limit if alone or not run.workers else "")
+
+
+def _one_each(run: RunSettings, gpu: str, gpus: int) -> tuple[int, str]:
+    """Return how many workers GPUs get of which one serves one process at a time, and why.
+
+    As many as were asked for are had: NVIDIA's MPS lets them share it all the same.
+    """
+    mode = f"GPU {gpu} is in exclusive-process mode"
+    count, way_out = run.workers_per_device or 1, "`nvidia-smi -c DEFAULT` lets several share it"
+    if (run.workers or count * gpus) > gpus:
+        return count, f"{mode}: without MPS all workers but one fail there; {way_out}"
+    if run.workers or run.workers_per_device:
+        return count, ""
+    return count, f"{mode}, so each GPU gets one worker: {way_out}"
 
 
 def _said(devices: tuple[str, ...], cores: int, limit: str) -> tuple[tuple[str, ...], str]:

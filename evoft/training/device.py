@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 from typing import TYPE_CHECKING
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
 
 #: How torch tells that a GPU failed, and not what it was given.
 _FAILED = re.compile(r"\b(CUDA|HIP) error\b")
+
+#: By these numbers CUDA's driver knows how a GPU is shared, and that one process has it to itself.
+_COMPUTE_MODE, _EXCLUSIVE_PROCESS = 20, 3
 
 
 def the_device() -> torch.device:
@@ -37,6 +41,21 @@ def gpu_peak(device: torch.device) -> int:
     import torch
 
     return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
+
+
+def is_exclusive(gpu: int) -> bool:
+    """Tell whether a GPU, given its number, is set to serve one process at a time."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")  # for torch does not tell
+    except OSError:  # AMD's GPUs have none, and no such mode
+        return False
+    device, mode = ctypes.c_int(), ctypes.c_int()
+    failed = (
+        driver.cuInit(0)
+        or driver.cuDeviceGet(ctypes.byref(device), gpu)
+        or driver.cuDeviceGetAttribute(ctypes.byref(mode), _COMPUTE_MODE, device)
+    )
+    return not failed and mode.value == _EXCLUSIVE_PROCESS
 
 
 def gpu_failed(error: BaseException) -> bool:

@@ -87,3 +87,5 @@ class Survey:
     memory: tuple[int, ...]
     #: CPU cores that may be used.
     cores: int
+    #: Numbers of the GPUs that serve one process at a time.
+    exclusive: tuple[int, ...] = ()

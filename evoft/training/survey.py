@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from evoft.errors import BackboneError, WorkerError
 from evoft.machine import available_memory, usable_cores
 from evoft.settings import TrainingSettings
-from evoft.training.device import gpu_count, gpu_failed, the_device
+from evoft.training.device import gpu_count, gpu_failed, is_exclusive, the_device
 from evoft.training.facts import BackboneFacts, Probes, Survey
 
 
@@ -58,6 +58,7 @@ class Surveyor:
             probes=probes,
             memory=memory or (available_memory(),),
             cores=usable_cores(),
+            exclusive=tuple(i for i in used if is_exclusive(i)),
         )
 
     def _probes(self, facts: BackboneFacts, largest: int) -> Probes:

@@ -10,8 +10,8 @@ from evoft.training.facts import Survey
 GIB = 2**30
 
 
-def placed(gpus=0, memory=64 * GIB, cores=8, needed=GIB, context=0, images=0, **run):
-    survey = Survey((), ("H200",) * gpus, (), (memory,) * max(1, gpus), cores)
+def placed(gpus=0, memory=64 * GIB, cores=8, needed=GIB, context=0, images=0, exclusive=(), **run):
+    survey = Survey((), ("H200",) * gpus, (), (memory,) * max(1, gpus), cores, exclusive)
     return place_workers(RunSettings(**run), survey, needed, context, images)
 
 
@@ -84,3 +84,24 @@ def test_workers_of_the_cpu_share_the_images():
 @pytest.mark.parametrize(("devices", "numbers"), [("auto", None), ("cpu", None), ("1,0", (1, 0))])
 def test_gpus_are_asked_for_by_their_numbers(devices, numbers):
     assert gpus_asked_for(RunSettings(devices=devices)) == numbers
+
+
+def test_a_gpu_that_serves_one_process_has_one_worker():
+    said = (
+        "GPU 0 is in exclusive-process mode, so each GPU gets one worker: `nvidia-smi -c DEFAULT` "
+        "lets several share it"
+    )
+    assert placed(gpus=1, exclusive=(0,)) == (("0",), said)
+    assert placed(gpus=2, exclusive=(0,)) == (("0", "1"), said)
+    assert placed(gpus=2, exclusive=(0,), devices="1") == (("1",) * 8, "")
+    assert placed(gpus=1, exclusive=(0,), workers=1) == (("0",), "")
+    assert placed(gpus=2, exclusive=(0, 1), workers_per_device=1) == (("0", "1"), "")
+
+
+def test_several_workers_on_such_a_gpu_are_had_for_the_asking_and_that_is_said():
+    said = (
+        "GPU 1 is in exclusive-process mode: without MPS all workers but one fail there; "
+        "`nvidia-smi -c DEFAULT` lets several share it"
+    )
+    assert placed(gpus=2, exclusive=(1,), workers=3) == (("0", "1", "0"), said)
+    assert placed(gpus=2, exclusive=(1,), workers_per_device=2) == (("0", "1") * 2, said)

@@ -1,5 +1,7 @@
 """The first look at GPUs, which are told of in their place: which is probed, what it has left."""
 
+import ctypes
+
 import pytest
 import torch
 
@@ -7,7 +9,7 @@ from evoft.errors import BackboneError, WorkerError
 from evoft.settings import TrainingSettings
 from evoft.training import probing, survey
 from evoft.training.backbone import build, preprocessing_of
-from evoft.training.device import gpu_count, the_device
+from evoft.training.device import gpu_count, is_exclusive, the_device
 from evoft.training.survey import Surveyor
 from evoft.workers.visibility import visible
 
@@ -60,6 +62,48 @@ def test_gpus_whose_driver_is_too_old_for_torch_are_none(monkeypatch):
     assert torch.cuda.device_count() == 2
     found = Surveyor(TrainingSettings(pretrained=False), 3).survey(4)
     assert (found.gpus, len(found.memory)) == ((), 1)
+
+
+class Driver:
+    """CUDA's driver, of three GPUs of which the second serves one process at a time."""
+
+    def __init__(self, name, failing=""):
+        assert name == "libcuda.so.1"
+        self._failing = failing
+
+    def __getattr__(self, function):
+        return lambda *given: 100 if function == self._failing else self._answer(function, *given)
+
+    def _answer(self, function, *given):
+        match function, *given:
+            case "cuInit", 0:
+                return 0
+            case "cuDeviceGet", place, number:
+                place._obj.value = 40 + number
+            case "cuDeviceGetAttribute", place, 20, device:
+                place._obj.value = {40: 0, 41: 3, 42: 2}[device.value]
+        return 0
+
+
+def test_gpus_that_serve_one_process_at_a_time_are_found(gpus, monkeypatch):
+    surveyor = Surveyor(TrainingSettings(pretrained=False), 3)
+    monkeypatch.setattr(ctypes, "CDLL", Driver)
+    assert surveyor.survey(4).exclusive == (1,)
+    assert surveyor.survey(4, (0, 2)).exclusive == ()
+
+
+@pytest.mark.parametrize("function", ["cuInit", "cuDeviceGet", "cuDeviceGetAttribute"])
+def test_a_driver_that_does_not_tell_leaves_gpus_to_be_shared(monkeypatch, function):
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: Driver(name, function))
+    assert not is_exclusive(1)
+
+
+def test_where_there_is_no_such_driver_gpus_are_shared(monkeypatch):
+    def missing(name):
+        raise OSError(f"{name}: cannot open shared object file")
+
+    monkeypatch.setattr(ctypes, "CDLL", missing)
+    assert not is_exclusive(0)
 
 
 FAILURES = (
