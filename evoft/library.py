@@ -251,7 +251,7 @@ def _count(workers: int) -> int | None:
     if isinstance(number, bool) or not isinstance(number, int) or number < 0:
         raise SettingsError(
             f"`workers` must be a whole number >= 0, but is {workers!r}: give how many processes "
-            "are to evaluate, as in workers=os.cpu_count(), or 0 to evaluate in this one"
+            "are to evaluate, as in workers=4, or 0 to evaluate in this one"
         )
     return number or None
 

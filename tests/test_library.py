@@ -735,7 +735,7 @@ LOCK = threading.Lock()
                 {"workers": workers},
                 SettingsError,
                 f"`workers` must be a whole number >= 0, but is {workers!r}: give how many "
-                "processes are to evaluate, as in workers=os.cpu_count(), or 0 to evaluate in this",
+                "processes are to evaluate, as in workers=4, or 0 to evaluate in this",
             )
             for workers in (-1, 1.5, "4", False, None)
         ),
