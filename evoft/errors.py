@@ -26,6 +26,14 @@ from __future__ import annotations
 from typing import ClassVar
 
 
+def words_of(error: BaseException, most: int | None = None) -> str:
+    """Return what an exception says, on one line of at most so many characters."""
+    try:
+        return " ".join(str(error).split())[:most]
+    except Exception:  # it raises even when asked what it is
+        return "it has no words"
+
+
 class EvoftError(Exception):
     """Base of everything that evoft raises on purpose."""
 

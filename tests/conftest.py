@@ -2,6 +2,8 @@
 
 import os
 import signal
+from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import settings
@@ -29,3 +31,19 @@ def pytest_xdist_auto_num_workers() -> int:
         os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
     )
     return min(len(mine), MOST)
+
+
+@pytest.fixture
+def gpu_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Have torch tell of a GPU of NVIDIA's, given the major number of what it is capable of."""
+    import torch
+
+    def told(major: int) -> None:
+        properties = SimpleNamespace(major=major)
+        monkeypatch.setattr(torch.version, "hip", None)
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+        monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: properties)
+        monkeypatch.setattr(torch.cuda, "_check_bf16_tensor_supported", lambda device: True)
+
+    return told

@@ -17,7 +17,7 @@ from timm.data import resolve_data_config
 from timm.layers import DropPath
 from torch import Tensor, nn
 
-from evoft.errors import BackboneError
+from evoft.errors import BackboneError, words_of
 from evoft.settings import EMBEDDED, TrainingSettings
 from evoft.training.data import Preprocessing
 from evoft.training.facts import BackboneFacts
@@ -120,7 +120,7 @@ def _quiet() -> Any:
 
 
 def _tell(model: str, settings: TrainingSettings, pretrained: bool, error: Exception) -> str:
-    words = " ".join(str(error).split())[:240]
+    words = words_of(error, 240)
     if isinstance(error, TypeError):
         return f"timm cannot build {model} with these arguments ({words})"
     if unknown := unknown_name(model):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evoft.errors import WorkerError
+from evoft.errors import WorkerError, words_of
 from evoft.genome import Genome
 from evoft.objectives import LATENCY, PARAMETERS
 from evoft.outcome import Outcome
@@ -288,10 +288,9 @@ class FineTuner:
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
-            words = " ".join(str(error).split())[:200]
             raise WorkerError(
-                f"there is too little memory to judge the test images ({words}): free some, or "
-                "go on with other --devices"
+                f"there is too little memory to judge the test images ({words_of(error, 200)}): "
+                "free some, or go on with other --devices"
             ) from error
         right: NDArray[np.bool_] = (logits.argmax(dim=1) == test.labels).cpu().numpy()
         return right

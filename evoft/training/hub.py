@@ -11,6 +11,8 @@ import torch
 from huggingface_hub import constants, get_hf_file_metadata, try_to_load_from_cache
 from huggingface_hub.errors import HfHubHTTPError
 
+from evoft.errors import words_of
+
 #: What timm looks for in a repository whose entry names no file.
 _USUAL = "pytorch_model.bin"
 #: Prefixes of names of models that are repositories of the hub.
@@ -58,7 +60,7 @@ def unreachable(place: str) -> str:
         except HfHubHTTPError:
             return ""
         except Exception as error:  # of the HTTP library, which is another in each hub's version
-            why = " ".join(str(error).split())[:240] or type(error).__name__
+            why = words_of(error, 240) or type(error).__name__
         else:
             return ""
     return why

@@ -9,6 +9,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from evoft.errors import words_of
 from evoft.machine import available_memory
 from evoft.outcome import Outcome, Status
 from evoft.peak import own_peak
@@ -36,7 +37,7 @@ _SHORT = (
 
 def shortage(error: BaseException, device: torch.device) -> str:
     """Return how much memory was asked for in vain, beside what was in use, and of how much."""
-    words = " ".join(str(error).split())
+    words = words_of(error)
     found = next((m for pattern in _ASKED if (m := re.search(pattern, words))), None)
     if found is None:
         asked = "more memory"

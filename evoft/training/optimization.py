@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
-from evoft.errors import SettingsError
+from evoft.errors import SettingsError, words_of
 from evoft.recipe import Recipe
 from evoft.training.freezing import classifier_names, layer_groups
 from evoft.training.memory import is_out_of_memory
@@ -127,7 +127,7 @@ def check_optimizer(opt: str) -> None:
 
 
 def _unusable(opt: str, error: Exception) -> SettingsError:
-    words = " ".join(str(error).split())[:160]
+    words = words_of(error, 160)
     return SettingsError(
         f"the optimizer {opt!r} cannot be used here ({words}): `timm.optim.list_optimizers()` "
         "lists what timm has"

@@ -20,6 +20,7 @@ import timm
 import torch
 from torch import Tensor
 
+from evoft.errors import words_of
 from evoft.outcome import CurvePoint
 from evoft.recipe import Recipe
 
@@ -117,6 +118,6 @@ def read(path: Path, mark: Mark) -> Paused | None:
     except FileNotFoundError:
         return None
     except Exception as error:  # whatever it is, it can be computed again
-        words = " ".join(str(error).split())
+        words = words_of(error)
         _logger.info("%s is not gone on from (%.160s): training begins anew", path, words)
         return None

@@ -8,7 +8,7 @@ from typing import NoReturn
 import torch
 from torch import nn
 
-from evoft.errors import BackboneError
+from evoft.errors import BackboneError, words_of
 from evoft.peak import forget_peak, own_peak
 from evoft.training.data import Preprocessing
 from evoft.training.device import gpu_failed, gpu_peak
@@ -155,7 +155,7 @@ class _Laboratory:
             raise error
         # An architecture says in its own way what it cannot take.
         height, width = self._size
-        words = " ".join(str(error).split())[:200]
+        words = words_of(error, 200)
         raise BackboneError(
             f"{self._name} cannot take images of {height} x {width} pixels ({words})"
         ) from error

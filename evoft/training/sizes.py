@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from evoft.errors import SettingsError
+from evoft.errors import SettingsError, words_of
 from evoft.settings import TrainingSettings
 from evoft.training.backbone import build, preprocessing_of
 
@@ -68,5 +68,5 @@ def _trouble(model: str, settings: TrainingSettings, size: int) -> str | None:
         with torch.inference_mode():
             built(torch.zeros(1, 3, size, size))
     except Exception as error:
-        return " ".join(str(error).split())[:200]
+        return words_of(error, 200)
     return None

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from evoft.errors import BackboneError, WorkerError
+from evoft.errors import BackboneError, WorkerError, words_of
 from evoft.machine import available_memory, usable_cores
 from evoft.settings import TrainingSettings
 from evoft.training.device import gpu_count, gpu_failed, is_exclusive, the_device
@@ -148,8 +148,7 @@ def _telling_of(gpu: int) -> Iterator[None]:
     except RuntimeError as error:
         if not (gpu_failed(error) or is_out_of_memory(error)):
             raise
-        words = " ".join(str(error).split())[:200]
         raise WorkerError(
-            f"GPU {gpu} cannot be used ({words}): free it, name others with --devices, or use "
-            "--devices cpu"
+            f"GPU {gpu} cannot be used ({words_of(error, 200)}): free it, name others with "
+            "--devices, or use --devices cpu"
         ) from error

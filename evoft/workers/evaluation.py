@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, runtime_checkable
 
-from evoft.errors import EvoftError, PopulationFileError, StorageError
+from evoft.errors import EvoftError, PopulationFileError, StorageError, words_of
 from evoft.genome import Genome
 from evoft.outcome import CurvePoint, Outcome, Status, outcome_of
 from evoft.peak import forget_peak, peak_memory
@@ -179,7 +179,7 @@ def tell(error: BaseException) -> str:
     """Return one sentence on an exception: its type, its words, and where it was raised."""
     places = [f"{Path(f.filename).name}, line {f.lineno}" for f in _frames(error.__traceback__)]
     where = f" ({', by way of '.join(places)})" if places else ""
-    return f"{type(error).__name__}: {_words(error):.300}{where}"
+    return f"{type(error).__name__}: {words_of(error):.300}{where}"
 
 
 def _frames(trace: TracebackType | None) -> list[traceback.FrameSummary]:
@@ -196,18 +196,11 @@ def _frames(trace: TracebackType | None) -> list[traceback.FrameSummary]:
     )
 
 
-def _words(error: BaseException) -> str:
-    try:
-        return " ".join(str(error).split())
-    except Exception:  # it raises even when asked what it is
-        return "it has no words"
-
-
 def _breaks_device(error: BaseException | None) -> bool:
     """Tell whether a GPU failed, in this error or before it; what is short of memory did not."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
-        words = _words(error)
+        words = words_of(error)
         if _BROKEN.search(words) and not _SHORT.search(words):
             return True
         seen.add(id(error))

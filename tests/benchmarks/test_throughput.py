@@ -6,7 +6,6 @@ import subprocess
 from types import SimpleNamespace
 
 import pytest
-import torch
 
 from evoft.training.optimization import Precision
 
@@ -61,15 +60,10 @@ def test_the_options_of_a_task_name_it_to_another_process():
 
 
 @pytest.mark.parametrize("major", [7, 8])
-def test_on_an_old_gpu_as_on_a_new_one_both_sides_train_in_one_precision(monkeypatch, major):
+def test_on_an_old_gpu_as_on_a_new_one_both_sides_train_in_one_precision(gpu_of, major):
     from plain_training import Place
 
-    properties = SimpleNamespace(major=major)
-    monkeypatch.setattr(torch.version, "hip", None)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
-    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: properties)
-    monkeypatch.setattr(torch.cuda, "_check_bf16_tensor_supported", lambda device: True)
+    gpu_of(major)
     place = Place.of(SimpleNamespace(device="cuda"))
     assert place.dtype == Precision.of(place.device).dtype
     assert place.scaler().is_enabled() == (major == 7)

@@ -1,7 +1,6 @@
 """Learning rates by layer, schedules, penalties, and whatever optimizer timm has."""
 
 import copy
-from types import SimpleNamespace
 
 import pytest
 import timm.optim
@@ -254,13 +253,8 @@ def test_a_step_in_parts_is_the_step_of_the_whole_batch():
 
 
 @pytest.mark.parametrize(("major", "dtype"), [(7, torch.float16), (8, torch.bfloat16)])
-def test_a_gpu_that_only_emulates_bfloat16_trains_in_scaled_float16(monkeypatch, major, dtype):
-    properties = SimpleNamespace(major=major)
-    monkeypatch.setattr(torch.version, "hip", None)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
-    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: properties)
-    monkeypatch.setattr(torch.cuda, "_check_bf16_tensor_supported", lambda device: True)
+def test_a_gpu_that_only_emulates_bfloat16_trains_in_scaled_float16(gpu_of, major, dtype):
+    gpu_of(major)
     precision = Precision.of(torch.device("cuda"))
     assert precision.dtype == dtype
     assert (precision.scaler is not None) == (dtype == torch.float16)

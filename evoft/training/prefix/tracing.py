@@ -23,6 +23,7 @@ from torch.fx.node import map_arg
 from torch.fx.proxy import Attribute, TraceError
 from torch.utils._pytree import tree_leaves
 
+from evoft.errors import words_of
 from evoft.training.freezing import train_mode
 from evoft.training.streams import set_torch_state, torch_state
 
@@ -291,4 +292,4 @@ def _same(first: list[Tensor], second: list[Tensor]) -> bool:
 
 def reason_of(error: Exception) -> str:
     """Return what made tracing impossible, on one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+    return f"{type(error).__name__}: {words_of(error, 160)}"
