@@ -379,7 +379,7 @@ def _heard(generations: Iterable[Generation]) -> Iterator[Generation]:
         failed = generation.individuals if generation.best_so_far is None else ()
         if index == 0 and failed and failed[0].outcome is not None:
             _logger.warning(
-                "every trial so far has failed, the first of generation %d with: %s",
+                "every individual so far has failed, the first of generation %d with: %s",
                 generation.index,
                 failed[0].outcome.reason,
             )

@@ -369,7 +369,7 @@ def test_a_first_generation_that_failed_whole_is_told_once(
 ) -> None:
     list(evoft.evolve(broken, SPACE, generations=3, population_size=4, workers=0))
     assert [r.getMessage().partition(" (")[0] for r in caplog.records] == [
-        "every trial so far has failed, the first of generation 0 with: "
+        "every individual so far has failed, the first of generation 0 with: "
         "NameError: name 'lerning_rate' is not defined"
     ]
     caplog.clear()

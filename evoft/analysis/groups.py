@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -11,8 +12,9 @@ from typing import Any
 
 from evoft.analysis.metric import metric_of, words_of
 from evoft.errors import NoResultError, PopulationMismatchError, SettingsError
-from evoft.lineage import Population
+from evoft.lineage import Population, Record
 from evoft.settings import Settings
+from evoft.trial import Stage
 
 #: Settings that runs of one thing may have each its own: where its data lie, how long it goes on.
 _OWN = {"training.data", "search.generations"}
@@ -99,11 +101,16 @@ def _check(populations: Sequence[Population]) -> None:
                 f"{_name(other)} and {_name(population)} are one population: name each once"
             )
         seen[population.header.run_id] = population
-        if population.best is None:
+        # What counts is the best so far, of which also a trial on a lower rung is the evidence.
+        if not any(_is_good(record) for record in population.records.values()):
             raise NoResultError(
                 f"no trial in {_name(population)} has ended well yet: there is nothing to compare"
             )
         _check_pair(populations[0], population)
+
+
+def _is_good(record: Record) -> bool:
+    return record.trial.stage is Stage.SEARCH and record.outcome.score > -math.inf
 
 
 def _check_pair(one: Population, other: Population) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from evoft.errors import NoResultError, SettingsError
 from evoft.individual import Individual
-from evoft.lineage import Population
+from evoft.lineage import Population, nobody_left
 from evoft.objectives import LATENCY, PARAMETERS, Objective, objectives_of, scores_of
 from evoft.settings import objectives_in_file
 
@@ -70,11 +70,11 @@ def pick(population: Population, limits: Mapping[str, float]) -> Individual:
 
     Raises:
         SettingsError: No trial has measured what is limited.
-        NoResultError: No trial ended well, or nobody keeps to the limits.
+        NoResultError: There is nobody whose latest trial ended well, or who keeps to the limits.
     """
     good = [i for i in population if i.score > -math.inf]
     if not good:
-        raise NoResultError(f"no trial in {population.path} has ended well: nothing to pick")
+        raise NoResultError(f"{nobody_left(population)}: nothing to pick; let the search go on")
     for name in limits:
         if not any(math.isfinite(_measured(population, i, name)) for i in good):
             raise SettingsError(

@@ -11,7 +11,7 @@ import click
 from evoft.analysis.card import model_card, model_metrics
 from evoft.cli.values import PATH
 from evoft.errors import NoResultError, SettingsError
-from evoft.lineage import Population
+from evoft.lineage import Population, nobody_left
 from evoft.places import place
 from evoft.trial import TrialKey
 
@@ -49,7 +49,7 @@ def _id_and_folder(rest: tuple[str, ...], population: Population) -> tuple[int, 
         case (folder,):
             if population.winner is None:
                 raise NoResultError(
-                    f"no trial in {population.path} has ended well: nothing to export"
+                    f"{nobody_left(population)}: nothing to export; let the search go on"
                 )
             return population.winner.id, place(folder)
         case (id, folder) if id.isdecimal():

@@ -10,7 +10,7 @@ import click
 from evoft.cli.output import emit, emit_json, format_option, short
 from evoft.cli.values import PATH
 from evoft.errors import NoResultError
-from evoft.lineage import Population, Step, ancestors
+from evoft.lineage import Population, Step, ancestors, nobody_left
 
 
 @click.command("lineage", short_help="Show how the winner came about, step by step.")
@@ -22,7 +22,7 @@ def lineage_command(file: Path, id: int | None, form: str) -> None:
     population = Population.open(file)
     if id is None:
         if population.winner is None:
-            raise NoResultError(f"no trial in {file} has ended well yet: name an individual's ID")
+            raise NoResultError(f"{nobody_left(population)}: name an individual's ID")
         id = population.winner.id
     steps = ancestors(population, id)
     rows = [_row(step, population.on_rungs) for step in steps]

@@ -20,7 +20,7 @@ from evoft.cli.output import counted, duration, emit, emit_json, format_option, 
 from evoft.cli.values import PATH
 from evoft.errors import SettingsError
 from evoft.individual import Individual
-from evoft.lineage import Population, Record, changes_between, expressed
+from evoft.lineage import Population, Record, changes_between, expressed, told_of_fallen
 from evoft.quantities import count_text, moment_text, size_text
 
 
@@ -91,7 +91,9 @@ def _summary(population: Population) -> str:
         nothing = f" (always saying the largest class: {shares['val']:.4f})" if shares else ""
         lines.append(f"best in the search: #{best.id} with fitness {best.fitness:.4f}{nothing}")
     elif len(population):
-        lines.append("best in the search: none, for all have failed")
+        fallen = told_of_fallen(population)
+        why = f"none is left: {fallen}" if fallen else "none, for all have failed"
+        lines.append(f"best in the search: {why}")
     lines += agreement_lines(neighbours_of(population))
     report = report_of(population)
     if report is not None:

@@ -54,7 +54,7 @@ def export_individual(
 
     Raises:
         PopulationMismatchError: Not a fine-tuning run, or the data or weights have changed.
-        NoResultError: The individual's trial did not end well.
+        NoResultError: The individual's latest trial did not end well.
         StorageError: The folder is not empty, or cannot be written.
     """
     header, path = population.header, population.path
@@ -63,7 +63,9 @@ def export_individual(
     if population[id].score == -math.inf:
         outcome = population[id].outcome
         reason = f" ({outcome.status}: {outcome.reason})" if outcome else ""
-        raise NoResultError(f"individual {id} has no model: its trial did not end well{reason}")
+        raise NoResultError(
+            f"individual {id} has no model: its latest trial did not end well{reason}"
+        )
     require_free(folder)
     keys = runs_of(population, id)
     kept = (key for key in keys if checkpoint_path(checkpoints_of(path), key).is_file())

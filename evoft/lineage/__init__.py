@@ -2,6 +2,7 @@
 
 from evoft.lineage.ancestry import Change, Step, ancestors, changes_between, expressed
 from evoft.lineage.elders import elders_of
+from evoft.lineage.fallen import nobody_left, told_of_fallen
 from evoft.lineage.fsck import Finding, check
 from evoft.lineage.generations import Generations
 from evoft.lineage.mending import repair
@@ -24,5 +25,7 @@ __all__ = [
     "check",
     "elders_of",
     "expressed",
+    "nobody_left",
     "repair",
+    "told_of_fallen",
 ]

@@ -11,6 +11,7 @@ from typing import Any
 from evoft.errors import SettingsError
 from evoft.genome import Genome
 from evoft.header import Header
+from evoft.lineage.fallen import nobody_left
 from evoft.lineage.population import Population
 from evoft.places import place
 
@@ -26,7 +27,7 @@ def elders_of(
 
     Raises:
         PopulationFileError: There is no such population, or it cannot be used.
-        SettingsError: A file is given twice, or no trial of it has ended well.
+        SettingsError: A file is given twice, or nobody in it whose latest trial ended well.
     """
     paths = [place(file) for file in files]
     counts = Counter(path.name for path in paths)
@@ -38,9 +39,8 @@ def elders_of(
         population = Population.open(path)
         good = [i for i in population if i.score > -math.inf]
         if not good:
-            raise SettingsError(
-                f"no founder can come from {path}, for no trial in it has ended well: leave it out"
-            )
+            why = nobody_left(population, "it")
+            raise SettingsError(f"no founder can come from {path}, for {why}: leave it out")
         fixed = {gene: v for gene, v in _fixed(population.header).items() if gene in genes}
         best = sorted(good, key=lambda i: (-i.score, i.id))
         elders[name] = {i.id: Genome({**fixed, **i.genome}) for i in best}

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from evoft.analysis.compare import compare
 from evoft.analysis.groups import grouped, notes_on
 from evoft.errors import NoResultError, PopulationMismatchError, SettingsError
 from evoft.genome import Genome
@@ -168,6 +169,17 @@ def test_fitness_of_different_meaning_is_not_compared(others: Any, message: str)
         grouped([population("a", data=DIGITS), population("b", **others)])
     assert message in str(refused.value)
     assert "runs/a.h5 and runs/b.h5" in str(refused.value)
+
+
+def test_who_ended_well_on_a_lower_rung_alone_is_a_result() -> None:
+    one = population("a", data=DIGITS)
+    (record,) = one.records.values()
+    above = replace(record.trial, rung=1, number=1)
+    fell = replace(record, trial=above, outcome=Outcome.of_fitness(math.nan), elapsed=2.0)
+    fallen = Population.of(one.header, {record.key: record, fell.key: fell}, path=one.path)
+    assert fallen.best is None
+    compared = compare(grouped([fallen, population("b", 1, data=DIGITS)]))
+    assert {reading.values for one in compared.readings for reading in one} == {(0.5, 0.5)}
 
 
 def test_a_population_named_twice_or_without_a_result_is_refused() -> None:

@@ -17,6 +17,7 @@ from evoft.analysis.report import report_of
 from evoft.analysis.report_data import metrics_of
 from evoft.analysis.sentences import optimism_sentence
 from evoft.cli.lineage import lineage_command
+from evoft.cli.main import group
 from evoft.cli.show import show_command
 from evoft.header import Header
 from evoft.lineage import Population, Record, Store
@@ -73,6 +74,18 @@ def climbed(tmp_path: Path) -> Path:
 @pytest.fixture
 def flat(tmp_path: Path) -> Path:
     return population_at(tmp_path / "flat.h5", climbing=False)
+
+
+@pytest.fixture
+def fallen(tmp_path: Path) -> Path:
+    """Nobody is left of whom the latest trial ended well; one did on the lowest rung."""
+    path = tmp_path / "fallen.h5"
+    bad = Outcome(Status.DIVERGED, reason="the loss was not finite in epoch 2")
+    with Store.create(path, Header("run", "now", 0, Settings().to_dict(), {}, DATA)) as store:
+        store.append(replace(search_record(0, 0, 0, 0.5, True), outcome=bad))
+        store.append(search_record(1, 0, 1, 0.7, True))
+        store.append(replace(search_record(1, 1, 2, 0.6, True), outcome=bad))
+    return path
 
 
 def shown(command: object, *arguments: object) -> str:
@@ -168,3 +181,18 @@ def test_of_a_full_training_the_report_says_nothing_new(climbed: Path, flat: Pat
         key = (Stage.FINAL, 1, 0)
         assert model_metrics(population, key)["repeat"] == 0
         assert "epochs" not in model_metrics(population, key)
+
+
+def test_where_the_one_that_ended_well_fell_on_a_higher_rung_that_is_said(fallen: Path) -> None:
+    told = (
+        "individual 1 had 0.7000 on a lower rung, then diverged: the loss was not finite in epoch 2"
+    )
+    assert f"\nbest in the search: none is left: {told}\n" in shown(show_command, fallen)
+    left = f"nobody in {fallen} is left whose latest trial ended well ({told}): "
+    for arguments, way_out in (
+        (["pick", fallen], "nothing to pick; let the search go on"),
+        (["export", fallen, "out"], "nothing to export; let the search go on"),
+        (["lineage", fallen], "name an individual's ID"),
+    ):
+        done = CliRunner().invoke(group, [*map(str, arguments)])
+        assert str(done.exception) == left + way_out
