@@ -126,7 +126,7 @@ def evolve_command(  # noqa: PLR0913, PLR0917  # each is a flag of its own
     given = Settling(model_kwargs, warmup_epochs, objectives)
     settings = given.over(overlaid(base, flags))
     file = file or Path("populations") / f"{_name(settings.training.data)}.h5"
-    require_output(file, output, settings.training.data)
+    require_output(file, output, settings.training.data, new=True)
     with images_bars() as progress:
         run = start(settings, genes, file, progress, elders)
     run_to_the_end(run, output)

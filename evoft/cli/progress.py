@@ -71,7 +71,7 @@ def images_bars() -> Iterator[Progress]:
             bar.close()
 
 
-def require_output(file: Path, output: Path | None, data: str | None = None) -> None:
+def require_output(file: Path, output: Path | None, data: str, *, new: bool) -> None:
     """Refuse, before anything is trained, to export the best model where something else is.
 
     Without ``output`` it takes the place of what was exported beside the file earlier.
@@ -79,7 +79,8 @@ def require_output(file: Path, output: Path | None, data: str | None = None) -> 
     Args:
         file: The population file.
         output: Where the model is to go; None: beside the file.
-        data: Where the images are, of a new population.
+        data: Where the images are.
+        new: Whether the population is still to be made.
 
     Raises:
         StorageError: Something else is there, or is going to be.
@@ -87,8 +88,7 @@ def require_output(file: Path, output: Path | None, data: str | None = None) -> 
     if output is not None or not is_export(_beside(file)):
         require_free(output or _beside(file))
     require_apart_from_population(output or _beside(file), file)
-    if data is not None:
-        require_apart_from_images(output or _beside(file), file, data)
+    require_apart_from_images(output or _beside(file), file, data, new=new)
 
 
 def _beside(file: Path) -> Path:

@@ -73,13 +73,15 @@ def resume_command(  # noqa: PLR0913, PLR0917  # each is a flag of its own
                     else f", which --founders {file} lets begin with its best"
                 )
             )
-    require_output(file, output)
     if data is not None:
         flags["training__data"] = data
 
     def change(settings: Settings) -> Settings:
         given = Settling(model_kwargs, warmup_epochs, objectives)
-        return given.over(overlaid(settings.to_dict(), flags))
+        changed = given.over(overlaid(settings.to_dict(), flags))
+        # The file is read by now, and says where the images are unless --data does.
+        require_output(file, output, changed.training.data, new=False)
+        return changed
 
     with images_bars() as progress:
         run = resume(file, change=change, progress=progress)

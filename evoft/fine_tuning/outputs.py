@@ -67,13 +67,14 @@ def require_apart_from_population(output: Path, file: Path) -> None:
         )
 
 
-def require_apart_from_images(output: Path, file: Path, data: str) -> None:
+def require_apart_from_images(output: Path, file: Path, data: str, *, new: bool) -> None:
     """Refuse to write where the next reading of the images would find a class.
 
     Args:
         output: The folder for the best model.
         file: The population file.
         data: Where the images are.
+        new: Whether the population is still to be made; one that is there stays where it is.
 
     Raises:
         StorageError: The folder, or that of the checkpoints, would be taken for one of images.
@@ -82,10 +83,9 @@ def require_apart_from_images(output: Path, file: Path, data: str) -> None:
     root = os.path.realpath(place(data))
     if data == "digits" or not os.path.isdir(root):
         return
-    for what, path, flag, there in (
-        ("the population", Paths.of(file).checkpoints, "--file", file),
-        ("the model", Path(os.path.realpath(output)), "--output", output),
-    ):
+    population = ("the population", Paths.of(file).checkpoints, "--file", file)
+    model = ("the model", Path(os.path.realpath(output)), "--output", output)
+    for what, path, flag, there in (population, model) if new else (model,):
         if lies_among_images(root, str(path)):
             raise StorageError(
                 f"{what} cannot go to {there}, for in {root} each folder is taken for a class of "

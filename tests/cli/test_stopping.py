@@ -145,6 +145,13 @@ class TestGoingOn:
         # Where the data is was given from one folder, and is known in every other.
         assert evoft.Population.open(copy).header.settings["training"]["data"] == str(moved)
 
+    def test_a_model_among_the_images_is_refused(self, cli, copy, pets, tmp_path):
+        moved = shutil.copytree(pets, tmp_path / "moved")
+        for images, flags in ((pets, ()), (moved, ("--data", moved.name))):
+            output = images / "train" / "best"
+            done = cli("resume", copy, "--output", output, *flags, cwd=tmp_path)
+            done.refused(6, f"the model cannot go to {output}", "another place with --output")
+
     def test_a_foreign_file_among_the_checkpoints_is_let_alone(self, cli, copy, tmp_path):
         mine = copy.with_suffix(".checkpoints") / "mine.safetensors"
         mine.write_text("precious")

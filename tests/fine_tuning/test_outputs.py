@@ -29,10 +29,10 @@ def test_an_empty_folder_is_written_in_its_parent(tmp_path, monkeypatch):
 )
 def test_a_model_has_no_place_where_its_population_goes(tmp_path, output):
     file = tmp_path / "work" / "out" / "p.h5"
-    require_output(file, None)
-    require_output(file, file.with_suffix(".x"))
+    require_output(file, None, "digits", new=True)
+    require_output(file, file.with_suffix(".x"), "digits", new=True)
     with pytest.raises(StorageError, match=r"the model cannot go to .*has its files there: name a"):
-        require_output(file, tmp_path / "work" / output)
+        require_output(file, tmp_path / "work" / output, "digits", new=True)
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_nothing_is_written_where_it_would_be_read_as_a_class(images, data, file
     what = "the model" if output != "out" else "the population"
     words = re.escape(f"{what} cannot go to {images}/") + ".*a class of images: name another place"
     with pytest.raises(StorageError, match=words):
-        require_output(images / file, images / output, str(images / data))
+        require_output(images / file, images / output, str(images / data), new=True)
 
 
 @pytest.mark.parametrize(
@@ -74,4 +74,12 @@ def test_nothing_is_written_where_it_would_be_read_as_a_class(images, data, file
     ],
 )
 def test_elsewhere_it_may_be(images, data, file):
-    require_output(images / file, None, str(images / data))
+    require_output(images / file, None, str(images / data), new=True)
+
+
+def test_a_population_that_is_there_is_where_it_is_but_its_model_is_not_yet(images):
+    file, data = images / "flat" / "p.h5", str(images / "flat")
+    require_output(file, images / "out", data, new=False)
+    for output in (None, images / "link" / "cat" / "best"):
+        with pytest.raises(StorageError, match=r"^the model cannot go to .* place with --output$"):
+            require_output(file, output, data, new=False)
