@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from evoft.errors import DataError
+from evoft.places import place
 from evoft.training.data.images import FilePixels, Found, class_order, split_named
 
 _COLUMNS = ("filepath", "label", "split")
@@ -28,7 +29,8 @@ def find_in_table(source: str) -> Found:
     """Return the images of a CSV file with a header and the columns ``filepath,label[,split]``.
 
     Args:
-        source: Absolute path of the CSV; relative paths in it are taken from its folder.
+        source: Absolute path of the CSV; relative paths in it are taken from its folder, and
+            `~` at a path's beginning is the user's home.
 
     Raises:
         DataError: A column is missing, a cell is empty, a split is unknown, a file is missing,
@@ -83,20 +85,20 @@ def _row(source: str, line: int, cells: Sequence[str], columns: dict[str, int]) 
         name: cells[column].strip() if column < len(cells) else ""
         for name, column in columns.items()
     }
-    place = f"line {line} of {source}"
+    here = f"line {line} of {source}"
     for name in ("filepath", "label"):
         if not values[name]:
-            raise DataError(f"{place} has no {name}: fill it in or take the line out")
+            raise DataError(f"{here} has no {name}: fill it in or take the line out")
     split = split_named(values.get("split", "train"))
     if split is None:
         raise DataError(
-            f"{place} has the split {values['split']!r}, but a split is train, val or test: "
+            f"{here} has the split {values['split']!r}, but a split is train, val or test: "
             "mend it, or leave the column out to have the data split"
         )
-    path = os.path.normpath(os.path.join(os.path.dirname(source), values["filepath"]))
+    path = os.path.normpath(os.path.join(os.path.dirname(source), place(values["filepath"])))
     if not os.path.isfile(path):
         raise DataError(
-            f"{place} names {path}, which is no file: paths are relative to the CSV's folder; "
+            f"{here} names {path}, which is no file: paths are relative to the CSV's folder; "
             "mend the path or take the line out"
         )
     return _Row(line, path, values["label"], split)

@@ -67,6 +67,16 @@ def test_columns_in_any_order_quotes_and_others(table, tmp_path):
     assert "columns that evoft does not use: who" in images.notes
 
 
+def test_a_path_may_begin_with_the_users_home(table, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    lines = rows("train", "val", "test")
+    lines[1] = f"~/{lines[1]}"
+    lines[2] = f"./{lines[2]}"
+    images = read_images(table("\n".join(lines)), seed=0)
+    assert images.pixels.paths[:2] == tuple(str(tmp_path / f"images/p/{i}.png") for i in range(2))
+    refused(table("\n".join([*lines, "~/none.png,p,train"])), f"{tmp_path}/none.png, which is no")
+
+
 def test_a_file_named_twice_in_one_split_is_fine(table):
     lines = rows("train", "val", "test")
     images = read_images(table("\n".join([*lines, lines[1]])), seed=0)
