@@ -100,8 +100,9 @@ class Preparation:
             space: What is searched.
             latencies: Those that the population has already, by model: they are not measured again.
             progress: Told how far the reading is.
-            new: Whether a backbone that timm does not know and a size of images that makes no sense
-                are refused before the images are read; what was begun with such a size goes on.
+            new: Whether a backbone that timm does not know, arguments that it does not take and a
+                size of images that makes no sense are refused before the images are read; what was
+                begun with such a size goes on.
         """
         settings = self._settings
         training = settings.training
@@ -193,6 +194,8 @@ class Preparation:
         training = self._settings.training
         if set(training.models) != {EMBEDDED}:
             self.workers.call("check_names")
+        if training.model_kwargs:
+            self.workers.call("check_arguments")
         if training.img_size is not None:
             self.workers.call("check_sizes")
 

@@ -158,7 +158,15 @@ def _linear_probe(space: SearchSpace) -> dict[str, dict[str, Value]]:
 
 
 def _check_weights(training: TrainingSettings) -> None:
-    """Refuse weights that are not there, before a worker is needed to read them."""
+    """Refuse models and weights that are not there, before a worker is needed to read them."""
+    for model in training.models:
+        source, _, folder = model.partition(":")
+        config = os.path.join(folder, "config.json")
+        if source == "local-dir" and not os.path.isfile(config):
+            raise BackboneError(
+                f"{model} names no model, for there is no file {config}: give the path of a folder "
+                "that a model was exported to"
+            )
     if training.checkpoint is None:
         return
     if not training.pretrained:

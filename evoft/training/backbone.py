@@ -121,15 +121,16 @@ def _quiet() -> Any:
 
 def _tell(model: str, settings: TrainingSettings, pretrained: bool, error: Exception) -> str:
     words = words_of(error, 240)
+    way_out = ": mend --model-kwargs, or leave it out" if settings.model_kwargs else ""
     if isinstance(error, TypeError):
-        return f"timm cannot build {model} with these arguments ({words})"
+        return f"timm cannot build {model} with these arguments ({words}){way_out}"
     if unknown := unknown_name(model):
         return unknown
     if pretrained and settings.checkpoint:
         return f"the weights in {settings.checkpoint} do not fit {model} ({words})"
     if pretrained:
         return _not_had(model, words)
-    return f"timm cannot build {model} ({words})"
+    return f"timm cannot build {model} ({words}){way_out}"
 
 
 def _not_had(model: str, words: str) -> str:

@@ -21,6 +21,11 @@ _PREFIXES = ("hf-hub", "hf_hub")
 _WAITS = (0.0, 1.0, 2.0)
 
 
+def is_repository(model: str) -> bool:
+    """Tell whether a model's name is that of a repository of the hub."""
+    return model.rpartition(":")[0] in _PREFIXES
+
+
 def place_to_fetch_from(model: str) -> str | None:
     """Return the address of a model's pretrained weights; None where nothing is to be fetched.
 
@@ -29,7 +34,7 @@ def place_to_fetch_from(model: str) -> str | None:
     """
     source, _, repository = model.rpartition(":")
     if source:
-        return _on_the_hub(repository, _USUAL) if source in _PREFIXES else None
+        return _on_the_hub(repository, _USUAL) if is_repository(model) else None
     try:
         entry = timm.get_pretrained_cfg(model)
     except RuntimeError:  # an unknown tag

@@ -103,6 +103,22 @@ class Surveyor:
             if unknown := unknown_name(model):
                 raise BackboneError(unknown)
 
+    def check_arguments(self) -> None:
+        """Build each backbone with the arguments that were set, but for those that are on a hub.
+
+        Raises:
+            BackboneError: timm cannot build it.
+        """
+        import torch
+
+        from evoft.training.backbone import build
+        from evoft.training.hub import is_repository
+
+        torch.set_num_threads(1)
+        for model in self.settings.models:
+            if not is_repository(model):
+                build(model, self.settings, self.classes, pretrained=False)
+
     def check_sizes(self) -> None:
         """Look at one image of the size that was set with each backbone.
 

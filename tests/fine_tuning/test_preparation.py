@@ -98,6 +98,7 @@ class CheckedError(Exception):
     [
         ("check_sizes", {"img_size": 24}, {"img_size": None}),
         ("check_names", {"models": ("embedded", "resnet18x")}, {"models": ("embedded",)}),
+        ("check_arguments", {"model_kwargs": {"nosuch": 1}}, {"model_kwargs": {}}),
     ],
 )
 def test_backbones_are_checked_before_the_images_are_read_but_after_what_is_seen_at_once(

@@ -55,6 +55,14 @@ class TestRefusals:
         known = ("resnet18", "resnet50.a1_in1k", "embedded", "local-dir:x", "hf-hub:x/y")
         Surveyor(TrainingSettings(models=known), 3).check_names()
 
+    def test_arguments_are_tried_without_weights_and_without_a_hub(self, monkeypatch):
+        check = Surveyor.check_arguments
+        words = ["timm cannot build test_resnet with these", "nosuch", ": mend --model-kwargs"]
+        refused("test_resnet", words, check, model_kwargs={"nosuch": 1})
+        refused("test_resnet", ["cannot build", ": mend"], check, model_kwargs={"act_layer": "no"})
+        monkeypatch.setattr(timm, "create_model", lambda name, **_: pytest.fail(name))
+        check(Surveyor(TrainingSettings(models=("hf-hub:x/y",), model_kwargs={"nosuch": 1}), 3))
+
     def test_sizes_and_arguments(self):
         refused("test_vit", ["33 x 33 pixels"], pretrained=False, img_size=33)
         refused("test_resnet", ["nosuch"], pretrained=False, model_kwargs={"nosuch": 1})
