@@ -21,8 +21,8 @@ class Stage(StrEnum):
 TrialKey = tuple[Stage, int, int]
 
 
-def unheard(epoch: float, **metrics: float) -> None:
-    """Stand in for ``report`` where nobody listens, as in a trial that was unpickled."""
+def unheard(epoch: float = 0.0, **metrics: float) -> None:
+    """Stand in where nobody listens, as in a trial that was unpickled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,9 @@ class Trial:
     #: Called as ``report(epoch, loss=0.3, ...)`` it adds a point to the learning curve and tells
     #: the watchdog that the trial is alive.
     report: Callable[..., None] = field(default=unheard, compare=False, repr=False)
+    #: Called where the training begins anew from its start: what was reported until then is taken
+    #: back.
+    begin_anew: Callable[[], None] = field(default=unheard, compare=False, repr=False)
 
     @property
     def key(self) -> TrialKey:
@@ -63,7 +66,7 @@ class Trial:
         turn = self.rung if self.stage is Stage.SEARCH else self.repeat
         return (self.stage, self.individual, turn)
 
-    def heard_by(self, report: Callable[..., None]) -> Trial:
+    def heard_by(self, report: Callable[..., None], begin_anew: Callable[[], None]) -> Trial:
         """Return it with someone who listens to its reports."""
         # What `replace` does, in a fraction of the time: every evaluation comes by here.
         return Trial(
@@ -77,4 +80,5 @@ class Trial:
             self.number,
             self.generation,
             report,
+            begin_anew,
         )

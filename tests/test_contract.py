@@ -105,6 +105,7 @@ def test_a_trial_is_sent_without_its_listener() -> None:
     assert Trial(3, Genome(a=1), 5, Stage.FINAL, 2, report=print) == trial
     assert pickle.loads(pickle.dumps(trial)) == trial
     assert trial.report(1, loss=2.0) is None  # type: ignore[func-returns-value]
+    assert trial.begin_anew() is None  # type: ignore[func-returns-value]
 
 
 def recipe(groups: int = 4, **values: Any) -> Recipe:

@@ -93,9 +93,14 @@ class FineTuner:
         several = len(trials) != 1
         answers = self._together(trials) if several else [self._alone(*trials)]
         return [
-            self.evaluate(trial) if answer is None else self._ended(trial, answer)
+            self._again(trial) if answer is None else self._ended(trial, answer)
             for trial, answer in zip(trials, answers, strict=True)
         ]
+
+    def _again(self, trial: Trial) -> Outcome:
+        """Do what ``evaluate`` does for a trial that had been begun."""
+        trial.begin_anew()
+        return self.evaluate(trial)
 
     def _together(self, trials: Sequence[Trial]) -> list[Trained | None]:
         """Return what training gave; None for trials that do not fit in the memory together."""
@@ -128,6 +133,7 @@ class FineTuner:
             (answer,) = answer
         if isinstance(answer, Outcome) and self.company(trial) is not None:
             # A head's features are there all at once, where the ordinary way halves what it takes.
+            trial.begin_anew()
             answer = unless_out_of_memory(partial(self._fine_tune, trial))
         return answer
 
@@ -166,6 +172,7 @@ class FineTuner:
                     raise
             # Outside of the handler, which keeps the model alive.
             micro = math.ceil(micro / 2)
+            trial.begin_anew()
 
     def _trained_in_parts(self, trial: Trial, micro: int) -> Trained:
         from evoft.training.loop import fine_tune

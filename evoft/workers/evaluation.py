@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from evoft.errors import EvoftError, PopulationFileError, StorageError, words_of
 from evoft.genome import Genome
@@ -56,8 +56,11 @@ class FitnessTarget:
         return self.fitness(trial.genome, trial)
 
 
-#: Called with each point of the learning curve, or None for a mere sign of life.
-Listener = Callable[[CurvePoint | None], None]
+#: What a trial tells on its way: a point of its learning curve; ``anew``: what it told before is
+#: taken back; None: it is alive.
+Word = CurvePoint | Literal["anew"] | None
+#: Called with each.
+Listener = Callable[[Word], None]
 
 
 def evaluate(target: Target, trial: Trial, listener: Listener, *, alone: bool = True) -> Outcome:
@@ -66,7 +69,7 @@ def evaluate(target: Target, trial: Trial, listener: Listener, *, alone: bool = 
     Args:
         target: Answers it.
         trial: The question.
-        listener: Hears of each point of the learning curve.
+        listener: Hears what the trial tells on its way.
         alone: Whether the process is there for trials alone: its memory is then the trial's, and is
             measured, which takes about 0.1 ms.
 
@@ -151,7 +154,11 @@ def _listened(trial: Trial, listener: Listener) -> tuple[Trial, list[CurvePoint]
             curve.append(point)
         listener(point if metrics else None)
 
-    return trial.heard_by(report), curve
+    def begin_anew() -> None:
+        curve.clear()
+        listener("anew")
+
+    return trial.heard_by(report, begin_anew), curve
 
 
 def _measured(

@@ -225,8 +225,7 @@ class LocalWorkers:
             message = Answer(error=error)
         worker.heard = time.monotonic()
         if isinstance(message, Progress):
-            if message.point is not None and len(trials) == 1:
-                worker.curve.append(message.point)
+            worker.hear(message.word)
             return []
         if isinstance(message, Farewell):
             worker.farewell = message.reason  # and then its connection ends

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
-from evoft.outcome import CurvePoint, Outcome
+from evoft.outcome import Outcome
 from evoft.trial import Trial
-from evoft.workers.evaluation import DeviceBrokenError, call, evaluate_all, tell
+from evoft.workers.evaluation import DeviceBrokenError, Word, call, evaluate_all, tell
 
-#: Least seconds between two signs of life that carry no point of the curve.
+#: Least seconds between two mere signs of life.
 _QUIET = 0.5
 
 
@@ -31,9 +31,9 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a worker sends while it evaluates: a point of the curve, or a mere sign of life."""
+    """What a worker sends while it evaluates."""
 
-    point: CurvePoint | None
+    word: Word
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +59,11 @@ class _Voice:
         self._connection = connection
         self._spoke = 0.0
 
-    def __call__(self, point: CurvePoint | None) -> None:
+    def __call__(self, word: Word) -> None:
         now = time.monotonic()
-        if point is not None or now - self._spoke > _QUIET:
+        if word is not None or now - self._spoke > _QUIET:
             self._spoke = now
-            self._connection.send(Progress(point))
+            self._connection.send(Progress(word))
 
 
 def serve(connection: Connection) -> None:

@@ -9,6 +9,7 @@ from multiprocessing.connection import Connection
 
 from evoft.outcome import CurvePoint, Outcome, Status
 from evoft.trial import Trial
+from evoft.workers.evaluation import Word
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,13 @@ class Worker:
         """Note a job that begins now."""
         self.trials, self.curve = trials, []
         self.started = self.heard = time.monotonic()
+
+    def hear(self, word: Word) -> None:
+        """Note what its trial tells on the way."""
+        if word == "anew":
+            self.curve = []
+        elif isinstance(word, CurvePoint) and len(self.trials) == 1:
+            self.curve.append(word)
 
     def ends(self, limits: Limits) -> list[tuple[float, str]]:
         """Return until when it may go on, on the monotonic clock, and why not longer."""

@@ -225,19 +225,28 @@ class TestOutOfMemory:
         assert len(steps) == 2 + 10
         assert sizes[:6] == [8, 4, 2, 2, 2, 2]
 
-    @pytest.mark.parametrize("when", ["moments half made", "a later step half taken"])
+    @pytest.mark.parametrize(
+        "when",
+        ["moments half made", "a later step half taken", "a step of a later epoch half taken"],
+    )
     def test_a_step_that_is_half_taken_has_the_training_begin_anew_in_smaller_parts(
         self, tuner, examples, space, monkeypatch, when
     ):
-        trial = Trial(83, space.complete({"freeze_depth": 0.0, "batch_size": 8, "opt": "adamw"}), 1)
-        settings = tuner.express(trial.genome)
-        start, arguments = tuner.start(settings, 1), {"report": trial.report, "amp": True}
+        told = []
+        genome = space.complete({"freeze_depth": 0.0, "batch_size": 8, "opt": "adamw"})
+        trial = Trial(
+            83, genome, 1, begin_anew=told.clear,
+            report=lambda epoch, **metrics: told.append((epoch, metrics)) if metrics else None,
+        )  # fmt: skip
+        settings = tuner.express(genome)
+        start, arguments = tuner.start(settings, 1), {"report": lambda *_, **__: None, "amp": True}
         wanted = fine_tune(start, settings, *examples, 1, **arguments, micro=4)
         calls, sizes = [], []
         if when == "moments half made":
             owner, name, short = torch, "zeros_like", 2  # the second moment of the first parameter
         else:
-            owner, name, short = torch.optim.AdamW, "step", 3
+            owner, name = torch.optim.AdamW, "step"
+            short = 3 if when == "a later step half taken" else 7  # of 5 an epoch
         real, real_step = getattr(owner, name), loop.training_step
 
         def scarce(*given, **named):
@@ -256,9 +265,10 @@ class TestOutOfMemory:
         outcome = tuner.evaluate(trial)
         assert len(calls) > short
         assert outcome.curve == wanted.outcome.curve
+        assert told == [(point.epoch, dict(point.metrics)) for point in wanted.outcome.curve]
         state = load_file(checkpoint_path(tuner.checkpoints, trial.key))
         assert all(torch.equal(state[name], value) for name, value in wanted.state.items())
-        assert sizes == [8] * (1 if owner is torch else 3) + [4] * 10
+        assert sizes == [8] * (1 if owner is torch else short) + [4] * 10
 
     def test_an_optimizer_that_does_not_fit_beside_one_image_is_infeasible(
         self, tuner, space, monkeypatch

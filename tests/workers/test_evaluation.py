@@ -42,6 +42,7 @@ def test_all_that_a_trial_and_an_outcome_say_stays_said() -> None:
     given = evaluate(FitnessTarget(fitness), asked, lambda _: None)
     assert heard == [asked]
     assert heard[0].report is not asked.report
+    assert heard[0].begin_anew is not asked.begin_anew
     assert replace(given, seconds=told.seconds) == told
     assert given.seconds > 0
 
@@ -130,6 +131,20 @@ def test_what_was_reported_is_the_learning_curve() -> None:
     assert outcome.curve == (first, second)
     assert heard == [first, None, second]
     assert outcome.status is Status.FAILED
+
+
+def test_what_was_reported_is_taken_back_where_the_training_begins_anew() -> None:
+    heard: list[Any] = []
+
+    def fitness(genome: Genome, trial: Trial) -> float:
+        trial.report(1, loss=2.0)
+        trial.begin_anew()
+        trial.report(1, loss=0.5)
+        raise ValueError("enough")
+
+    outcome = evaluate(FitnessTarget(fitness), TRIAL, heard.append)
+    assert outcome.curve == (CurvePoint(1.0, {"loss": 0.5}),)
+    assert heard == [CurvePoint(1.0, {"loss": 2.0}), "anew", *outcome.curve]
 
 
 def test_a_whole_outcome_is_kept_as_it_is() -> None:

@@ -216,6 +216,22 @@ def test_a_trial_over_its_limit_is_ended(pool: Any, trial: Any, outcomes: Any) -
     assert {o.status for o in found.values()} == {Status.OK}
 
 
+def test_of_a_training_that_was_begun_anew_and_cut_off_the_curve_is_that_of_the_second(
+    pool: Any, trial: Any, outcomes: Any
+) -> None:
+    def fitness(genome: Any, trial: Any) -> float:
+        for epoch in (1, 2):
+            trial.report(epoch, loss=2.0)
+        trial.begin_anew()
+        trial.report(1, loss=0.5)
+        time.sleep(1000)
+        return 1.0
+
+    with pool(fitness, trial_timeout=1.0) as workers:
+        outcome = outcomes(workers, [trial(0)])[0]
+    assert (outcome.status, outcome.curve) == (Status.TIMED_OUT, (POINT,))
+
+
 def test_a_trial_that_reports_without_end_is_ended_too(
     pool: Any, trial: Any, outcomes: Any
 ) -> None:

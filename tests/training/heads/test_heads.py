@@ -115,20 +115,30 @@ def test_a_head_that_diverges_stops_alone(make_tuner, alone, space, tmp_path):
     assert not checkpoint_path(tmp_path / "heads", lost.key).exists()
 
 
-def test_each_trial_is_told_of_its_own_epochs(make_tuner, space):
-    told = {}
+@pytest.mark.parametrize("most", [len(COMPANY), 1, 0])
+def test_each_trial_is_told_of_its_own_epochs(make_tuner, space, monkeypatch, most):
+    """Also where memory does for so many heads, and what was begun with more is begun anew."""
+    told, real = {}, heads.train_heads
 
-    def listener(number):
+    def scarce(many):
+        done = real(many)
+        if len(many) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return done
+
+    def heard(number, trial):
+        points = told.setdefault(number, [])
+
         def report(epoch, **metrics):
             if metrics:
-                told.setdefault(number, []).append((epoch, metrics))
+                points.append((epoch, metrics))
 
-        return report
+        return replace(trial, report=report, begin_anew=points.clear)
 
+    monkeypatch.setattr(heads, "train_heads", scarce)
     tuner = make_tuner(TrainingSettings())
-    trials = [asked(space, n, **genes) for n, genes in enumerate(COMPANY)]
-    heard = [replace(trial, report=listener(n)) for n, trial in enumerate(trials)]
-    for number, outcome in enumerate(tuner.evaluate_together(heard)):
+    trials = [heard(n, asked(space, n, **genes)) for n, genes in enumerate(COMPANY)]
+    for number, outcome in enumerate(tuner.evaluate_together(trials)):
         assert told[number] == [(p.epoch, p.metrics) for p in outcome.curve]
 
 
