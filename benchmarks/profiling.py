@@ -60,7 +60,7 @@ HERE = Path(__file__).parent
 #: out, and told of.
 WORKER = {
     "building the model": (
-        "evoft.training.fine_tuner:FineTuner.start",
+        "evoft.training.start:Start.model",
         "evoft.training.freezing:freeze",
         "evoft.training.optimization:make_optimizer",
         "evoft.training.prefix.split:Plan.bind",

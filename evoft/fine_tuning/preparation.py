@@ -44,10 +44,10 @@ PRELOAD = (
     "torch.utils.serialization",  # which torch.save imports
     "timm",
     "evoft.training.fine_tuner",
-    "evoft.training.loop",
+    "evoft.training.ordinary",
     "evoft.training.backbone",
     "evoft.training.features.cache",
-    "evoft.training.heads.linear",
+    "evoft.training.heads.beginning",
     "evoft.training.heads.together",
     "evoft.training.start",
     "evoft.training.latency",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     import torch
 
     from evoft.training.heads.learner import Head
-    from evoft.training.loop import Leg, Trained
+    from evoft.training.loop import Trained
 
 
 @dataclass
@@ -62,8 +61,9 @@ class FineTuner:
         )
 
     @cached_property
-    def _paused_folder(self) -> PausedFolder:
-        assert self.paused is not None
+    def _left(self) -> PausedFolder | None:
+        if self.paused is None:
+            return None
         return PausedFolder(self.paused, self.settings, self.express, self.pixels)
 
     def company(self, trial: Trial) -> Hashable | None:
@@ -134,7 +134,7 @@ class FineTuner:
         if isinstance(answer, Outcome) and self.company(trial) is not None:
             # A head's features are there all at once, where the ordinary way halves what it takes.
             trial.begin_anew()
-            answer = unless_out_of_memory(partial(self._fine_tune, trial))
+            answer = unless_out_of_memory(partial(self._ordinarily, trial))
         return answer
 
     def _ended(self, trial: Trial, answer: Trained | Outcome) -> Outcome:
@@ -148,105 +148,24 @@ class FineTuner:
             recipe = self.express(trial.genome).until(trial.epochs)
             save(answer.state, path, recipe, trial.seed)
         if answer.paused is not None:
-            self._paused_folder.leave(trial, answer.paused)
+            assert self._left is not None
+            self._left.leave(trial, answer.paused)
         metrics = {**answer.outcome.metrics, **self._measured(trial)}
         return replace(answer.outcome, metrics=metrics, peak_memory=gpu_peak(the_device()))
 
     def _begin(self, trial: Trial) -> Head | Trained:
         """Return a trial's linear head before training; or what training gave, if it has none."""
-        recipe = self.express(trial.genome)
-        if self.company(trial) is not None and (head := self._head(trial, recipe)) is not None:
-            return head
-        return self._fine_tune(trial)
+        from evoft.training.heads.beginning import head_of
 
-    def _fine_tune(self, trial: Trial) -> Trained:
-        """Return what training gave, begun anew in smaller parts where a step was half taken."""
-        from evoft.training.optimization import HalfStepError
+        head = None
+        if self.company(trial) is not None:
+            head = head_of(trial, self.commons, self._left)
+        return self._ordinarily(trial) if head is None else head
 
-        micro = self.express(trial.genome).batch_size
-        while True:
-            try:
-                return self._trained_in_parts(trial, micro)
-            except HalfStepError:
-                if micro == 1:
-                    raise
-            # Outside of the handler, which keeps the model alive.
-            micro = math.ceil(micro / 2)
-            trial.begin_anew()
+    def _ordinarily(self, trial: Trial) -> Trained:
+        from evoft.training.ordinary import train_ordinarily
 
-    def _trained_in_parts(self, trial: Trial, micro: int) -> Trained:
-        from evoft.training.loop import fine_tune
-
-        recipe = self.express(trial.genome)
-        model = self.start(recipe, trial.seed).to(the_device())
-        train, val = self.commons.splits(model, recipe, _alive(trial))
-        return fine_tune(
-            model,
-            recipe,
-            train,
-            val,
-            trial.seed,
-            report=trial.report,
-            amp=self.settings.amp,
-            leg=self._leg(trial, head=False),
-            metric=self.settings.metric,
-            micro=micro,
-        )
-
-    def _leg(self, trial: Trial, *, head: bool) -> Leg:
-        """Return how much of its training a trial is, from where it can go on in that way."""
-        from evoft.training.loop import Leg
-        from evoft.training.schedule import can_pause
-
-        recipe = self.express(trial.genome)
-        climbs = self.paused is not None and trial.stage is Stage.SEARCH and can_pause(recipe)
-        paused = self._paused_folder.find(trial) if climbs else None
-        return Leg(
-            trial.epochs,
-            # Memory may have done for a head on one rung and not on another.
-            paused=paused if paused is not None and paused.of_head == head else None,
-            pause=climbs and trial.epochs is not None,
-        )
-
-    def _head(self, trial: Trial, recipe: Recipe) -> Head | None:
-        """Return a trial's head before training; None where it is not linear."""
-        from evoft.training.feed import Feed
-        from evoft.training.heads.inputs import Dropout
-        from evoft.training.heads.judging import Judges
-        from evoft.training.heads.learner import Head
-        from evoft.training.heads.linear import linear_head
-
-        # One model stands for all whose frozen layers and dropout are alike.
-        alike = replace(recipe, drop=0.5 if recipe.drop else 0.0)
-        parts = self.commons.keep(
-            ("parts", f"{alike.model} {alike.drop}"),
-            lambda: self.commons.parts(self.start(alike, 0).to(the_device()), alike),
-        )
-        train, val = self.commons.with_features(parts, recipe, _alive(trial), apart=True)
-        if train.features is None or val.features is None:
-            return None
-        # What is too large for the device goes there batch by batch, which only others do.
-        if any(one.device.type != the_device().type for one in (train.features, val.features)):
-            return None
-        features = val.features
-        linear = self.commons.keep(
-            ("linear", f"{alike.model} {alike.drop}"), lambda: linear_head(features, alike.drop)
-        )
-        if linear is None:
-            return None
-        fresh = self.commons.start.classifier(recipe.model, trial.seed)
-        weight, bias = (fresh[name].to(the_device()) for name in linear.names)
-        return Head(
-            recipe,
-            weight,
-            bias,
-            linear.names,
-            Feed(train, recipe, trial.seed),
-            Dropout(recipe.drop if linear.drops else 0.0, trial.seed),
-            Judges(val.features.values[0][0], val.labels, self.settings.metric),
-            trial.report,
-            self._leg(trial, head=True),
-        )
+        return train_ordinarily(trial, self.commons, self._left)
 
     def _measured(self, trial: Trial) -> dict[str, float]:
         """Return what is to be told of a trained model, which no training changes."""
@@ -343,8 +262,3 @@ def checkpoint_path(folder: Path, key: TrialKey) -> Path:
     else:
         name = f"{individual}-final-{turn}"
     return folder / f"{name}.safetensors"
-
-
-def _alive(trial: Trial) -> Callable[[], None]:
-    """Return what tells that a trial is alive, between two points of its learning curve."""
-    return lambda: trial.report(0)

@@ -7,13 +7,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evoft.recipe import Recipe
 from evoft.settings import TrainingSettings
 from evoft.training.device import the_device
 from evoft.training.expression import Expression
 from evoft.training.pixels import Pixels
-from evoft.trial import Trial
+from evoft.trial import Stage, Trial
 
 if TYPE_CHECKING:
+    from evoft.training.loop import Leg
     from evoft.training.paused import Mark, Paused
 
 _logger = logging.getLogger(__name__)
@@ -71,6 +73,26 @@ class PausedFolder:
             **{name: getattr(settings, name) for name in _SETTLING},
         }
         return Mark(recipe, trial.seed, about)
+
+
+def leg_of(trial: Trial, recipe: Recipe, left: PausedFolder | None, *, head: bool) -> Leg:
+    """Return how much of its training a trial is, from where it can go on.
+
+    Args:
+        trial: What is trained.
+        recipe: The trial's.
+        left: Where trainings are left to go on with; None: nowhere.
+        head: Whether it trains as a head, for no other way can go on from what a head has left.
+    """
+    from evoft.training.loop import Leg
+    from evoft.training.schedule import can_pause
+
+    if left is None or trial.stage is not Stage.SEARCH or not can_pause(recipe):
+        return Leg(trial.epochs)
+    paused = left.find(trial)
+    # Memory may have done for a head on one rung and not on another.
+    usable = paused is not None and paused.of_head == head
+    return Leg(trial.epochs, paused if usable else None, pause=trial.epochs is not None)
 
 
 def paused_path(folder: Path, individual: int) -> Path:

@@ -21,6 +21,7 @@ from evoft.training.commons import Commons
 from evoft.training.default_space import DEFAULT_GENES
 from evoft.training.features import placing
 from evoft.training.fine_tuner import FineTuner, checkpoint_path
+from evoft.training.heads import beginning
 from evoft.training.heads import inputs as head_inputs
 from evoft.training.heads import together as heads
 from evoft.training.heads.inputs import Bank, Dropout
@@ -247,7 +248,7 @@ def test_a_classifier_that_is_not_linear_trains_the_ordinary_way(
 ):
     trials = [asked(space, 1), asked(space, 2, lr=0.05)]
     with monkeypatch.context() as patch:
-        patch.setattr("evoft.training.heads.linear.linear_head", lambda features, drop: None)
+        patch.setattr(beginning, "linear_head", lambda features, drop: None)
         found = make_tuner(TrainingSettings(), tmp_path).evaluate_together(trials)
     whole_way(monkeypatch)
     ordinary = make_tuner(TrainingSettings(), tmp_path / "whole")
@@ -305,17 +306,17 @@ def test_where_not_all_can_begin_at_once_each_trains_alone(
 ):
     trials, outcomes, _folder = alone
     begun, held = [], []
-    real = FineTuner._head
+    real = beginning.head_of
 
-    def scarce(self, trial, recipe):
+    def scarce(*given):
         held.append(sum(feed() is not None for feed in begun))
         if held[-1] == 3:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-        head = real(self, trial, recipe)
+        head = real(*given)
         begun.append(weakref.ref(head.feed))
         return head
 
-    monkeypatch.setattr(FineTuner, "_head", scarce)
+    monkeypatch.setattr(beginning, "head_of", scarce)
     tuner = make_tuner(TrainingSettings(), tmp_path)
     together = tuner.evaluate_together(trials)
     assert all(same_but_for_cost(one, other) for one, other in zip(together, outcomes, strict=True))
@@ -448,7 +449,7 @@ class TestRungs:
             tuner = make_tuner(TrainingSettings(), folder, ladder=self.LADDER, paused=folder)
             with monkeypatch.context() as patch:
                 if not head:
-                    patch.setattr(FineTuner, "_head", lambda self, trial, recipe: None)
+                    patch.setattr(beginning, "head_of", lambda *given: None)
                 return tuner.evaluate(trial)
 
         low, high = (self.asked(space, 1, epochs) for epochs in (0.6, 2.0))
