@@ -137,6 +137,11 @@ class SearchSpace(Mapping[str, Gene]):
         """Return the genome of every gene's default."""
         return Genome({name: gene.standard for name, gene in self.items()})
 
+    @property
+    def states_default(self) -> bool:
+        """Whether any gene's default was given, rather than taken from the middle."""
+        return any(gene.default is not None for gene in self.values())
+
     def at(self, units: Sequence[float] | NDArray[np.float64]) -> Genome:
         """Return the genome at a point of the unit cube, ``(genes,)`` in ``[0, 1]``."""
         pairs = zip(self.items(), units, strict=True)

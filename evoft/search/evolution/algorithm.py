@@ -1,7 +1,8 @@
 """The evolution: a genetic algorithm whose broods are judged by a referee, on rungs.
 
-Founders are trained to a modest rung.  From then on each decision judges all that is known, breeds
-a brood from the best, and either lets one child of it be born or continues one of the paused.
+A default recipe that is stated is trained in full, the other founders to a modest rung.  From then
+on each decision judges all that is known, breeds a brood from the best, and either lets one child
+of it be born or continues one of the paused.
 """
 
 from __future__ import annotations
@@ -86,6 +87,11 @@ class Evolution:
 
     @property
     def blind(self) -> bool:
+        """Whether the next is a founder to be born, whatever was learned."""
+        return self._is_founding and not self._is_led
+
+    @property
+    def _is_founding(self) -> bool:
         """Whether the next to be born is a founder; a small space may have fewer than wanted."""
         if len(self._chronicle.born) >= self._count:
             return False
@@ -107,7 +113,9 @@ class Evolution:
 
     def decide(self) -> Decision | None:
         """Return the next founder, who climbs whatever its score, or whom the referee chooses."""
-        if self.blind:
+        if self._is_led and self._knowledge.is_waiting(0) and self._price(0) <= self._purse:
+            return Promotion(0)
+        if self._is_founding:
             return self._founder()
         with one_thread():
             return self._chosen()
@@ -132,6 +140,16 @@ class Evolution:
         return self._carried_out(order, field) or self._stranger(rng) or self._left_over()
 
     # --- who needs no referee
+
+    @property
+    def _is_led(self) -> bool:
+        """Whether the stated default is on its way to the top, which is what the others must beat.
+
+        Who takes the best recipe home after a single full training has that one at least.
+        """
+        chronicle, known = self._chronicle, self._knowledge
+        leads = self._tuning.lead and bool(chronicle.born) and chronicle.space.states_default
+        return leads and (0 in known.running or known.is_waiting(0))
 
     def _founder(self) -> Offspring | None:
         """Return the next founder; None where every phenotype has been born."""

@@ -42,6 +42,11 @@ SPACE = SearchSpace(
     opt=Choice(["adam", "sgd", "rmsprop"]),
     momentum=Float(0, 0.99, when={"opt": ["sgd", "rmsprop"]}),
 )
+#: The same, and where somebody says what is good.
+SPACES = {
+    "silent": SPACE,
+    "stated": SearchSpace({**SPACE, "decay": Float(0.0, 1.0, default=0.6)}),
+}
 LADDER = Ladder((1.0, 3.0, 9.0), cooldown=0.2)
 SMALL = Tuning(breeding=Breeding(size=24))
 Score = Callable[[Genome, float], float]
@@ -108,13 +113,17 @@ def lineage(search: Search) -> tuple[list[Stint], list[Individual]]:
 
 
 @functools.cache
-def straight(lookahead: int = 2) -> tuple[list[Stint], list[Individual]]:
-    return lineage(run(search_of(lookahead=lookahead)))
+def straight(lookahead: int = 2, space: str = "silent") -> tuple[list[Stint], list[Individual]]:
+    return lineage(run(search_of(lookahead=lookahead, space=SPACES[space])))
 
 
+@pytest.mark.parametrize("space", SPACES)
 @pytest.mark.parametrize(("lookahead", "seed"), [(0, 0), (2, 1), (2, 2), (4, 3)])
-def test_outcomes_told_in_any_order_give_the_same_lineage(lookahead: int, seed: int) -> None:
-    search, rng = search_of(lookahead=lookahead), np.random.default_rng(seed)
+def test_outcomes_told_in_any_order_give_the_same_lineage(
+    lookahead: int, seed: int, space: str
+) -> None:
+    search = search_of(lookahead=lookahead, space=SPACES[space])
+    rng = np.random.default_rng(seed)
     waiting: list[Stint] = []
     while True:
         stint = search.ask() if not waiting or rng.random() < 0.5 else None
@@ -125,14 +134,17 @@ def test_outcomes_told_in_any_order_give_the_same_lineage(lookahead: int, seed: 
             search.tell(one.number, outcome_of(search, one))
         else:
             break
-    assert lineage(search) == straight(lookahead)
+    assert lineage(search) == straight(lookahead, space)
 
 
+@pytest.mark.parametrize("space", SPACES)
 @pytest.mark.parametrize(("share", "missing"), [(0.1, 0), (0.3, 3), (0.6, 1), (0.9, 2), (1.0, 0)])
-def test_restored_and_continued_equals_straight_through(share: float, missing: int) -> None:
-    stints, born = straight()
+def test_restored_and_continued_equals_straight_through(
+    share: float, missing: int, space: str
+) -> None:
+    stints, born = straight(space=space)
     kept = round(share * len(stints))
-    search = search_of(lookahead=2)
+    search = search_of(lookahead=2, space=SPACES[space])
     for stint in stints[:kept]:
         search.restore(born[stint.individual].unjudged, stint.rung)
     # The youngest were in flight when the run was killed: they are taken back.
@@ -166,6 +178,30 @@ def test_the_lineage_is_a_genetic_algorithms_on_rungs() -> None:
     assert len({individual.step for individual in born[6:]}) > 3
     assert {stint.rung for stint in stints} == {0, 1, 2}
     assert len({tuple(SPACE.phenotype(i.genome).items()) for i in born}) == len(born)
+
+
+@pytest.mark.parametrize("lookahead", [0, 3])
+def test_a_stated_default_climbs_first_and_without_a_rest(lookahead: int) -> None:
+    stints, _ = straight(lookahead, "stated")
+    # The others are born meanwhile, as many as there is room for.
+    climbs = [(stint.number, stint.individual) for stint in stints if stint.rung]
+    assert climbs[0] == (lookahead + 1, 0)
+    assert next(stint.individual for stint in stints if stint.rung == 2) == 0
+    if not lookahead:
+        assert [stint.individual for stint in stints[:4]] == [0, 0, 0, 1]
+    silent, _ = straight(lookahead)
+    assert [stint.rung for stint in silent[:6]] == [0] * 6
+
+
+def test_of_a_stated_default_that_fails_the_others_are_founders_as_ever() -> None:
+    search = search_of(lookahead=0, space=SPACES["stated"])
+    while (stint := search.ask()) is not None:
+        fails = stint.individual == 0 and stint.rung == 1
+        outcome = Outcome(Status.DIVERGED) if fails else outcome_of(search, stint)
+        search.tell(stint.number, outcome)
+    assert [(s.individual, s.rung) for s in search.stints[:7]] == [
+        (0, 0), (0, 1), (1, 0), (2, 0), (3, 0), (4, 0), (5, 0),
+    ]  # fmt: skip
 
 
 def test_nobody_is_continued_after_a_failure() -> None:
