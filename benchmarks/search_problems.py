@@ -110,7 +110,7 @@ TABLES = {
     "short": tuple(f"short-{i}" for i in range(400, 412)),
     "noisy": tuple(f"noisy-{i}" for i in range(300, 306)),
 }
-TRAININGS = {"digits": ("digits",), "sign_digits": ("sign_digits",)}
+TRAININGS = {name: (name,) for name in ("digits", "sign_digits", "fashion_mnist")}
 FAMILIES = {**TABLES, **TRAININGS}
 
 
@@ -141,7 +141,8 @@ def problem(name: str) -> Problem:
 
 def missing_data(names: Iterable[str]) -> str:
     """Return what keeps problems from being made; empty: nothing."""
-    wanted = {"digits": None, "sign_digits": DATA.parent / "images/sign_digits"}
+    images = DATA.parent / "images"
+    wanted = {"digits": None, **{name: images / name for name in ("sign_digits", "fashion_mnist")}}
     folders = [folder for name in names if (folder := wanted.get(name, DATA)) is not None]
     missing = [folder for folder in folders if not folder.is_dir()]
     return f"{missing[0]} is not there: name the data folder in EVOFT_DATA" if missing else ""
