@@ -17,9 +17,9 @@ from evoft.cli.flags import (
     parameter,
     with_flags,
 )
-from evoft.cli.help import Sectioned
 from evoft.cli.progress import images_bars, require_output, run_to_the_end
 from evoft.cli.settling import Settling, with_settling
+from evoft.cli.spreading import Spreading
 from evoft.cli.values import PATH
 from evoft.places import place
 from evoft.search.space import SearchSpace
@@ -64,7 +64,7 @@ SECTIONS = {
 }  # fmt: skip
 
 
-@click.command("evolve", cls=Sectioned, sections=SECTIONS,
+@click.command("evolve", cls=Spreading, sections=SECTIONS,
                short_help="Search for the best recipe for DATA, export its model.")  # fmt: skip
 @click.argument("data", required=False)
 @click.option("--file", type=PATH, help="Population file; populations/NAME.h5 unless given.")

@@ -53,7 +53,7 @@ def with_settling(*, hidden: bool = False) -> Callable[[Any], Any]:
             "--model-kwargs",
             multiple=True,
             metavar="NAME=VALUE",
-            help="Argument for timm's create_model; may be given again.",
+            help="Argument for timm's create_model; several may follow, or it may be given again.",
             hidden=hidden,
         ),
         click.option(
