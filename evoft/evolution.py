@@ -200,7 +200,7 @@ class Evolution:
         after, left = self._generations.copy(), []
         for number in sorted({stint.generation for stint in rest}):
             stints = [stint for stint in rest if stint.generation == number]
-            generation = after.take(self._records(stints))
+            generation = after.take(self._records(stints), self.search.born)
             if stints[-1].number >= self._restored:
                 left.append(generation)
         return left
@@ -282,7 +282,8 @@ class Evolution:
 
     def _show(self, last: int) -> Generation:
         """Return the next generation, whose stints end before stint ``last``."""
-        generation = self._generations.take(self._records(self.search.stints[self._first : last]))
+        records = self._records(self.search.stints[self._first : last])
+        generation = self._generations.take(records, self.search.born)
         self._shown += 1
         self._first = last
         return generation

@@ -39,6 +39,10 @@ class Genome(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self._values)
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the value of a gene, or ``default`` where the genome has none."""
+        return self._values.get(name, default)
+
     def values(self) -> ValuesView[Any]:
         """Return the values, in the order of the genes."""
         return self._values.values()

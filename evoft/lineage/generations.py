@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from evoft.errors import SettingsError
 from evoft.header import Header
@@ -42,14 +42,22 @@ def settings_of(header: Header) -> Settings | None:
         return None
 
 
-def generations_of(records: Iterable[Record], header: Header) -> tuple[Generation, ...]:
+def generations_of(
+    records: Iterable[Record], header: Header, individuals: Iterable[Individual]
+) -> tuple[Generation, ...]:
     """Return the generations up to the first that is not complete.
 
     A generation is complete when all trials of it and of those before it have ended, and no
     further one can come: that is when they have cost ``search.population_size`` full trainings a
     generation, or what is left of all generations pays for nothing more.  Without that setting,
     each is complete that has begun.
+
+    Args:
+        records: All trials.
+        header: The facts of the run.
+        individuals: What ``individuals_of`` makes of them.
     """
+    judged = {individual.id: individual for individual in individuals}
     size = header.settings.get("search", {}).get("population_size", 0)
     settings = settings_of(header)
     ladder = settings.ladder(fine_tuning=bool(header.data)) if settings else Ladder()
@@ -64,7 +72,7 @@ def generations_of(records: Iterable[Record], header: Header) -> tuple[Generatio
         more = pays_for_more(spent, settings.search.births if settings else None, ladder)
         if size and generation_at(spent, size) <= index and more:
             break
-        complete.append(fold.take(members))
+        complete.append(fold.take(members, judged))
     return tuple(complete)
 
 
@@ -84,16 +92,23 @@ class Generations:
         other._known, other._best = dict(self._known), self._best
         return other
 
-    def take(self, records: Sequence[Record]) -> Generation:
+    def take(
+        self, records: Sequence[Record], judged: Mapping[int, Individual] | Sequence[Individual]
+    ) -> Generation:
         """Return the next generation.
 
         Args:
             records: All its trials, at least one.
+            judged: By id, the individuals of these trials as they stand now.
         """
         for record in records:
             assert record.birth is not None
             id = record.trial.individual
-            self._known[id] = self._known.get(id, record.birth).judged(record.outcome)
+            now = judged[id]
+            # Most have not been judged since, so that no second copy of them need be kept.
+            stands = now.outcome is record.outcome and now.rung == record.trial.rung
+            before = self._known.get(id, record.birth)
+            self._known[id] = now if stands else before.judged(record.outcome)
         self._best = self._best_after(records)
         born = tuple(self._known[r.trial.individual] for r in records if r.trial.rung == 0)
         continued = tuple(r.trial.individual for r in records if r.trial.rung)

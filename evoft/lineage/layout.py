@@ -52,7 +52,7 @@ def build(contents: Contents, userblock: int) -> bytes:
         _write_individuals(file.create_group("individuals"), individuals, recipes)
         _write_trials(file.create_group("trials"), records, recipes)
         _write_curves(file.create_group("curves"), records)
-        _write_generations(file.create_group("generations"), contents)
+        _write_generations(file.create_group("generations"), contents, individuals)
         _write_verdicts(file.create_group("verdicts"), contents.verdicts)
         file.flush()
         return bytes(file.id.get_file_image())
@@ -159,8 +159,8 @@ def _write_keys(group: Any, records: Sequence[Record]) -> None:
     _numbers(group, "rung", (r.trial.rung for r in records), np.int16)
 
 
-def _write_generations(group: Any, contents: Contents) -> None:
-    generations = generations_of(contents.records.values(), contents.header)
+def _write_generations(group: Any, contents: Contents, individuals: Sequence[Individual]) -> None:
+    generations = generations_of(contents.records.values(), contents.header, individuals)
     best = [g.best_so_far for g in generations]
     scores = [g.scores for g in generations]
     _numbers(group, "index", (g.index for g in generations), np.int64)

@@ -87,7 +87,7 @@ def plain_record(record: Record) -> dict[str, Any]:
         "number": trial.number,
         "generation": trial.generation,
         "seed": trial.seed,
-        "genome": dict(trial.genome),
+        "genome": dict(trial.genome.items()),
     }
     if birth is not None:
         plain["birth"] = {

@@ -83,7 +83,7 @@ class Population:
             records=MappingProxyType(dict(records)),
             verdicts=tuple(verdicts),
             individuals=individuals,
-            generations=generations_of(records.values(), header),
+            generations=generations_of(records.values(), header, individuals),
             best=best,
             winner=_winner(by_id, header, records, verdicts) or best,
             on_rungs=any(_is_on_rungs(r.trial, full) for r in records.values() if r.birth),

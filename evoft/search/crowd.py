@@ -25,6 +25,8 @@ class CrowdedFitness(base.Fitness):  # type: ignore[misc]
 class Scored(Chromosome):
     """A chromosome with a finite score for each objective, all maximised."""
 
+    __slots__ = ("scores",)
+
     def __init__(self, values: Iterable[Value], id: int, scores: tuple[float, ...]) -> None:
         super().__init__(values, id, scores[0])
         self.scores = scores

@@ -60,9 +60,12 @@ class Genetic:
     def decide(self) -> Decision | None:
         """Return the next founder, or an offspring of the living."""
         number = len(self._chronicle.born)
+        founder = self._founder(number) if self.blind else None
+        if founder is not None and self._chronicle.is_new(founder.genome):
+            return founder  # as nearly all are: a generator would take longer than all else
         rng = generator(self._chronicle.seed, "breed", number)
-        if number < self._settings.population_size:
-            return make_new(self._chronicle, self._founder(number), "sample", rng)
+        if founder is not None:
+            return make_new(self._chronicle, founder, "sample", rng)
         if not self._living:
             child = Offspring(self._space.sample(rng), (), "immigrant")
         else:

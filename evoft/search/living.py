@@ -49,6 +49,7 @@ class Living(Sequence[Chromosome]):
         if len(self._elite) > self._places:
             bisect.insort(self._others, self._elite.pop()[1:])
         # Nobody comes back from the others to the elite, so the eldest of many never live again.
-        if len(self._others) > 2 * self._size:
-            del self._others[: -self._size]
+        left = self._size - self._places
+        if len(self._others) > 2 * left:
+            del self._others[:-left]
         self._count = min(self._size, self._count + 1)

@@ -32,6 +32,8 @@ class Fitness(base.Fitness):  # type: ignore[misc]
 class Chromosome(list[Value]):
     """A genome as DEAP handles it: a list of values in the order of the space's genes."""
 
+    __slots__ = ("fitness", "id", "score")
+
     def __init__(self, values: Iterable[Value], id: int = -1, score: float = float("-inf")) -> None:
         super().__init__(values)
         self.id = id

@@ -235,7 +235,7 @@ def test_the_best_so_far_may_fall_and_hand_over(search_record: Any) -> None:
         search_record(2, 0.1, number=3, generation=1),
         search_record(3, 0.2, number=4, generation=1),
     ]
-    first, second = generations_of(records, header)
+    first, second = generations_of(records, header, individuals_of(records))
     assert [g.best_so_far.id for g in (first, second) if g.best_so_far] == [0, 1]
     assert first.individuals[0].score == 0.9
     assert (second.continued, [i.id for i in second.individuals]) == ((0,), [2, 3])
@@ -277,7 +277,7 @@ def test_without_rungs_generations_are_what_they_were(
     header = Header("run", "now", 0, {"search": {"population_size": size}})
     told = [
         (g.index, g.individuals, g.best_so_far, g.continued)
-        for g in generations_of(records, header)
+        for g in generations_of(records, header, individuals_of(records))
     ]
     assert repr(told) == repr(as_schema_1_told(individuals_of(records), size))
 
