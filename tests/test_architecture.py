@@ -215,10 +215,10 @@ GLOBAL_RANDOM = {
 }  # fmt: skip
 #: What makes a generator of one's own.
 OWN = {"Generator", "default_rng", "SeedSequence", "PCG64", "Philox", "BitGenerator"}
-#: DEAP reads the global generator: it is seeded for that while and put back (docs/design.md,
-#: rule 1).
+#: Where a library reads a global generator (docs/design.md, rule 1).
 LENT = {
-    "search/variation.py": {"random.getstate", "random.seed", "random.setstate"},
+    # What DEAP's modules are given in place of the global one: a generator, seeded for each use.
+    "search/variation.py": {"random.Random"},
     # Where torch has no place for a generator: dropout, and the start weights of layers.
     "training/loop.py": {"torch.manual_seed"},
     "training/streams.py": {"torch.get_rng_state", "torch.set_rng_state"},

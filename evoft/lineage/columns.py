@@ -37,6 +37,8 @@ def unlink(name: str) -> str:
 
 def storable(text: str) -> str:
     """Return the text with those characters escaped that HDF5 cannot keep."""
+    if text.isascii() and "\0" not in text:  # as nearly all are, and that is seen at once
+        return text
     return _TEXT_SPECIAL.sub(_escape, text)
 
 

@@ -6,11 +6,12 @@ import random
 
 import numpy as np
 import pytest
+from deap import tools
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import MIXED, spaces
 
-from evoft.genome import Genome
+from evoft.genome import Genome, Value
 from evoft.individual import Individual
 from evoft.outcome import Outcome
 from evoft.search.genes import Float
@@ -135,11 +136,30 @@ def test_breeding_leaves_the_global_random_state_alone(space: SearchSpace, seed:
     assert str(np.random.get_state()) == str(legacy)
 
 
-def test_the_global_random_state_is_put_back_after_an_error_too() -> None:
-    state = random.getstate()
+def drawn() -> list[Value]:
+    """Return what DEAP's selection and crossover draw next."""
+    a, b = tools.cxUniform([0] * 8, [1] * 8, 0.5)
+    return [*tools.selRandom(range(1000), 8), *a, *b]
+
+
+def test_deap_draws_from_the_stream_that_it_is_given_and_elsewhere_from_its_own() -> None:
+    before = random.getstate()
+    with deap_random(np.random.default_rng(0)):
+        lent = drawn()
+    with deap_random(np.random.default_rng(0)):
+        assert drawn() == lent
+    assert random.getstate() == before
+    random.seed(int(np.random.default_rng(0).integers(2**63)))
+    assert drawn() == lent  # as with the global generator, seeded so
+    assert random.getstate() != before
+
+
+def test_deap_has_its_own_generator_back_after_an_error_too() -> None:
     with pytest.raises(IndexError), deap_random(np.random.default_rng(0)):
-        random.choice([])
-    assert random.getstate() == state
+        tools.selRandom([], 1)
+    before = random.getstate()
+    drawn()
+    assert random.getstate() != before
 
 
 @pytest.mark.parametrize(("cxpb", "operators"), [(0.0, {"mutation"}), (1.0, {"crossover"})])
