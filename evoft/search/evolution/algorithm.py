@@ -143,13 +143,14 @@ class Evolution:
 
     @property
     def _is_led(self) -> bool:
-        """Whether the stated default is on its way to the top, which is what the others must beat.
+        """Whether the stated default has still to climb, which is what the others must beat.
 
         Who takes the best recipe home after a single full training has that one at least.
         """
         chronicle, known = self._chronicle, self._knowledge
         leads = self._tuning.lead and bool(chronicle.born) and chronicle.space.states_default
-        return leads and (0 in known.running or known.is_waiting(0))
+        top = chronicle.ladder.top
+        return leads and (known.is_waiting(0) or known.running.get(0, top) < top)
 
     def _founder(self) -> Offspring | None:
         """Return the next founder; None where every phenotype has been born."""

@@ -193,6 +193,13 @@ def test_a_stated_default_climbs_first_and_without_a_rest(lookahead: int) -> Non
     assert [stint.rung for stint in silent[:6]] == [0] * 6
 
 
+@pytest.mark.parametrize("space", SPACES)
+def test_where_nobody_climbs_all_founders_are_born_without_waiting(space: str) -> None:
+    search = search_of(lookahead=1, space=SPACES[space], ladder=Ladder())
+    stints = [search.ask() for _ in range(6)]
+    assert all(stint is not None and stint.rung == 0 for stint in stints)
+
+
 def test_of_a_stated_default_that_fails_the_others_are_founders_as_ever() -> None:
     search = search_of(lookahead=0, space=SPACES["stated"])
     while (stint := search.ask()) is not None:
