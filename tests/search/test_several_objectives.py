@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from landscape import LADDER, SPACE, curve
 from numpy.random import Generator
-from test_evolution import LADDER, SPACE, curve
 
 from evoft.genome import Genome
 from evoft.individual import Individual

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from landscape import LADDER, SPACE, curve, quality
 from numpy.random import Generator
 from sequences import sobol
 from strategies import spaces
@@ -28,48 +28,19 @@ from evoft.search.evolution.brood import Breeding, Brood, Parent, breed
 from evoft.search.evolution.encoding import Array, Indices
 from evoft.search.evolution.tuning import Tuning
 from evoft.search.evolution.twins import twins
-from evoft.search.genes import Choice, Float, Integer, Ordinal
+from evoft.search.genes import Choice, Float
 from evoft.search.search import Search
 from evoft.search.space import SearchSpace
 from evoft.search.stint import Stint
 from evoft.settings import SearchSettings
 
-SPACE = SearchSpace(
-    lr=Float(1e-5, 1e-1, log=True),
-    decay=Float(0.0, 1.0),
-    depth=Integer(0, 12),
-    width=Ordinal([16, 32, 64]),
-    opt=Choice(["adam", "sgd", "rmsprop"]),
-    momentum=Float(0, 0.99, when={"opt": ["sgd", "rmsprop"]}),
-)
 #: The same, and where somebody says what is good.
 SPACES = {
     "silent": SPACE,
     "stated": SearchSpace({**SPACE, "decay": Float(0.0, 1.0, default=0.6)}),
 }
-LADDER = Ladder((1.0, 3.0, 9.0), cooldown=0.2)
 SMALL = Tuning(breeding=Breeding(size=24))
 Score = Callable[[Genome, float], float]
-
-
-def quality(genome: Genome) -> float:
-    """Return the score after endless training; 0 is the best there is."""
-    rate = (math.log10(float(genome["lr"])) + 3.0) / 2.0
-    momentum = float(genome["momentum"]) - 0.9 if genome["opt"] == "sgd" else 0.5
-    return -(
-        rate**2
-        + (float(genome["decay"]) - 0.3) ** 2
-        + ((int(genome["depth"]) - 4) / 8) ** 2
-        + 0.3 * (genome["width"] != 64)
-        + 0.5 * momentum**2
-        + 0.1 * (genome["opt"] == "adam")
-    )
-
-
-def curve(genome: Genome, epochs: float) -> float:
-    """Return the score on a learning curve; a small learning rate is slow, a large one fast."""
-    pace = 2.0 - math.log10(float(genome["lr"])) / 2.5
-    return quality(genome) - 1.5 * math.exp(-epochs / pace)
 
 
 def outcome_of(search: Search, stint: Stint, score: Score = curve) -> Outcome:
