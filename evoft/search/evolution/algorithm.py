@@ -8,7 +8,7 @@ of it be born or continues one of the paused.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
@@ -22,6 +22,7 @@ from evoft.search.evolution.compromise import compromise, undominated
 from evoft.search.evolution.decide import Plans, Terms, hopes, plan
 from evoft.search.evolution.duties import Audit, audited, gives_up, schooled, ways
 from evoft.search.evolution.encoding import Array, Encoding, Indices
+from evoft.search.evolution.founding import Founding, unbred
 from evoft.search.evolution.judge import Judge, expecting
 from evoft.search.evolution.knowledge import Knowledge
 from evoft.search.evolution.niches import cleared
@@ -31,16 +32,10 @@ from evoft.search.evolution.referee import Referee
 from evoft.search.evolution.trust import Faith
 from evoft.search.evolution.tuning import Tuning
 from evoft.search.evolution.twins import twins
-from evoft.search.founders import founders
-from evoft.search.novelty import make_new
 from evoft.search.prior import Prior
 from evoft.search.stint import Decision, Offspring, Promotion, Stint
 from evoft.search.variation import Fitness
 from evoft.seeds import generator
-
-#: Founders that are a sample of the space at least, however many are named: who was named may all
-#: be alike.
-_SAMPLES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,22 +75,14 @@ class Evolution:
         self._judge = Judge(self._knowledge, genes, self._tuning.reach)
         self._box = toolbox(self._encoding, chronicle.settings.tournsize, self._strangers)
         self._costs = np.array(ways(chronicle.ladder))
-        self._count = max(self._tuning.founders, 1 + len(chronicle.named) + _SAMPLES)
-        self._founders: list[Offspring] | None = None
+        tuned = self._tuning
+        self._founding = Founding(chronicle, self._knowledge, least=tuned.founders, lead=tuned.lead)
         self._audit = Audit(chronicle.seed)
-        self._next: tuple[int, Offspring | None] = (-1, None)  # the founder of a number
 
     @property
     def blind(self) -> bool:
         """Whether the next is a founder to be born, whatever was learned."""
-        return self._is_founding and not self._is_led
-
-    @property
-    def _is_founding(self) -> bool:
-        """Whether the next to be born is a founder; a small space may have fewer than wanted."""
-        if len(self._chronicle.born) >= self._count:
-            return False
-        return self._chronicle.space.size == np.inf or self._founder() is not None
+        return self._founding.is_on and not self._founding.is_led
 
     def take(self, stint: Stint) -> None:
         """Note who is in flight, and the genome of who is born."""
@@ -113,10 +100,11 @@ class Evolution:
 
     def decide(self) -> Decision | None:
         """Return the next founder, who climbs whatever its score, or whom the referee chooses."""
-        if self._is_led and self._knowledge.is_waiting(0) and self._price(0) <= self._purse:
+        founding = self._founding
+        if founding.is_led and self._knowledge.is_waiting(0) and self._price(0) <= self._purse:
             return Promotion(0)
-        if self._is_founding:
-            return self._founder()
+        if founding.is_on:
+            return founding.next()
         with one_thread():
             return self._chosen()
 
@@ -141,36 +129,9 @@ class Evolution:
 
     # --- who needs no referee
 
-    @property
-    def _is_led(self) -> bool:
-        """Whether the stated default has still to climb, which is what the others must beat.
-
-        Who takes the best recipe home after a single full training has that one at least.
-        """
-        chronicle, known = self._chronicle, self._knowledge
-        leads = self._tuning.lead and bool(chronicle.born) and chronicle.space.states_default
-        top = chronicle.ladder.top
-        return leads and (known.is_waiting(0) or known.running.get(0, top) < top)
-
-    def _founder(self) -> Offspring | None:
-        """Return the next founder; None where every phenotype has been born."""
-        chronicle, number = self._chronicle, len(self._chronicle.born)
-        if self._next[0] != number:
-            if self._founders is None:
-                self._founders = founders(
-                    chronicle.space, chronicle.named, self._count, chronicle.seed
-                )
-            rng = generator(chronicle.seed, "founder", number)
-            self._next = number, self._new(self._founders[number], "sample", rng)
-        return self._next[1]
-
     def _stranger(self, rng: Generator) -> Offspring | None:
         child = Offspring(self._chronicle.space.sample(rng), (), "immigrant")
-        return self._new(child, "immigrant", rng)
-
-    def _new(self, child: Offspring, stranger: str, rng: Generator) -> Offspring | None:
-        new = make_new(self._chronicle, child, stranger, rng)
-        return replace(new, step=self._chronicle.settings.sigma) if new else None
+        return unbred(self._chronicle, child, "immigrant", rng)
 
     def _obliged(self, given_up: bool) -> int | None:
         """Return who climbs whatever its score."""
@@ -179,7 +140,7 @@ class Evolution:
         # Of those born before the rung was given up, the referee chooses: only the latest climbs.
         if given_up and latest and latest.rung == 0 and known.is_waiting(latest.individual):
             return latest.individual
-        count = min(self._count, len(chronicle.born))
+        count = min(self._founding.count, len(chronicle.born))
         id = schooled(known, count, self._costs, self._tuning.schooling)
         if id is not None:
             return id
