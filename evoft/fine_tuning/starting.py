@@ -85,7 +85,7 @@ def start(
     settings = with_elders(settings, searched, elders)
     assumed = expression_of(settings, tuple(map(unseen, settings.training.models)), searched)
     check_recipes(assumed, searched, settings.founders)
-    _check_weights(settings.training)
+    _check_sources(settings.training)
     shortened = (shortened_warmup(settings), *shortened_founders(settings, own))
     for said in (*in_vain(searched, settings, fine_tuning=True), *shortened):
         if said:
@@ -157,7 +157,7 @@ def _linear_probe(space: SearchSpace) -> dict[str, dict[str, Value]]:
     return {"linear probe": {"freeze_depth": space["freeze_depth"].at(1.0)}}
 
 
-def _check_weights(training: TrainingSettings) -> None:
+def _check_sources(training: TrainingSettings) -> None:
     """Refuse models and weights that are not there, before a worker is needed to read them."""
     for model in training.models:
         source, _, folder = model.partition(":")

@@ -48,8 +48,6 @@ class Chromosome(list[Value]):
         return Chromosome(individual.genome.values(), individual.id, individual.score)
 
 
-#: Where DEAP's operators draw from; seeded anew each time.
-_SOURCE = random.Random(0)
 #: DEAP's modules that draw.
 _DRAWING: tuple[Any, ...] = (crossover, selection)
 
@@ -60,9 +58,9 @@ def deap_random(rng: np.random.Generator) -> Iterator[None]:
 
     To seed Python's global one and put it back as it was would take a tenth of a birth's time.
     """
-    _SOURCE.seed(int(rng.integers(2**63)))
+    source = random.Random(int(rng.integers(2**63)))
     for module in _DRAWING:
-        module.random = _SOURCE
+        module.random = source
     try:
         yield
     finally:

@@ -26,7 +26,7 @@ class Founding:
         chronicle: What has happened in the search.
         known: What is known of who was born.
         least: How many founders there are, unless more are named.
-        lead: Whether a default that is stated climbs to the top before anybody else climbs.
+        lead: Whether a default that is stated climbs first, and on whenever it can.
     """
 
     def __init__(self, chronicle: Chronicle, known: Knowledge, *, least: int, lead: bool) -> None:
@@ -52,8 +52,7 @@ class Founding:
         Who takes the best recipe home after a single full training has that one at least.
         """
         known, top = self._known, self._chronicle.ladder.top
-        leads = self._leads and bool(self._chronicle.born)
-        return leads and (known.is_waiting(0) or known.running.get(0, top) < top)
+        return self._leads and (known.is_waiting(0) or known.running.get(0, top) < top)
 
     def next(self) -> Offspring | None:
         """Return the next founder; None where every phenotype has been born."""

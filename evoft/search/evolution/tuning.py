@@ -14,7 +14,7 @@ class Tuning:
 
     #: Individuals that are not bred, unless more are named: the default, the named, a sample.
     founders: int = 6
-    #: Whether a default recipe that is stated is trained in full before anybody else climbs.
+    #: Whether a default recipe that is stated climbs first, and on to the top whenever it can.
     lead: bool = True
     #: All founders climb to the highest rung to which they can for so many full trainings in all.
     schooling: float = 0.5
