@@ -13,7 +13,11 @@ import numpy as np
 from evoft.errors import NoResultError, PopulationMismatchError
 from evoft.fine_tuning.checks import check_same
 from evoft.fine_tuning.latencies import latencies_in
-from evoft.fine_tuning.outputs import require_free
+from evoft.fine_tuning.outputs import (
+    require_apart_from_population,
+    require_free,
+    require_model_apart_from_images,
+)
 from evoft.fine_tuning.plan import checkpoints_of
 from evoft.fine_tuning.preparation import PRELOAD, Preparation, expression_of
 from evoft.fine_tuning.standing import best_run
@@ -44,7 +48,8 @@ def export_individual(
     Args:
         population: Read from its file.
         id: Whose model.
-        folder: Where to; it must not be there, or be empty.
+        folder: Where to; it must not be there, or be empty, and lie neither among the images nor
+            where the population has its files.
         describe: Gives the model card and the metrics of a run; it is also told the validation
             accuracy when the run was made again.
         data: Where the images are now; None: where they were.
@@ -55,7 +60,8 @@ def export_individual(
     Raises:
         PopulationMismatchError: Not a fine-tuning run, or the data or weights have changed.
         NoResultError: The individual's latest trial did not end well.
-        StorageError: The folder is not empty, or cannot be written.
+        StorageError: The folder is not empty, cannot be written, or has no place there.
+        DataError: The folder of images that it would lie in cannot be read.
     """
     header, path = population.header, population.path
     require_fine_tuned(population)
@@ -67,6 +73,8 @@ def export_individual(
             f"individual {id} has no model: its latest trial did not end well{reason}"
         )
     require_free(folder)
+    require_apart_from_population(folder, path)
+    require_model_apart_from_images(folder, data or header.settings["training"]["data"])
     keys = runs_of(population, id)
     kept = (key for key in keys if checkpoint_path(checkpoints_of(path), key).is_file())
     key = next(kept, None)

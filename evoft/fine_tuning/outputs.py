@@ -63,7 +63,7 @@ def require_apart_from_population(output: Path, file: Path) -> None:
     if any(folder in (path, *path.parents) for path in own) or paths.checkpoints in folder.parents:
         raise StorageError(
             f"the model cannot go to {output}, for the population {file} has its files there: name "
-            f"a folder for it alone, as in --output {file.with_suffix('.best')}"
+            f"a folder for it alone, such as {file.with_suffix('.best')}"
         )
 
 
@@ -80,14 +80,34 @@ def require_apart_from_images(output: Path, file: Path, data: str, *, new: bool)
         StorageError: The folder, or that of the checkpoints, would be taken for one of images.
         DataError: A folder of images cannot be read.
     """
+    if new:
+        checkpoints = Paths.of(file).checkpoints
+        _require_no_class(checkpoints, data, f"the population cannot go to {file}", " with --file")
+    require_model_apart_from_images(output, data, " with --output")
+
+
+def require_model_apart_from_images(folder: Path, data: str, flag: str = "") -> None:
+    """Refuse a folder for a model that the next reading of the images would take for a class.
+
+    Args:
+        folder: Where the model is to go.
+        data: Where the images are.
+        flag: What names another, for the error.
+
+    Raises:
+        StorageError: The folder would be taken for one of images.
+        DataError: A folder of images cannot be read.
+    """
+    path = Path(os.path.realpath(folder))
+    _require_no_class(path, data, f"the model cannot go to {folder}", flag)
+
+
+def _require_no_class(path: Path, data: str, what: str, flag: str) -> None:
     root = os.path.realpath(place(data))
     if data == "digits" or not os.path.isdir(root):
         return
-    population = ("the population", Paths.of(file).checkpoints, "--file", file)
-    model = ("the model", Path(os.path.realpath(output)), "--output", output)
-    for what, path, flag, there in (population, model) if new else (model,):
-        if lies_among_images(root, str(path)):
-            raise StorageError(
-                f"{what} cannot go to {there}, for in {root} each folder is taken for a class of "
-                f"images: name another place with {flag}"
-            )
+    if lies_among_images(root, str(path)):
+        raise StorageError(
+            f"{what}, for in {root} each folder is taken for a class of images: name another "
+            f"place{flag}"
+        )

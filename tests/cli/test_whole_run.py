@@ -400,6 +400,23 @@ class TestExport:
         cli("export", "missing.h5", "new", cwd=tmp_path).refused(5, "missing.h5")
         assert [path.name for path in tmp_path.iterdir()] == ["full"]
 
+    def test_no_model_goes_where_it_would_be_read_as_a_class(self, cli, finished, pets, tmp_path):
+        words = "each folder is taken for a class of images: name another place"
+        for folder in (pets / "train" / "mine", pets / "test" / "cat" / "mine"):
+            cli("export", finished.file, folder, cwd=tmp_path).refused(6, words)
+            assert not folder.exists()
+        # Where the images are now counts, not where they were.
+        moved = tmp_path / "moved"
+        (moved / "train" / "cat").mkdir(parents=True)
+        arguments = ("export", finished.file, moved / "train" / "mine", "--data", moved)
+        cli(*arguments, cwd=tmp_path).refused(6, words)
+        assert not (moved / "train" / "mine").exists()
+
+    def test_no_model_goes_where_the_population_has_its_files(self, cli, finished, tmp_path):
+        folder = finished.file.with_suffix(".checkpoints") / "mine"
+        cli("export", finished.file, folder, cwd=tmp_path).refused(6, "has its files there")
+        assert not folder.exists()
+
 
 class TestPredictRefuses:
     def test_what_is_no_model(self, cli, tmp_path):
