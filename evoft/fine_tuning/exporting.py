@@ -20,6 +20,7 @@ from evoft.fine_tuning.outputs import (
 )
 from evoft.fine_tuning.plan import checkpoints_of
 from evoft.fine_tuning.preparation import PRELOAD, Preparation, expression_of
+from evoft.fine_tuning.sources import check_sources_again
 from evoft.fine_tuning.standing import best_run
 from evoft.header import Header
 from evoft.lineage import Population
@@ -131,6 +132,7 @@ def _train_again(
     settings = Settings.of_file(header.settings)
     if data is not None:
         settings = replace(settings, training=replace(settings.training, data=data))
+    check_sources_again(settings.training, population.path)
     space = SearchSpace.from_dict(header.space)
     with Preparation(settings) as preparation:
         plan = preparation.plan(population.path, space, latencies_in(header))

@@ -8,11 +8,9 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from evoft.elders import with_elders
 from evoft.errors import (
-    BackboneError,
     PopulationExistsError,
     PopulationMismatchError,
     SettingsError,
@@ -36,12 +34,17 @@ from evoft.fine_tuning.outputs import require_writable
 from evoft.fine_tuning.plan import header_of
 from evoft.fine_tuning.preparation import Preparation, Progress, expression_of
 from evoft.fine_tuning.session import FineTuning
+from evoft.fine_tuning.sources import (
+    check_sources,
+    check_sources_again,
+    with_whole_names,
+    with_whole_paths,
+)
 from evoft.genome import Value
 from evoft.lineage import Paths, Population, Store
-from evoft.places import place
 from evoft.search.checks import in_vain
 from evoft.search.space import SearchSpace
-from evoft.settings import Settings, TrainingSettings
+from evoft.settings import Settings
 from evoft.trial import Stage
 
 _logger = logging.getLogger(__name__)
@@ -74,7 +77,8 @@ def start(
             "name with --file"
         )
     require_writable(Paths.of(file).file, "no population can be made there")
-    settings = with_fitness_named(_absolute(settings))
+    settings, space = with_whole_names(with_whole_paths(settings), space)
+    settings = with_fitness_named(settings)
     searched = searched_space(space, settings)
     check_search(settings)
     check_channels(settings.training)
@@ -85,7 +89,7 @@ def start(
     settings = with_elders(settings, searched, elders)
     assumed = expression_of(settings, tuple(map(unseen, settings.training.models)), searched)
     check_recipes(assumed, searched, settings.founders)
-    _check_sources(settings.training)
+    check_sources(settings.training)
     shortened = (shortened_warmup(settings), *shortened_founders(settings, own))
     for said in (*in_vain(searched, settings, fine_tuning=True), *shortened):
         if said:
@@ -129,8 +133,9 @@ def resume(
             "`evoft.resume(fitness, file)`"
         )
     before = Settings.of_file(header.settings)
-    settings = _absolute(change(before))
+    settings = with_whole_paths(change(before))
     check_lineage(before, settings)
+    check_sources_again(settings.training, file)
     space = SearchSpace.from_dict(header.space)
     with Preparation(settings) as preparation:
         plan = preparation.plan(file, space, latencies_in(header), progress=progress)
@@ -155,38 +160,3 @@ def _linear_probe(space: SearchSpace) -> dict[str, dict[str, Value]]:
     if "freeze_depth" not in space:
         return {}
     return {"linear probe": {"freeze_depth": space["freeze_depth"].at(1.0)}}
-
-
-def _check_sources(training: TrainingSettings) -> None:
-    """Refuse models and weights that are not there, before a worker is needed to read them."""
-    for model in training.models:
-        source, _, folder = model.partition(":")
-        config = os.path.join(folder, "config.json")
-        if source == "local-dir" and not os.path.isfile(config):
-            raise BackboneError(
-                f"{model} names no model, for there is no file {config}: give the path of a folder "
-                "that a model was exported to"
-            )
-    if training.checkpoint is None:
-        return
-    if not training.pretrained:
-        raise SettingsError(
-            f"`checkpoint` is {training.checkpoint}, but `pretrained` is false, so its weights "
-            "would never be read: leave --no-pretrained out, or --checkpoint"
-        )
-    if not os.path.isfile(training.checkpoint):
-        raise BackboneError(
-            f"there is no file of weights {training.checkpoint}: give the file's path with "
-            "--checkpoint"
-        )
-
-
-def _absolute(settings: Settings) -> Settings:
-    """Return the settings with whole paths, so that a run can be resumed from any folder."""
-    training = settings.training
-    paths: dict[str, Any] = {}
-    if training.data != "digits":
-        paths["data"] = os.path.abspath(place(training.data))
-    if training.checkpoint is not None:
-        paths["checkpoint"] = os.path.abspath(place(training.checkpoint))
-    return replace(settings, training=replace(training, **paths))

@@ -46,10 +46,13 @@ def test_weights_that_are_not_there(refused_early, tmp_path):
     refused_early(BackboneError, "no file of weights .*nowhere.safetensors", training=training)
 
 
-def test_a_folder_without_a_model(refused_early, tmp_path):
-    training = TrainingSettings(models=("embedded", "local-dir:no/where"))
-    words = "^local-dir:no/where names no model, for there is no file no/where/config.json: give"
-    refused_early(BackboneError, words, training=training)
+def test_a_folder_without_a_model(refused_early, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = f"{tmp_path}/no/where"
+    words = f"^local-dir:{folder} names no model, for there is no file {folder}/config.json: give"
+    for given in ("no/where", folder):
+        training = TrainingSettings(models=("embedded", f"local-dir:{given}"))
+        refused_early(BackboneError, words, training=training)
 
 
 def test_a_place_that_takes_no_population(refused_early, monkeypatch):
