@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from evoft.evolution import Evolution
 from evoft.scheduling import Policy, next_job
-from evoft.trial import Trial
+from evoft.trial import Trial, TrialKey
 from evoft.workforce import Teams, Workers
 
 
@@ -39,13 +39,21 @@ class Purse:
     Args:
         evolution: What spends it.
         budget: Seconds of running over the life of the population; None: no limit.
-        reserve: How many full trainings' worth of running time to leave for what comes after.
+        reserve: Returns the seconds to leave for what comes after.
+        due: The trials that are run whatever is left.
     """
 
-    def __init__(self, evolution: Evolution, budget: float | None, reserve: float) -> None:
+    def __init__(
+        self,
+        evolution: Evolution,
+        budget: float | None,
+        reserve: Callable[[], float] = lambda: 0.0,
+        due: Collection[TrialKey] = (),
+    ) -> None:
         self._evolution = evolution
         self._budget = budget
         self._reserve = reserve
+        self._due = due
 
     @property
     def is_full(self) -> bool:
@@ -56,8 +64,11 @@ class Purse:
         """Tell whether work of so many seconds and the reserve fit in what is left."""
         if self._budget is None:
             return True
-        reserve = self._evolution.mean_seconds * self._reserve
-        return self._evolution.elapsed + seconds + reserve < self._budget
+        return self._evolution.elapsed + seconds + self._reserve() < self._budget
+
+    def pays_for(self, job: Collection[Trial], seconds: float) -> bool:
+        """Tell whether a job of so many seconds is due, or fits in what is left."""
+        return all(trial.key in self._due for trial in job) or self.affords(seconds)
 
 
 class Desk:
@@ -80,7 +91,7 @@ class Desk:
         """
         while self._workers.idle and (job := self._next(last)):
             first = self._purse.is_full and not self._workers.busy
-            if not (first or self._purse.affords(self._seconds(job))):
+            if not (first or self._is_paid(job)):
                 return
             for trial in job:
                 self.waiting.remove(trial)
@@ -88,6 +99,9 @@ class Desk:
                 self._workers.submit(*job)
             else:
                 self._teams.submit(*job, kin=self._policy.kin(job[0]))
+
+    def _is_paid(self, job: Collection[Trial]) -> bool:
+        return self._purse.pays_for(job, self._seconds(job))
 
     def _seconds(self, trials: Iterable[Trial]) -> float:
         return sum(self._policy.cost(trial) for trial in trials)
@@ -100,4 +114,5 @@ class Desk:
             return (self.waiting[0],)
         hand = () if self._teams is None else self._teams.at_hand
         job = next_job(self.waiting, self._policy, self._count, last=last, at_hand=hand)
-        return job if self._teams else job[:1]
+        job = job if self._teams else job[:1]
+        return job if self._is_paid(job) else (self.waiting[0],)

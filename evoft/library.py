@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -28,7 +29,7 @@ from evoft.outcome import Outcome
 from evoft.places import place
 from evoft.quantities import seconds
 from evoft.rules import plain
-from evoft.run import drive, final_trials, run_all
+from evoft.run import MOST_FOR_FINALS, drive, final_trials, run_all
 from evoft.search.checks import check_epochs, idle, in_vain
 from evoft.search.chronicle import Founders
 from evoft.search.search import Search
@@ -390,18 +391,33 @@ def _generations(
     make: Callable[[], Evolution], fitness: FitnessFunction, settings: Settings
 ) -> Iterator[Generation]:
     """Yield generations; nothing is started or written before the first is asked for."""
-    search = settings.search
+    search, budget = settings.search, settings.run.budget
     finals = (search.finalists + 1) * search.repeats if search.finalists else 0
     # The workers first: a fitness that cannot be sent to them leaves no empty file behind.
     pool = _workers(fitness, settings)
     try:
         with make() as evolution:
-            reserve = finals / (settings.run.workers or 1)
-            generations = drive(evolution, pool, budget=settings.run.budget, reserve=reserve)
+
+            def kept_back() -> float:
+                seconds = evolution.mean_seconds * finals / (settings.run.workers or 1)
+                return min(seconds, MOST_FOR_FINALS * (budget or math.inf))
+
+            generations = drive(evolution, pool, budget=budget, reserve=kept_back)
             with closing(generations):
                 yield from _heard(generations)
-            if search.finalists and evolution.best is not None:
-                trials = final_trials(evolution, search.finalists, search.repeats)
-                run_all(evolution, pool, trials, lambda trial, outcome: None)
+            if finals and evolution.best is not None:
+                _run_finals(evolution, pool, budget)
     finally:
         pool.close()
+
+
+def _run_finals(evolution: Evolution, pool: Workers, budget: float | None) -> None:
+    count, repeats = evolution.search.settings.finalists, evolution.search.settings.repeats
+    trials = final_trials(evolution, count, repeats)
+    run_all(evolution, pool, trials, lambda trial, outcome: None, budget=budget)
+    if left := len(final_trials(evolution, count, repeats)):
+        _logger.warning(
+            "the budget is spent, so that final runs are left out (%d): `evoft.resume` with a "
+            "larger one makes them",
+            left,
+        )

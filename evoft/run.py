@@ -18,6 +18,10 @@ from evoft.seeds import derive
 from evoft.trial import Stage, Trial
 from evoft.workforce import Workers
 
+#: The share of a budget that is kept back for final runs at most, for where trainings are long
+#: the search would have nothing left.
+MOST_FOR_FINALS = 1 / 3
+
 #: Called with every outcome when it is safe.
 Observe = Callable[[Trial, Outcome], None]
 
@@ -28,7 +32,7 @@ def drive(
     *,
     policy: Policy | None = None,
     budget: float | None = None,
-    reserve: float = 0.0,
+    reserve: Callable[[], float] = lambda: 0.0,
     observe: Observe = lambda trial, outcome: None,
 ) -> Generator[Generation, None, None]:
     """Run the search to its end and yield each generation when all of it is judged.
@@ -41,7 +45,7 @@ def drive(
         workers: Who evaluates.  They work on while the caller looks at a generation.
         policy: What is known of trials before they run; None: first come, first served.
         budget: Seconds of running over the life of the population; None: no limit.
-        reserve: How many full trainings' worth of running time to leave for what comes after.
+        reserve: Returns the seconds to leave for what comes after.
         observe: Called with each outcome when it is safe.
     """
     desk = Desk(workers, policy or Alike(evolution), Purse(evolution, budget, reserve))
@@ -102,10 +106,29 @@ def run_all(
     trials: list[Trial],
     observe: Observe,
     policy: Policy | None = None,
+    *,
+    budget: float | None = None,
 ) -> None:
-    """Evaluate and record a list of trials, the longest first as far as that is known."""
-    desk = Desk(workers, policy or Alike(evolution), Purse(evolution, None, 0.0))
-    desk.waiting += trials
-    while desk.waiting or workers.busy:
+    """Evaluate and record final runs, the longest first as far as that is known.
+
+    Where a budget does not reach for all, everybody's first run comes before anybody's second, and
+    those of the best individual and the default recipe before the others'.  Of these two the first
+    is made whatever is left, for without it nobody can be named; others may be left out.
+
+    Args:
+        evolution: What has been searched.
+        workers: Who evaluates.
+        trials: Some of ``final_trials``.
+        observe: Called with each outcome when it is safe.
+        policy: What is known of trials before they run; None: first come, first served.
+        budget: Seconds of running over the life of the population; None: no limit.
+    """
+    ahead = [individual.id for individual in finalists(evolution, 1)]
+    due = {trial.key for trial in trials if trial.individual in ahead and not trial.repeat}
+    desk = Desk(workers, policy or Alike(evolution), Purse(evolution, budget, due=due))
+    desk.waiting += sorted(trials, key=lambda t: (t.repeat, t.individual not in ahead))
+    while True:
         desk.hand_out(last=True)
+        if not workers.busy:
+            return
         _tell(evolution, workers.collect(), observe)

@@ -311,6 +311,29 @@ def test_a_budget_leaves_room_for_the_finals(tmp_path: Path) -> None:
     assert (len(population), len(population.finals(0))) == (1, 3)
 
 
+def test_finals_that_a_budget_has_no_room_for_are_left_out_and_made_later(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    search = evoft.SearchSettings(finalists=1, repeats=3)
+    path = after_100_seconds(tmp_path / "mine.h5", search=search)
+    list(evoft.resume(fitness, path, workers=0, budget=100))
+    assert len(evoft.Population.open(path).finals(0)) == 1
+    assert [m for m in caplog.messages if "final runs are left out (2)" in m]
+    list(evoft.resume(fitness, path, workers=0))
+    population = evoft.Population.open(path)
+    assert (len(population), len(population.finals(0))) == (8, 3)
+    assert len(caplog.messages) == 1
+
+
+def test_final_runs_keep_no_more_than_a_third_of_a_budget(tmp_path: Path) -> None:
+    search = evoft.SearchSettings(finalists=3, repeats=4)  # 16 final runs of 5 s each
+    path = after_100_seconds(tmp_path / "mine.h5", search=search)
+    list(evoft.resume(fitness, path, workers=0, budget=150))
+    assert len(evoft.Population.open(path)) == 1
+    list(evoft.resume(fitness, path, workers=0, budget=165))
+    assert len(evoft.Population.open(path)) > 1
+
+
 def test_a_budget_ends_a_run_without_a_number_of_generations() -> None:
     generations = run(workers=0, generations=None, budget=0.3)
     assert [g.index for g in generations] == list(range(len(generations)))

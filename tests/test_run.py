@@ -13,9 +13,9 @@ from running import content, lineage
 import evoft
 from evoft.evolution import Evolution
 from evoft.ledger import Memory
-from evoft.run import drive, final_trials, run_all
+from evoft.run import drive, final_trials, finalists, run_all
 from evoft.search.search import Search
-from evoft.trial import Trial
+from evoft.trial import Stage, Trial
 from evoft.workers.inline import InlineWorkers
 from evoft.workers.local import LocalWorkers
 
@@ -267,3 +267,74 @@ def test_the_first_trial_runs_whatever_the_budget() -> None:
         (only,) = drive(mine, workers, policy=Known(dear=0), budget=1.0)
         assert [i.id for i in only.individuals] == [0]
         assert not mine.ended
+
+
+def spent(mine: Evolution, seconds: float) -> Evolution:
+    """Return the same search, of whose budget so many seconds are spent and each run takes 10."""
+
+    class Spent(Evolution):
+        @property
+        def elapsed(self) -> float:
+            finals = sum(stage is Stage.FINAL for stage, _, _ in self.ledger.records)
+            return seconds + 10.0 * finals
+
+    return Spent(mine.search, mine.ledger)
+
+
+class Tens(Known):
+    """Whole trainings take 10 s, and heads go together."""
+
+    def cost(self, trial: Trial) -> float:
+        return 10.0
+
+
+def made(mine: Evolution) -> list[tuple[int, int]]:
+    """Return the final runs, in order: how the individual ranks, the default as -1, and which."""
+    ids = [i.id for i in finalists(mine, 3)]
+    ranks = {id: rank for rank, id in enumerate(ids)} | {0: -1}
+    assert ids[-1] == 0
+    return [
+        (ranks[individual], repeat)
+        for stage, individual, repeat in mine.ledger.records
+        if stage is Stage.FINAL
+    ]
+
+
+@pytest.mark.parametrize(
+    ("budget", "count"), [(None, 8), (181.0, 8), (180.0, 7), (150.0, 4), (121.0, 2), (50.0, 2)]
+)
+def test_final_runs_keep_to_the_budget_and_those_that_matter_most_come_first(
+    budget: float | None, count: int
+) -> None:
+    order = [(0, 0), (-1, 0), (1, 0), (2, 0), (0, 1), (-1, 1), (1, 1), (2, 1)]
+    with evolution(None) as searched:
+        list(drive(searched, Recorded()))
+        mine = spent(searched, 100.0)
+        for _ in range(2):  # a second time adds nothing
+            run_all(mine, Recorded(), final_trials(mine, 3, 2), ignored, Tens(), budget=budget)
+            assert sorted(made(mine)) == sorted(order[:count])
+        run_all(mine, Recorded(2), final_trials(mine, 3, 2), ignored, Tens(), budget=1e9)
+        assert sorted(made(mine)) == sorted(order)
+
+
+def test_what_is_due_is_run_though_something_else_would_go_first_and_does_not_fit() -> None:
+    class Uneven(Known):
+        """There is time for all but one of them."""
+
+        def cost(self, trial: Trial) -> float:
+            return 30.0 if trial.individual == dear and trial.repeat else 1.0
+
+        def company(self, trial: Trial) -> str:
+            return "all"
+
+        def kin(self, trial: Trial) -> str:
+            return str(trial.genome["kind"])
+
+    with evolution(None) as searched:
+        list(drive(searched, Recorded()))
+        mine = spent(searched, 100.0)
+        dear = finalists(mine, 3)[2].id
+        # Of two workers each has as much as fits, on the mean.
+        run_all(mine, Recorded(2), final_trials(mine, 3, 2), ignored, Uneven(), budget=125.0)
+        assert {(0, 0), (-1, 0)} <= set(made(mine))
+        assert (2, 1) not in made(mine)

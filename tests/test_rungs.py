@@ -224,7 +224,7 @@ def test_a_budget_keeps_back_what_full_trainings_take() -> None:
 
     with evolution(generations=None) as made:
         mine = Simulated(made.search, made.ledger)
-        list(drive(mine, Timed(), budget=60.0, reserve=3.0))
+        list(drive(mine, Timed(), budget=60.0, reserve=lambda: 3.0 * mine.mean_seconds))
         assert mine.mean_seconds == pytest.approx(9.0)
         # 27 of the 60 seconds are kept back; with the mean of a trial it would have been less.
         assert 33 - 9 <= sum(clock) <= 33

@@ -25,6 +25,8 @@ def accuracy_rows(report: Report) -> list[tuple[str, str, str]]:
     default, rows = report.default, []
     runs = len(report.winner.validation_runs)
     seeds = "1 fresh seed" if runs == 1 else f"mean of {runs} fresh seeds"
+    if default and (others := len(default.validation_runs)) != runs:
+        seeds += f" (default: {others})"
     rows.append(
         (
             f"validation {words_of(report.metric)}, {seeds}",

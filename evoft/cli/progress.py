@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import shlex
 import sys
 from collections.abc import Iterator
@@ -225,16 +226,21 @@ def end_text(run: FineTuning, folder: Path) -> str:
 
 def _why_it_ended(run: FineTuning) -> list[str]:
     search, budget = run.evolution.search, run.plan.settings.run.budget
+    said = []
     if search.none_left:
-        return ["Nothing is left to try: the strategy has no recipe that was not trained."]
-    if not run.evolution.ended and budget is not None:
-        return [f"The budget of {duration(budget)} over the life of the population is spent."]
-    return []
+        said.append("Nothing is left to try: the strategy has no recipe that was not trained.")
+    left = 0 if budget is None else run.final_runs()
+    if budget is not None and (left or not (run.evolution.ended or search.none_left)):
+        out = f", which leaves out {counted(left, 'final run')}" if left else ""
+        spent = f"The budget of {duration(budget)} over the life of the population is spent{out}."
+        said.append(spent)
+    return said
 
 
 def _more(run: FineTuning) -> str:
     settings = run.plan.settings
-    if run.evolution.ended and settings.search.generations is not None:
+    out_of_time = settings.run.budget is not None and run.final_runs() > 0
+    if run.evolution.ended and settings.search.generations is not None and not out_of_time:
         had = len(run.evolution.population.generations)
         return f"--generations {2 * max(settings.search.generations, had)}"
-    return f"--budget {2 * round(settings.run.budget or 0)}s"
+    return f"--budget {2 * math.ceil(settings.run.budget or 0)}s"

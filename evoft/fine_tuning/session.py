@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,8 @@ from evoft.individual import Generation
 from evoft.lineage import Store
 from evoft.outcome import Outcome
 from evoft.quantities import size_text
-from evoft.run import Observe, drive, final_trials, finalists, run_all
+from evoft.run import MOST_FOR_FINALS, Observe, drive, final_trials, finalists, run_all
+from evoft.scheduling import span_of_last
 from evoft.scratch import Scratch
 from evoft.settings import BALANCED_ACCURACY
 from evoft.trial import Stage, Trial, TrialKey
@@ -71,11 +74,26 @@ class FineTuning:
             self._workers,
             policy=self.plan.forecast,
             budget=self.plan.settings.run.budget,
-            reserve=self.plan.final_runs / len(self.plan.devices),
+            reserve=self._kept_back,
             observe=self._learning(observe),
         ):
             self._prune()
             yield generation
+
+    def _kept_back(self) -> float:
+        """Return the seconds of the budget that the final runs are to have.
+
+        Those of today's finalists, and others like them in place of who is missing.
+        """
+        search, ledger = self.plan.settings.search, self.evolution.ledger
+        trials = final_trials(self.evolution, search.finalists, search.repeats)
+        costs = [self.plan.forecast.cost(trial) for trial in trials]
+        made = sum(stage is Stage.FINAL for stage, _, _ in ledger.records)
+        missing = max(0, self.plan.final_runs - made - len(costs))
+        mean = statistics.fmean(costs) if costs else self.evolution.mean_seconds
+        costs += [mean] * missing
+        budget = self.plan.settings.run.budget or math.inf
+        return min(span_of_last(costs, self._workers.most), MOST_FOR_FINALS * budget)
 
     def seconds_left(self) -> float | None:
         """Return the seconds that the search and the finals are going to take; None: open."""
@@ -117,6 +135,8 @@ class FineTuning:
     def finals(self, observe: Observe) -> None:
         """Run the finalists and the default recipe again with fresh seeds.
 
+        Where the budget does not reach for all of them, ``final_runs`` says how many are left out.
+
         Raises:
             NoResultError: Every trial failed, so there is nobody to run again.
         """
@@ -125,8 +145,9 @@ class FineTuning:
             raise NoResultError(_nothing("individuals", outcomes))
         search = self.plan.settings.search
         trials = final_trials(self.evolution, search.finalists, search.repeats)
-        forecast = self.plan.forecast
-        run_all(self.evolution, self._workers, trials, self._learning(observe), forecast)
+        forecast, budget = self.plan.forecast, self.plan.settings.run.budget
+        observe = self._learning(observe)
+        run_all(self.evolution, self._workers, trials, observe, forecast, budget=budget)
         self._prune()
 
     def judge(self) -> Verdict:

@@ -500,6 +500,28 @@ def test_a_spent_budget_is_told_and_the_way_on_works(cli, pets, tmp_path):
     assert "evoft resume populations/pets.h5 --budget 2s" in done.out
 
 
+def test_final_runs_that_a_budget_leaves_out_are_told_and_made_with_a_larger_one(
+    cli, pets, tmp_path
+):
+    flags = ("--budget", "0.01s", "--population-size", 2, "--generations", 1, "--epochs", 1,
+             "--finalists", 1, "--repeats", 3, "--img-size", 24, "--devices", "cpu", "-j", 1,
+             "--strategy", "ga", "--file", "p.h5")  # fmt: skip
+    done = cli("evolve", pets, *flags, cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert "\nThe budget of 1 s over the life of the population is spent, which leaves out 2" in (
+        done.out
+    )
+    assert "validation accuracy, 1 fresh seed  " in done.out
+    assert "evoft resume p.h5 --budget 2s" in done.out
+    population = evoft.Population.open(tmp_path / "p.h5")
+    assert (len(population), len(population.finals(0))) == (1, 1)
+    again = cli("resume", "p.h5", "--budget", "1h", cwd=tmp_path)
+    assert again.code == 0, again.err
+    assert "leaves out" not in again.out
+    population = evoft.Population.open(tmp_path / "p.h5")
+    assert (len(population), len(population.finals(0))) == (2, 3)
+
+
 def test_an_existing_file_is_refused_and_resume_named(cli, finished, pets, tmp_path):
     before = finished.file.read_bytes()
     done = cli("evolve", pets, "--file", finished.file, cwd=tmp_path)
