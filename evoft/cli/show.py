@@ -127,9 +127,17 @@ def individual_row(population: Population, individual: Individual) -> dict[str, 
 
 
 def facts_of(row: Mapping[str, Any], more: Mapping[str, Any]) -> str:
-    """Return an individual's row, and what else is known of it, below each other for people."""
-    facts = {name: _told(name, value) for name, value in row.items()} | dict(more)
-    return table(("", ""), [(name, short(value)) for name, value in facts.items()]).lstrip()
+    """Return an individual's row, and what else is known of it, below each other for people.
+
+    The epochs that it was trained for stand with those of its recipe, in one line.
+    """
+    facts = [(name, short(_told(name, value))) for name, value in row.items()]
+    others = {name: short(value) for name, value in more.items()}
+    if "epochs" in row and (full := others.pop("epochs", None)) is not None:
+        trained = short(row["epochs"])
+        of_full = trained if trained == full else f"{trained} of {full}"
+        facts = [(name, of_full if name == "epochs" else told) for name, told in facts]
+    return table(("", ""), [*facts, *others.items()]).lstrip()
 
 
 def _told(name: str, value: Any) -> Any:

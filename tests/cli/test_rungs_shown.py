@@ -18,7 +18,7 @@ from evoft.analysis.report_data import metrics_of
 from evoft.analysis.sentences import optimism_sentence
 from evoft.cli.lineage import lineage_command
 from evoft.cli.main import group
-from evoft.cli.show import show_command
+from evoft.cli.show import facts_of, show_command
 from evoft.header import Header
 from evoft.lineage import Population, Record, Store
 from evoft.outcome import CurvePoint, Outcome, Status
@@ -110,6 +110,18 @@ def test_each_individual_is_shown_with_its_rung(climbed: Path) -> None:
     text = shown(show_command, climbed)
     assert text.startswith("3 individuals in 5 trials, ")
     assert "rung  epochs" in text
+
+
+def test_the_epochs_that_it_was_trained_for_are_not_hidden_by_those_of_its_recipe() -> None:
+    row = {"id": 2, "rung": 0, "epochs": 1.0, "fitness": 0.5}
+    told = facts_of(row, {"epochs": 9, "lr": 0.1}).splitlines()
+    assert [line.split() for line in told] == [
+        ["id", "2"], ["rung", "0"], ["epochs", "1", "of", "9"], ["fitness", "0.5"], ["lr", "0.1"]
+    ]  # fmt: skip
+    assert "epochs   9\n" in facts_of(row | {"epochs": 9.0}, {"epochs": 9, "lr": 0.1})
+    # A gene of one's own may be called as what else is told.
+    told = facts_of(row, {"fitness": 7}).splitlines()
+    assert [line.split()[1] for line in told if line.startswith("fitness")] == ["0.5", "7"]
 
 
 def test_an_individual_is_shown_with_its_trials(climbed: Path) -> None:
