@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,12 +73,18 @@ def _columns(source: str, names: Sequence[str]) -> dict[str, int]:
         if name not in names:
             raise DataError(
                 f"{source} must have a header with the columns filepath,label[,split], but has "
-                f"{','.join(names) or 'none'}: add `{name}`"
+                f"{','.join(names) or 'none'}: {_way_out(names, name)}"
             )
     for name in _COLUMNS:
         if names.count(name) > 1:
             raise DataError(f"{source} has the column `{name}` twice: take one out")
     return {name: names.index(name) for name in _COLUMNS if name in names}
+
+
+def _way_out(names: Sequence[str], missing: str) -> str:
+    if len(names) == 1 and (other := re.search(r"[;\t|]", names[0])):
+        return f"separate them by commas, not by {other[0]!r}"
+    return f"add `{missing}`, or rename the column that holds it"
 
 
 def _row(source: str, line: int, cells: Sequence[str], columns: dict[str, int]) -> _Row:

@@ -90,7 +90,9 @@ def test_a_file_named_twice_in_one_split_is_fine(table):
         ("filepath,class", ("add `label`",)),
         ("images/p/0.png,p", ("add `filepath`",)),
         ("filepath,label,label", ("`label` twice",)),
-        ("filepath;label", ("add `filepath`",)),
+        ("filepath;label", ("filepath;label: separate them by commas, not by ';'",)),
+        ("filepath\tlabel", ("separate them by commas, not by '\\t'",)),
+        ("FilePath,label", ("or rename the column that holds it",)),
     ],
 )
 def test_columns_refused(table, header, words):
