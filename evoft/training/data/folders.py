@@ -149,16 +149,25 @@ def _is_image(name: str) -> bool:
 def _list(folder: str) -> _Listing:
     try:
         with os.scandir(folder) as entries:
-            kinds = [(entry.name, entry.is_dir()) for entry in entries]
+            kinds = {entry.name: _kind(entry) for entry in entries}
     except OSError as error:
         raise DataError(f"{folder} cannot be listed ({error.strerror}): make it readable") from None
-    files = [name for name, is_folder in kinds if not is_folder]
-    images = sorted(name for name in files if _is_image(name))
+    folders = [name for name, kind in kinds.items() if kind == "folder"]
+    images = [name for name, kind in kinds.items() if kind == "file" and _is_image(name)]
     return _Listing(
-        folders=tuple(sorted(name for name, folder in kinds if folder and name[0] != ".")),
-        images=tuple(images),
-        others=len(files) - len(images),
+        folders=tuple(sorted(name for name in folders if name[0] != ".")),
+        images=tuple(sorted(images)),
+        others=len(kinds) - len(folders) - len(images),
     )
+
+
+def _kind(entry: os.DirEntry[str]) -> str:
+    """Return what lies in a folder; a link to nothing is a file, so that it is missed."""
+    if entry.is_dir():
+        return "folder"
+    # Whoever reads a pipe waits for ever where nobody writes to it.
+    is_file = entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path))
+    return "file" if is_file else "other"
 
 
 def _notes(others: int, loose: int, beside: Sequence[str]) -> tuple[str, ...]:

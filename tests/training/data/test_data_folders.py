@@ -6,6 +6,7 @@ from PIL import Image
 
 from evoft.errors import DataError
 from evoft.training.data import FilePixels, read_images
+from evoft.training.data.folders import find_in_folder
 
 
 def refused(source, *words, **settings):
@@ -104,6 +105,14 @@ class TestWithSplits:
         assert images.notes == (
             f"{made} was split off train: 20% of it, each class at its share, seed 0",
         )
+
+    def test_a_pipe_is_no_image_whatever_its_name(self, fill, tmp_path):
+        root = fill(tmp_path, {"a": 3, "b": 3})
+        os.mkfifo(root / "a" / "pipe.png")
+        (root / "b" / "link.png").symlink_to(root / "a" / "pipe.png")
+        found = find_in_folder(str(root))
+        assert len(found.labels) == 6
+        assert found.notes == ("files that are no images were passed over: 2",)
 
     def test_train_alone_gives_both(self, fill, tmp_path):
         images = read_images(fill(tmp_path, {"train/a": 5, "train/b": 5}), seed=0)
