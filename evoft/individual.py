@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from evoft.genome import Genome
 from evoft.outcome import Outcome, Status
+from evoft.quantities import fitness_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,9 @@ class Generation:
 
 def named(individual: Individual | None) -> str:
     """Return who an individual is and how good, in a few words."""
-    return "none" if individual is None else f"#{individual.id} with {individual.fitness:.4f}"
+    if individual is None:
+        return "none"
+    return f"#{individual.id} with {fitness_text(individual.fitness)}"
 
 
 def best_of(individuals: list[Individual] | tuple[Individual, ...]) -> Individual | None:

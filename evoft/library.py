@@ -171,6 +171,15 @@ def resume(
     _check_fitness(fitness)
     run = _run_settings(workers, budget, trial_timeout)
     settings = replace(_reopened(file, generations), run=run)
+    had = 0 if generations is None else len(Population.open(file).generations)
+    if generations is not None and generations <= had:
+        _logger.warning(
+            "`generations` is a total over the life of the population, which has had %d, so %d "
+            "adds none: for as many more give generations=%d",
+            had,
+            generations,
+            had + generations,
+        )
     return _generations(lambda: reopen(file, generations=generations), fitness, settings)
 
 

@@ -77,7 +77,13 @@ def objective_of(text: str) -> Objective:
     if isinstance(text, str) and text in _KNOWN:
         return _KNOWN[text]
     parts = re.fullmatch(r"([^\s:]+):(max|min)", text) if isinstance(text, str) else None
-    if parts is None or parts[1] in {FITNESS.name, "fitness"}:  # neither is a metric beside it
+    if parts and parts[1] in {FITNESS.name, "fitness"}:  # neither is a metric beside it
+        raise SettingsError(
+            f"the fitness is maximised, and as an objective is `{parts[1]}` alone, but is "
+            f"{text!r}: where less is better return the negative, or a metric of another name, as "
+            "in energy:min"
+        )
+    if parts is None:
         raise SettingsError(
             f"an objective is {', '.join(map(str, MEASURED))}, or another name of the fitness "
             f"({', '.join(name for name in _FITNESS if name != FITNESS.name)}), or a metric of "

@@ -90,3 +90,9 @@ def moment_text(seconds: float) -> str:
         if seconds >= length:
             return f"{seconds / length:.3g}{unit}"
     return f"{seconds / 1e-6:.3g}us"
+
+
+def fitness_text(fitness: float) -> str:
+    """Return a fitness for people: with four decimals, as an accuracy, where they tell enough."""
+    plain = fitness == 0 or 1e-2 <= abs(fitness) < 1e4
+    return f"{fitness:.4f}" if plain else f"{fitness:.4g}"

@@ -292,6 +292,20 @@ def after_100_seconds(path: Path, **options: Any) -> Path:
     return path
 
 
+def test_generations_are_a_total_and_whoever_takes_them_for_more_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "mine.h5"
+    run(file=path, generations=2, workers=0)
+    assert list(evoft.resume(fitness, path, workers=0)) == []
+    assert caplog.messages == []
+    assert list(evoft.resume(fitness, path, generations=2, workers=0)) == []
+    (said,) = caplog.messages
+    assert "which has had 2, so 2 adds none: for as many more give generations=4" in said
+    assert len(list(evoft.resume(fitness, path, generations=3, workers=0))) == 1
+    assert len(caplog.messages) == 1
+
+
 def test_a_budget_is_a_total_over_the_life_of_the_file(tmp_path: Path) -> None:
     path = after_100_seconds(tmp_path / "mine.h5")
     for spent in ("1m", 100.0, 104.0):  # at 5 s a trial another one ends after 105 s

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from evoft.errors import SettingsError
-from evoft.quantities import count, count_text, moment, moment_text
+from evoft.quantities import count, count_text, fitness_text, moment, moment_text
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,12 @@ def test_what_is_told_is_what_is_read() -> None:
     for text, number in (("372.9k", 372_900), ("25.56M", 25_560_000), ("512", 512)):
         assert count(text) == number
         assert count_text(number) == text
+
+
+@pytest.mark.parametrize(
+    ("fitness", "text"),
+    [(0.97222, "0.9722"), (0.0, "0.0000"), (-0.0153, "-0.0153"), (-4.42e-7, "-4.42e-07"),
+     (123.45678, "123.4568"), (-1234567.8, "-1.235e+06")],
+)  # fmt: skip
+def test_a_fitness_is_told_with_as_much_as_tells_it_from_others(fitness: float, text: str) -> None:
+    assert fitness_text(fitness) == text

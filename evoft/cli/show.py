@@ -21,7 +21,7 @@ from evoft.cli.values import PATH
 from evoft.errors import SettingsError
 from evoft.individual import Individual
 from evoft.lineage import Population, Record, changes_between, expressed, told_of_fallen
-from evoft.quantities import count_text, moment_text, size_text
+from evoft.quantities import count_text, fitness_text, moment_text, size_text
 
 
 @click.command("show", short_help="Show all individuals, or one with its learning curve.")
@@ -89,7 +89,8 @@ def _summary(population: Population) -> str:
     if best is not None:
         shares = largest_class_of(population)
         nothing = f" (always saying the largest class: {shares['val']:.4f})" if shares else ""
-        lines.append(f"best in the search: #{best.id} with fitness {best.fitness:.4f}{nothing}")
+        fitness = fitness_text(best.fitness)
+        lines.append(f"best in the search: #{best.id} with fitness {fitness}{nothing}")
     elif len(population):
         fallen = told_of_fallen(population)
         why = f"none is left: {fallen}" if fallen else "none, for all have failed"
