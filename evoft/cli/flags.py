@@ -64,9 +64,8 @@ RUN_FLAGS = (
 EVOLVE_FLAGS = (
     Flag(("--model",), "training", "models", names_of,
          "timm model, or several separated by commas: then the backbone is a gene."),
-    Flag(("--checkpoint",), "training", "checkpoint", str,
-         "File of weights to start from instead of the model's own, as timm's "
-         "--initial-checkpoint."),
+    Flag(("--checkpoint", "--initial-checkpoint"), "training", "checkpoint", str,
+         "File of weights to start from instead of the model's own."),
     Flag(("--pretrained/--no-pretrained",), "training", "pretrained", bool,
          "Start from pretrained weights, as by default, or from random ones."),
     Flag(("--amp/--no-amp",), "training", "amp", bool,

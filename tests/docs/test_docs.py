@@ -11,6 +11,7 @@ import pytest
 
 import evoft
 from evoft.cli.flags import EVOLVE_FLAGS, RECIPE_FLAGS, RUN_FLAGS
+from evoft.cli.main import group
 from evoft.cli.output import short
 from evoft.cli.space import space_toml
 from evoft.errors import EvoftError
@@ -75,6 +76,16 @@ def test_every_strategys_settings_are_documented():
     for strategy, row in rows.items():
         heeded = {name for name, strategies in HEEDED_BY.items() if strategy in strategies}
         assert set(filter(None, row.split(", "))) == heeded, strategy
+
+
+def test_whoever_knows_timms_flags_is_told_of_flags_that_there_are():
+    text = CONFIGURATION.split("## For whom timm's train.py is known")[1].split("\n## ")[0]
+    same, _, table = text.partition("What differs:")
+    ours = [line.split(" | ")[1] for line in table.splitlines() if line.startswith("| `")]
+    told = set(re.findall(r"`(--?[a-z-]+)", "\n".join([same, *ours])))
+    evolve = next(command for name, command in group.commands.items() if name == "evolve")
+    flags = {name for one in evolve.params for name in (*one.opts, *one.secondary_opts)}
+    assert {"--initial-checkpoint", "-b", "--no-amp", "--img-size"} <= told <= flags
 
 
 def test_the_exit_codes_are_documented():
