@@ -106,11 +106,15 @@ def _nobody(known: Mapping[int, Mapping[str, float]], limits: Mapping[str, float
         least = min(known, key=lambda id: (_or_infinite(known[id][name]), id))
         if _or_infinite(known[least][name]) > most:
             return (
-                f"nobody has {name} <= {most:g}: the least is {known[least][name]:g}, of "
-                f"individual {least}"
+                f"nobody has {name} <= {_told(name, most)}: the least is "
+                f"{_told(name, known[least][name])}, of individual {least}"
             )
-    told = " and ".join(f"{name} <= {most:g}" for name, most in limits.items())
+    told = " and ".join(f"{name} <= {_told(name, most)}" for name, most in limits.items())
     return f"nobody has {told} at once: raise one of them"
+
+
+def _told(name: str, value: float) -> str:
+    return f"{1e3 * value:g}ms" if name == LATENCY.name else f"{value:g}"
 
 
 def _or_infinite(value: float) -> float:

@@ -218,7 +218,7 @@ def end_text(run: FineTuning, folder: Path) -> str:
             "Go on with:",
             f"  evoft predict {shlex.quote(str(folder))} IMAGE...",
             f"  evoft lineage {quoted}",
-            f"  evoft show {quoted}",
+            f"  evoft show {quoted}{_front(run)}",
             f"  evoft resume {quoted} {_more(run)}",
         ]
     )
@@ -235,6 +235,10 @@ def _why_it_ended(run: FineTuning) -> list[str]:
         spent = f"The budget of {duration(budget)} over the life of the population is spent{out}."
         said.append(spent)
     return said
+
+
+def _front(run: FineTuning) -> str:
+    return " --pareto" if len(run.plan.settings.search.objectives) > 1 else ""
 
 
 def _more(run: FineTuning) -> str:

@@ -227,9 +227,16 @@ class SearchSpace(Mapping[str, Gene]):
     def from_toml(text: str) -> SearchSpace:
         """Return the space that a TOML text describes, one table a gene; raises as above."""
         try:
-            return SearchSpace.from_dict(tomllib.loads(text))
+            tables = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise SpaceError(f"the search space is not valid TOML: {error}") from None
+        inner = tables.get("space")
+        if isinstance(inner, Mapping) and "type" not in inner and inner:
+            raise SpaceError(
+                f"[space.{next(iter(inner))}] is how a gene is written in a configuration (-c): in "
+                f"a file of its own (--space) it is [{next(iter(inner))}]"
+            )
+        return SearchSpace.from_dict(tables)
 
 
 def _typed(value: Value) -> tuple[type, Value]:

@@ -97,7 +97,7 @@ def test_the_best_within_limits_is_picked(file: Path, limits: dict[str, float], 
 @pytest.mark.parametrize(
     ("limits", "words"),
     [
-        ({"latency": 0.001}, r"nobody has latency <= 0\.001: the least is 0\.004, of individual 0"),
+        ({"latency": 0.001}, "nobody has latency <= 1ms: the least is 4ms, of individual 0"),
         ({"parameters": 9e5}, r"nobody has parameters <= 900000: the least is 1e\+06"),
     ],
 )

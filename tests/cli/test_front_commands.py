@@ -32,6 +32,8 @@ def test_a_search_for_a_front_is_run_resumed_shown_and_picked_from(
     population = evoft.Population.open(tmp_path / "whole.h5")
     assert len({i.outcome.metrics["parameters"] for i in population if i.outcome}) == 2
 
+    assert "\n  evoft show whole.h5 --pareto\n" in whole.out
+
     shown = cli("show", "whole.h5", "--pareto", "--format", "json", cwd=tmp_path)
     assert shown.code == 0, shown.err
     front = json.loads(shown.out)

@@ -177,6 +177,11 @@ def nested(first: Any, second: Any) -> SearchSpace:
         (lambda: SearchSpace.from_dict({"a": 5}), "a: a gene is a table with a `type`, but is 5"),
         (lambda: SearchSpace.from_dict({"a": {"type": "real"}}), "a: `type` must be one of float"),
         (lambda: SearchSpace.from_toml("[a"), "the search space is not valid TOML: "),
+        (
+            lambda: SearchSpace.from_toml('[space.lr]\ntype = "float"\nlow = 0.1\nhigh = 1'),
+            r"[space.lr] is how a gene is written in a configuration (-c): in a file of its own "
+            "(--space) it is [lr]",
+        ),
     ],
 )
 def test_what_is_no_space_is_refused(make: Any, message: str) -> None:
