@@ -73,7 +73,7 @@ class PopulationExistsError(PopulationFileError):
 
 
 class PopulationLockedError(PopulationFileError):
-    """Another process is writing the population."""
+    """Another process, or something else in this one, is writing the population."""
 
 
 class PopulationDamagedError(PopulationFileError):

@@ -24,7 +24,7 @@ class Lock:
         """Take the lock, making an empty journal if there is none.
 
         Raises:
-            PopulationLockedError: Another process has it.
+            PopulationLockedError: Another process has it, or this one has it already.
             OSError: The journal cannot be opened for writing.
         """
         self._paths = paths
@@ -68,6 +68,11 @@ class Lock:
 
     def _locked(self, descriptor: int) -> PopulationLockedError:
         pid = _holder(os.fstat(descriptor).st_ino)
+        if pid == os.getpid():
+            return PopulationLockedError(
+                f"{self._paths.name} is being written by this very process (pid {pid}): close the "
+                "evolution, or the generator of `evolve` or `resume`, that has it"
+            )
         who = f"another process (pid {pid})" if pid else "another process"
         return PopulationLockedError(f"{who} is writing {self._paths.name}: wait for it or stop it")
 

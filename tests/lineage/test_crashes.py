@@ -189,7 +189,9 @@ def test_the_lock_keeps_a_second_process_out_and_dies_with_the_first(
         assert holder.stdout is not None
         orphan = int(holder.stdout.readline())
         try:
-            with pytest.raises(PopulationLockedError, match=rf"\(pid {holder.pid}\)"):
+            with pytest.raises(
+                PopulationLockedError, match=rf"^another process \(pid {holder.pid}\)"
+            ):
                 Store.open(population_path)
             holder.kill()
             holder.wait()

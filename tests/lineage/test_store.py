@@ -275,7 +275,8 @@ def test_what_a_killed_writer_left_half_written_is_removed(population_path: Path
 
 def test_one_writer_at_a_time(population_path: Path) -> None:
     with Store.open(population_path):
-        message = rf"another process \(pid {os.getpid()}\) is writing {population_path}"
+        mine = rf"this very process \(pid {os.getpid()}\): close the evolution"
+        message = rf"^{population_path} is being written by {mine}"
         with pytest.raises(PopulationLockedError, match=message):
             Store.open(population_path)
         assert len(Population.open(population_path)) == 10
