@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from evoft.analysis.pareto import Front, front_of
+    from evoft.arguments import SearchSettings
     from evoft.errors import EvoftError
     from evoft.evolution import Evolution
     from evoft.genome import Genome
     from evoft.individual import Generation, Individual
-    from evoft.library import SearchSettings, evolve, new, reopen, resume
+    from evoft.library import evolve, new, reopen, resume
     from evoft.lineage import Population
     from evoft.outcome import Outcome, Status
     from evoft.search.genes import Choice, Float, Integer, Ordinal
@@ -35,7 +36,7 @@ _HOMES = {
     "Ordinal": "evoft.search.genes",
     "Outcome": "evoft.outcome",
     "Population": "evoft.lineage",
-    "SearchSettings": "evoft.library",
+    "SearchSettings": "evoft.arguments",
     "SearchSpace": "evoft.search.space",
     "Status": "evoft.outcome",
     "Trial": "evoft.trial",

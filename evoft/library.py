@@ -6,36 +6,38 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import evoft.settings
+from evoft.arguments import (
+    FitnessFunction,
+    SearchSettings,
+    check_fitness,
+    check_space,
+    named,
+    place_of_new,
+    run_settings,
+    search_settings,
+)
 from evoft.elders import with_elders
 from evoft.environment import versions
-from evoft.errors import PopulationExistsError, PopulationMismatchError, SettingsError
+from evoft.errors import PopulationMismatchError
 from evoft.evolution import Evolution
-from evoft.genome import Genome
 from evoft.header import Header
 from evoft.individual import Generation
 from evoft.ledger import Memory
 from evoft.lineage import Population, Store
-from evoft.outcome import Outcome
 from evoft.places import place
-from evoft.quantities import seconds
-from evoft.rules import plain
 from evoft.run import MOST_FOR_FINALS, drive, final_trials, run_all
-from evoft.search.checks import check_epochs, idle, in_vain
 from evoft.search.chronicle import Founders
 from evoft.search.search import Search
 from evoft.search.space import SearchSpace
-from evoft.settings import RunSettings, Settings
-from evoft.trial import Trial
+from evoft.settings import Settings
 from evoft.workers.evaluation import FitnessTarget
 from evoft.workers.inline import InlineWorkers
 from evoft.workers.local import LocalWorkers
@@ -45,26 +47,6 @@ _logger = logging.getLogger(__name__)
 
 #: Seconds of short evaluations in the caller's process that a kill may cost.
 _TOGETHER = 0.05
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchSettings(evoft.settings.SearchSettings):
-    """How the search goes, for a fitness function of one's own.
-
-    There are no final runs unless they are asked for, so that the function is called as often as
-    generations and their size say.
-    """
-
-    #: Full evaluations in a generation; without rungs, births in it.
-    population_size: int = 16
-    #: How many of the best are run again with fresh seeds at the end.
-    finalists: int = 0
-
-
-#: What is to be maximised.  It gets a genome and its trial, whose ``seed`` makes it repeatable and
-#: whose ``report(epoch, name=number)`` records a learning curve and tells the watchdog it lives.
-#: Where ``epochs`` is set, ``trial.epochs`` says how many to train in all: see ``evolve``.
-FitnessFunction = Callable[[Genome, Trial], Outcome | float]
 
 
 def evolve(  # noqa: PLR0913  # each is a setting that users name at this one call
@@ -131,13 +113,13 @@ def evolve(  # noqa: PLR0913  # each is a setting that users name at this one ca
     """
     settings = Settings(
         seed=seed,
-        search=_search_settings(search, generations, population_size, strategy, epochs, objectives),
-        run=_run_settings(workers, budget, trial_timeout),
-        founders=_named(founders),
+        search=search_settings(search, generations, population_size, strategy, epochs, objectives),
+        run=run_settings(workers, budget, trial_timeout),
+        founders=named(founders),
     )
-    _check_fitness(fitness)
-    _check_space(space, settings)
-    path = _place_of_new(file)
+    check_fitness(fitness)
+    check_space(space, settings)
+    path = place_of_new(file)
     settings = with_elders(settings, space, elders)
     return _generations(lambda: _new(space, settings, path), fitness, settings)
 
@@ -168,8 +150,8 @@ def resume(
     Raises:
         PopulationFileError: There is no such file, or it cannot be used.
     """
-    _check_fitness(fitness)
-    run = _run_settings(workers, budget, trial_timeout)
+    check_fitness(fitness)
+    run = run_settings(workers, budget, trial_timeout)
     settings = replace(_reopened(file, generations), run=run)
     had = 0 if generations is None else len(Population.open(file).generations)
     if generations is not None and generations <= had:
@@ -203,11 +185,11 @@ def new(  # noqa: PLR0913  # those of ``evolve``
     """
     settings = Settings(
         seed=seed,
-        search=_search_settings(search, generations, population_size, strategy, epochs, objectives),
-        founders=_named(founders),
+        search=search_settings(search, generations, population_size, strategy, epochs, objectives),
+        founders=named(founders),
     )
-    _check_space(space, settings)
-    path = _place_of_new(file)
+    check_space(space, settings)
+    path = place_of_new(file)
     return _new(space, with_elders(settings, space, elders), path)
 
 
@@ -245,112 +227,6 @@ def _reopened(file: str | os.PathLike[str], generations: int | None) -> Settings
     if generations is None:
         return settings
     return replace(settings, search=replace(settings.search, generations=generations))
-
-
-def _run_settings(
-    workers: int, budget: float | str | None, trial_timeout: float | str | None
-) -> RunSettings:
-    return RunSettings(
-        workers=_count(workers), budget=_seconds(budget), trial_timeout=_seconds(trial_timeout)
-    )
-
-
-def _count(workers: int) -> int | None:
-    """Return how many worker processes there are to be; None: this one evaluates."""
-    number = plain(workers)
-    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
-        raise SettingsError(
-            f"`workers` must be a whole number >= 0, but is {workers!r}: give how many processes "
-            "are to evaluate, as in workers=4, or 0 to evaluate in this one"
-        )
-    return number or None
-
-
-def _seconds(length: float | str | None) -> float | None:
-    return seconds(length) if isinstance(length, str) else length
-
-
-def _search_settings(
-    search: SearchSettings | None,
-    generations: int | None,
-    population_size: int | None,
-    strategy: str | None,
-    epochs: float | None,
-    objectives: Sequence[str] | None,
-) -> SearchSettings:
-    base = SearchSettings() if search is None else search
-    if not isinstance(base, evoft.settings.SearchSettings):
-        raise SettingsError(f"`search` must be evoft.SearchSettings, but is {search!r:.80}")
-    if base.generations not in (SearchSettings().generations, generations):
-        _logger.warning(
-            "`generations` of `search`, %s, is not heeded: give it as an argument beside `search`",
-            base.generations,
-        )
-    return replace(
-        base,
-        strategy=base.strategy if strategy is None else strategy,
-        objectives=base.objectives if objectives is None else objectives,
-        epochs=base.epochs if epochs is None else epochs,
-        generations=generations,
-        population_size=base.population_size if population_size is None else population_size,
-    )
-
-
-def _named(founders: Founders | None) -> Founders:
-    if founders is not None and not isinstance(founders, Mapping):
-        raise SettingsError(
-            "`founders` must give each its name, as in {'mine': {'lr': 0.1}}, but is "
-            f"{founders!r:.80}"
-        )
-    return {str(name): genes for name, genes in (founders or {}).items()}
-
-
-def _check_fitness(fitness: FitnessFunction) -> None:
-    if not callable(fitness):
-        raise SettingsError(f"`fitness` must be a function, but is {fitness!r:.80}")
-    try:
-        inspect.signature(fitness).bind(None, None)
-    except ValueError:  # some that are written in C do not say what they take
-        return
-    except TypeError as error:
-        raise SettingsError(
-            f"`fitness` must take a genome and its trial, but is {fitness!r:.80} ({error}): give "
-            "it two arguments, fitness(genome, trial)"
-        ) from None
-
-
-def _check_space(space: SearchSpace, settings: Settings) -> None:
-    if not isinstance(space, SearchSpace):
-        raise SettingsError(f"`space` must be an evoft.SearchSpace, but is {space!r:.80}")
-    check_epochs(space, settings.search)
-    settings.ladder(fine_tuning=False)
-    for part in settings.founders.values():
-        space.complete(part)
-    for said in (*in_vain(space, settings, fine_tuning=False), idle(settings)):
-        if said:
-            _logger.warning("%s", said)
-
-
-def _place_of_new(file: str | os.PathLike[str] | None) -> Path | None:
-    """Return where a new population goes; None: nowhere.
-
-    Raises:
-        SettingsError: It is no name of a population file.
-        PopulationExistsError: There is one already.
-    """
-    if file is None:
-        return None
-    if not isinstance(file, str | os.PathLike):
-        raise SettingsError(f"`file` must be the path of a population file, but is {file!r:.80}")
-    path = place(file)
-    if path.suffix != ".h5":
-        raise SettingsError(f"a population file is named *.h5, but the name given is {file}")
-    if os.path.exists(path):
-        raise PopulationExistsError(
-            f"{file} is there already: go on with it by `evoft.resume(fitness, {str(file)!r})`, or "
-            "choose another name"
-        )
-    return path
 
 
 def _new(space: SearchSpace, settings: Settings, file: Path | None) -> Evolution:

@@ -25,8 +25,8 @@ ROOMS = {
 }  # fmt: skip
 #: Modules at the top that are no part of the contract.
 ABOVE = {
-    "run", "desk", "evolution", "scheduling", "ledger", "elders", "library", "environment",
-    "__init__", "__main__",
+    "run", "desk", "evolution", "scheduling", "ledger", "elders", "arguments", "library",
+    "environment", "__init__", "__main__",
 }  # fmt: skip
 
 #: What each room may import of evoft, beside the contract and itself.
@@ -47,10 +47,12 @@ KNOWS = {
     "run": {"evolution", "desk", "scheduling"},
     "ledger": {"lineage"},
     "elders": {"search", "lineage"},
+    "arguments": {"search"},
     "library": {
         "search",
         "lineage",
         "workers",
+        "arguments",
         "elders",
         "evolution",
         "run",
@@ -94,6 +96,7 @@ NEVER = {
     "evolution": {"torch", "timm", "torchvision", "click"},
     "ledger": {"torch", "timm", "torchvision", "click", "deap"},
     "elders": {"torch", "timm", "torchvision", "click"},
+    "arguments": {"torch", "timm", "torchvision", "deap", "h5py", "click"},
     "library": {"torch", "timm", "torchvision", "click"},
     "analysis": {"torch", "timm", "torchvision", "deap", "click"},
     "testing": {"torch", "timm", "torchvision", "h5py", "click"},
