@@ -171,7 +171,10 @@ def factor(recipe: dict[str, Any], progress: float) -> float:
     """Return the learning rate as a share of its peak."""
     if progress < recipe["warmup"]:
         return progress / recipe["warmup"]
-    done = (progress - recipe["warmup"]) / (1 - recipe["warmup"])
+    falls = max(recipe["warmup"], 1 - recipe["cooldown"])
+    if progress < falls:
+        return 1.0
+    done = (progress - falls) / (1 - falls)
     return {
         "linear": 1 - done,
         "cosine": 0.5 * (1 + math.cos(math.pi * done)),

@@ -21,7 +21,10 @@ def mix(
     """Return inputs and targets, mixed by mixup or CutMix where the recipe has them.
 
     mixup: Zhang et al. 2018, section 2; CutMix: Yun et al. 2019, section 3.1.  With both, each
-    batch takes one of them at random.  One strength a batch; partners are a random order of it.
+    batch takes one of them at random.  One strength a batch; partners are a random order of it, as
+    in the authors' code, so that one image of a batch, on average, is its own and stays as it is.
+    CutMix's rectangle lies within the image and has the share that was drawn, as the paper has it;
+    that of its code, timm and torchvision is cut off at the border.
 
     Args:
         inputs: ``(batch, 3, height, width)``; or values at a cut, ``(batch, ...)`` each, floats.

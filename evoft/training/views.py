@@ -80,7 +80,8 @@ def choose(recipe: Recipe, views: int, count: int, dice: Dice) -> Tensor:
 
     With ``top = augment * (views - 1)``, numbers up to ``floor(top)`` are as likely as one another,
     and the next one ``top - floor(top)`` times as likely, so that the mean strength is continuous
-    in ``augment``.
+    in ``augment``: less than that, ``augment / (1 + augment)`` with two numbers, near half of it
+    with many.
 
     Args:
         recipe: Its ``augment``, ``hflip`` and ``reprob``.

@@ -7,7 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from evoft.recipe import Recipe
 from evoft.training.optimization import Precision
+from evoft.training.schedule import Schedule
 
 TINY = ["--model", "test_vit", "--images", "60", "--size", "32", "--count", "2", "--epochs", "1",
         "--rounds", "1", "--workers", "1", "--way", "1", "1"]  # fmt: skip
@@ -67,3 +69,17 @@ def test_on_an_old_gpu_as_on_a_new_one_both_sides_train_in_one_precision(gpu_of,
     place = Place.of(SimpleNamespace(device="cuda"))
     assert place.dtype == Precision.of(place.device).dtype
     assert place.scaler().is_enabled() == (major == 7)
+
+
+@pytest.mark.parametrize("sched", ["cosine", "linear", "step", "constant"])
+@pytest.mark.parametrize(("warmup", "cooldown"), [(0.0, 1.0), (0.1, 1.0), (0.1, 0.25), (0.8, 0.25)])
+def test_both_sides_have_one_course_of_the_learning_rate(sched, warmup, cooldown):
+    from plain_training import factor
+
+    recipe = Recipe.of(
+        {"model": "m", "epochs": 3, "sched": sched, "warmup": warmup, "cooldown": cooldown},
+        layer_groups=1,
+    )
+    schedule = Schedule.of(recipe, steps=40)
+    plain = [factor(recipe.to_dict(), (step + 0.5) / schedule.total) for step in range(120)]
+    assert plain == pytest.approx([schedule.rate(step) for step in range(schedule.total)])
