@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from evoft.errors import StorageError, WorkerError
 from evoft.shared import SharedArray
+from evoft.workers.heap import keeping_freed
 from evoft.workers.room import make_room
 from evoft.workers.visibility import visible
 
@@ -37,7 +38,7 @@ class Nursery:
         command = [sys.executable, "-c", _program(), str(theirs.fileno())]
         try:
             self._process = subprocess.Popen(
-                command, pass_fds=[theirs.fileno()], env=self._environment,
+                command, pass_fds=[theirs.fileno()], env=keeping_freed(self._environment),
                 stdin=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
         except OSError as error:

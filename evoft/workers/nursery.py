@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from evoft.scratch import remove
+from evoft.workers.heap import leave_to_others
 
 _MESSAGE = 1 << 20
 _PR_SET_PDEATHSIG = 1
@@ -139,6 +140,7 @@ def _become_worker(control: socket.socket, fd: int, environment: dict[str, str])
         control.close()
         if sys.platform == "linux":
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        leave_to_others(os.environ)
         os.environ.update(environment)
         _speak_in_lines()
         from evoft.workers.process import serve

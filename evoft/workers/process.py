@@ -13,6 +13,7 @@ from typing import Any
 from evoft.outcome import Outcome
 from evoft.trial import Trial
 from evoft.workers.evaluation import DeviceBrokenError, Word, call, evaluate_all, tell
+from evoft.workers.heap import give_back
 
 #: Least seconds between two mere signs of life.
 _QUIET = 0.5
@@ -103,3 +104,4 @@ def serve(connection: Connection) -> None:
             connection.send(answer)
         except (AttributeError, TypeError, pickle.PicklingError) as error:
             connection.send(Answer(error=RuntimeError(f"{answer.error or answer!r:.200}: {error}")))
+        give_back()
