@@ -23,4 +23,6 @@ def twins(rows: Array, elders: Array) -> NDArray[np.bool_]:
     near = np.ones((len(rows), len(elders)), dtype=np.bool_)
     for column, those in zip(rows.T, elders.T, strict=True):
         near &= np.abs(column[:, None] - those[None, :]) < CLOSE
+        if not near.any():  # as a rule after a few of them
+            break
     return np.asarray(near.any(axis=1))
