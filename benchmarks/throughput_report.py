@@ -101,6 +101,11 @@ def _circumstances(found: dict[str, Any]) -> list[str]:
     )
     if found["device"] == "cuda":
         said += f"  evoft took {found['runs']['evoft'][0]['workers']} workers."
+    else:
+        said += (
+            "  Scripts leave `malloc` as it is, as most people's do; evoft's workers keep what "
+            "they free ([freed_memory.md](freed_memory.md))."
+        )
     return [*lines, "", said]
 
 
