@@ -94,7 +94,7 @@ def plan(
         terms: What plans are weighed by.
         bonus: Added to the logarithm of the promise, ``(k,)``.
     """
-    means, full = candidates.means(), candidates.explained(np.ones(len(candidates)))
+    means, full = candidates.means(), candidates.explained()
     variances = candidates.variances(full)
     hoped = log_expected_improvement(means, variances, best) + bonus
     behind, costs = terms.way(rungs), terms.costs[rungs + 1] - terms.way(rungs)
@@ -130,7 +130,7 @@ def hopes(candidates: Candidates, means: Array, best: float) -> Array:
         means: Their predicted scores after a full training, ``(k,)``.
         best: The score to improve on, on the yardstick's scale.
     """
-    full = candidates.explained(np.ones(len(candidates)))
+    full = candidates.explained()
     return log_expected_improvement(means, candidates.variances(full), best)
 
 

@@ -101,7 +101,7 @@ class Kernel:
             genomes: G between them, ``(n, k)``.
             same: Which of them are one individual's, ``(n, k)``; None: none are.
             s: When the first were made, ``(n,)``.
-            t: When the second were made, ``(k,)``.
+            t: When the second were made, ``(k,)``, or ``(1,)`` if all at one time.
         """
         terms = np.exp(self.theta[:TIME])
         times = np.exp(-0.5 * np.square((s[:, None] - t[None, :]) / math.exp(self.theta[TIME])))

@@ -96,11 +96,11 @@ class Candidates:
         return Candidates(self.referee, self.genomes[:, places], same)
 
     def means(self, when: float | Array = 1.0) -> Array:
-        """Return their predicted scores at a time, ``(k,)``."""
-        k = self._covariance(np.full(len(self), when))
+        """Return their predicted scores at a time, one for all or one each, ``(k,)``."""
+        k = self._covariance(when)
         return np.asarray(k.T @ self.referee.weights)
 
-    def explained(self, when: Array) -> Array:
+    def explained(self, when: float = 1.0) -> Array:
         """Return what the observations explain of their scores at a time, whitened, ``(n, k)``."""
         factor = self.referee.factor
         k = self._covariance(when)
@@ -125,15 +125,15 @@ class Candidates:
             when: The time of the observation.
             full: What is explained of the full trainings, ``(n, k)``.
         """
-        kernel, times, end = self.referee.kernel, np.full(len(self), when), np.ones(len(self))
-        now = full if when == 1.0 else self.explained(times)
+        kernel, times, end = self.referee.kernel, np.array([when]), np.ones(1)
+        now = full if when == 1.0 else self.explained(when)
         variance = kernel.prior(times, times) - np.square(now).sum(axis=0) + kernel.noise
         covariance = kernel.prior(times, end) - (now * full).sum(axis=0)
         return np.asarray(np.square(covariance) / np.maximum(variance, 1e-12))
 
-    def _covariance(self, when: Array) -> Array:
-        referee = self.referee
-        return referee.kernel.between(self.genomes, self.same, referee.data.when, when)
+    def _covariance(self, when: float | Array) -> Array:
+        data, times = self.referee.data, np.atleast_1d(when)
+        return self.referee.kernel.between(self.genomes, self.same, data.when, times)
 
 
 def _observed(kernel: Kernel, data: Observations, rows: Array) -> Array:

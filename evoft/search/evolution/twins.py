@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import KDTree
 
 from evoft.search.evolution.encoding import Array
 from evoft.search.evolution.operators import SHORTEST
@@ -20,9 +21,5 @@ def twins(rows: Array, elders: Array) -> NDArray[np.bool_]:
         rows: Encoded genomes, ``(k, columns)``.
         elders: Those of everyone born, ``(m, columns)``.
     """
-    near = np.ones((len(rows), len(elders)), dtype=np.bool_)
-    for column, those in zip(rows.T, elders.T, strict=True):
-        near &= np.abs(column[:, None] - those[None, :]) < CLOSE
-        if not near.any():  # as a rule after a few of them
-            break
-    return np.asarray(near.any(axis=1))
+    nearest, _ = KDTree(elders).query(rows, p=np.inf, distance_upper_bound=CLOSE)
+    return np.asarray(nearest < CLOSE)

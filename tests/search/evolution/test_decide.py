@@ -99,7 +99,7 @@ def test_plain_worth_is_improvement_in_full_for_the_first_stint() -> None:
     candidates = referee_of().unborn(np.random.default_rng(1).random((10, 2)))
     plain = Terms(TERMS.times, TERMS.costs, math.inf, 1.0, 32, plain=True)
     plans = plan(candidates, np.full(10, -1), 0.5, plain)
-    variances = candidates.variances(candidates.explained(np.ones(10)))
+    variances = candidates.variances(candidates.explained())
     worth = log_expected_improvement(candidates.means(), variances, 0.5) - math.log(0.1)
     assert np.allclose(plans.values, worth)
 

@@ -47,7 +47,7 @@ def test_what_is_kept_saves_time_and_changes_no_bit(count: int) -> None:
         known, judge = learned(count, judge_at)
         referee, yardstick = judge.referee(known.scores)
         candidates = referee.unborn(strangers)
-        full = candidates.explained(np.ones(5))
+        full = candidates.explained()
         answers.append(
             (
                 candidates.means(),
@@ -90,5 +90,4 @@ def test_those_in_flight_are_expected_to_do_as_predicted() -> None:
     assert len(expected.data) == len(referee.data) + 1
     before, after = referee.unborn(row[None, :]), expected.unborn(row[None, :])
     assert after.means() == pytest.approx(before.means(), abs=1e-6)
-    one = np.ones(1)
-    assert after.variances(after.explained(one)) < before.variances(before.explained(one))
+    assert after.variances(after.explained()) < before.variances(before.explained())

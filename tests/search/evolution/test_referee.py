@@ -69,7 +69,7 @@ def test_the_referee_predicts_what_the_textbook_does(seed: int) -> None:
     ):
         ends = [(id, 1.0, row) for id, row in people]
         cross = covariance(kernel, points(data), ends)
-        full = candidates.explained(np.ones(len(candidates)))
+        full = candidates.explained()
         assert np.allclose(candidates.means(), cross.T @ inverse @ scores)
         own = [covariance(kernel, [e], [e])[0, 0] for e in ends]
         if people[0][0] is None:  # a stranger has its own term too
@@ -84,11 +84,11 @@ def test_what_an_observation_reveals_is_what_it_takes_off_the_variance(when: flo
     referee = Referee.of(kernel_of(5), data, scores)
     alone = int(data.who[-1])
     candidates = referee.born(np.array([alone]))
-    full = candidates.explained(np.ones(1))
+    full = candidates.explained()
     revealed = candidates.revealed(when, full)[0]
     told = referee.extended(np.array([alone]), np.array([when]), data.rows, np.array([0.7]))
     after = told.born(np.array([alone]))
-    left = after.variances(after.explained(np.ones(1)))[0]
+    left = after.variances(after.explained())[0]
     assert revealed == pytest.approx(candidates.variances(full)[0] - left)
     assert revealed > 0
 
