@@ -1,7 +1,7 @@
 """What the user believes of good genomes: genes' defaults, with a confidence each.
 
 A belief guides the first generations and is outvoted by what is measured: it founds half of the
-sample of generation 0, and its weight in a judgement fades with the number of trials, as in pi-BO
+sample of generation 0, and its weight in a judgement fades with the number of stints, as in pi-BO
 (Hvarfner and others 2022, section 4).
 """
 
@@ -29,6 +29,8 @@ _PREFERENCES = {"low": 0.25, "medium": 0.5, "high": 0.75}
 _EVEN = 0.15
 #: The share of a sample that a belief founds at most, for it may be wrong.
 _FOUNDING = 0.5
+#: After so many a sample is drawn from a belief ever less often, where nothing else heeds it.
+_SAMPLED = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +92,9 @@ class Prior:
     space: SearchSpace
     #: By gene.
     beliefs: Mapping[str, Belief]
-    #: How many trials it weighs as much as: after ``n`` of them a judgement by it counts as its
-    #: density to the power of ``weight / (1 + n)``; ``beta`` of pi-BO.
-    weight: float = 10.0
+    #: How many stints it weighs as much as: after ``n`` of them a judgement by it counts as its
+    #: density to the power of ``weight / (1 + n)``; ``beta`` of pi-BO, whose 10 was too much here.
+    weight: float = 1.0
 
     @staticmethod
     def of(space: SearchSpace) -> Prior | None:
@@ -107,10 +109,10 @@ class Prior:
     def guides(self, seed: int, number: int) -> bool:
         """Tell whether the sample of this number is drawn from it, where nothing else heeds it.
 
-        Half of the first are, and it fades as in judgements: of many, the share that is goes down
-        as ``weight / (1 + number)``.
+        Half of the first are, and it fades: of many, the share that is goes down as one over their
+        number.
         """
-        share = min(_FOUNDING, self.weight / (1 + number))
+        share = min(_FOUNDING, _SAMPLED / (1 + number))
         return bool(generator(seed, "prior", number).random() < share)
 
     def at(self, units: Sequence[float] | NDArray[np.float64]) -> Genome:

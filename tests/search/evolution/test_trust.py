@@ -103,7 +103,8 @@ def test_a_bad_belief_of_any_weight_is_forgotten_within_five_generations(
     assert np.mean(misled) > best - 0.1 * (best - worst)
 
 
-def test_a_good_belief_helps() -> None:
+@pytest.mark.parametrize("weight", [1.0, 10.0])
+def test_a_good_belief_helps(weight: float) -> None:
     """A tenth of the range lies between each gene's default and its best."""
-    told, free = ([found(bowl, s, w, 0.7, 1) for s in range(5)] for w in (10.0, 0.0))
+    told, free = ([found(bowl, s, w, 0.7, 1) for s in range(5)] for w in (weight, 0.0))
     assert np.mean(told) > np.mean(free)
