@@ -27,7 +27,6 @@ from evoft.search.evolution.algorithm import Evolution, _Field
 from evoft.search.evolution.brood import Breeding, Brood, Parent, breed
 from evoft.search.evolution.encoding import Array, Indices
 from evoft.search.evolution.tuning import Tuning
-from evoft.search.evolution.twins import twins
 from evoft.search.genes import Choice, Float
 from evoft.search.search import Search
 from evoft.search.space import SearchSpace
@@ -321,13 +320,6 @@ def test_no_twins_are_bred() -> None:
     assert len(bred) > 5
     gaps = [np.abs(places[:i] - places[i]).max(axis=1).min() for i in bred]
     assert min(gaps) > 0.0099
-
-
-def test_a_twin_is_close_in_all_genes_that_count() -> None:
-    elders = np.array([[0.5, 0.5, 0.0], [0.2, 0.9, 0.7]])
-    rows = np.array([[0.509, 0.491, 0.0], [0.511, 0.5, 0.0], [0.5, 0.5, 0.7], [0.2, 0.9, 0.7]])
-    assert twins(rows, elders).tolist() == [True, False, False, True]
-    assert twins(rows, elders[:0]).tolist() == [False] * 4
 
 
 class Watched(Evolution):
