@@ -1,6 +1,6 @@
 """What a confidence in a stated default is worth to the evolution, and how much it should weigh.
 
-    python benchmarks/beliefs.py            # everything; resumable, half an hour
+    python benchmarks/beliefs.py            # everything; resumable, a quarter of an hour
     python benchmarks/beliefs.py --report   # tables of what is there
 
 All genes of a problem are told a default: the best of fifty random genomes by their true scores,
@@ -36,6 +36,7 @@ from evoft.seeds import generator
 RESULTS = Path(__file__).parent / "results"
 #: Random genomes of which a default is one, and its place among them by true score.
 DRAWN, PLACES = 50, {"best": 0, "8th": 7, "41st": 40}
+FAMILIES = ("LCBench", "synthetic")
 CONFIDENCES = ("medium", "high")
 WEIGHTS = (1.0, 10.0)
 #: Full trainings of a search, by whether it has the problem's rungs.
@@ -128,14 +129,11 @@ def report(path: Path) -> str:
         lines += ["| family | default | confidence | runs | "
                   + " | ".join(f"at the end, weight {w:g} | anytime, weight {w:g}" for w in WEIGHTS)
                   + " |", "|" + "---|" * (4 + 2 * len(WEIGHTS))]  # fmt: skip
-        for family in _FAMILIES:
+        for family in FAMILIES:
             for place in PLACES:
                 for confidence in CONFIDENCES:
                     lines += _row(found, family, place, confidence, rungs)
     return "\n".join(lines) + "\n"
-
-
-_FAMILIES = ("LCBench", "synthetic")
 
 
 def _row(
@@ -168,7 +166,7 @@ def _row(
 @click.option("--report", "only", is_flag=True, help="Run nothing.")
 def main(seeds: int, hours: float, only: bool) -> None:
     """Run what is not yet run, then report."""
-    names = [name for family in _FAMILIES for name in TABLES[family]]
+    names = [name for family in FAMILIES for name in TABLES[family]]
     if reason := missing_data(names):
         raise SystemExit(reason)
     RESULTS.mkdir(exist_ok=True)

@@ -15,6 +15,7 @@ The same recipes, drawn from the default space with a fixed seed, are evaluated 
 All three use one torch thread a process, which was faster here than one process with more.  How
 many scripts run at a time, and with how many loader processes each, is the fastest of a few ways,
 measured first on some of the recipes.  The three alternate, and medians are reported.
+What is in ``GLIBC_TUNABLES`` holds for all three, evoft's workers too.
 ``sign_digits`` needs the data folder that ``EVOFT_DATA`` names (default ``../shared/data``).
 
 The ``gpu`` tasks, a ResNet-50 and a ViT at 224 px, draw their images and their weights
@@ -27,6 +28,7 @@ evoft's trials goes (``profiling.py``).  The same on a small scale goes through 
 """
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -159,6 +161,7 @@ def measure(
         "versions": versions(), "runs": runs, "shares": None,
         "watched_by": seeing[0] if seeing else None,
         "images": task.images if task.is_generated else None, "size": task.size,
+        "tunables": os.environ.get("GLIBC_TUNABLES", ""),
         "model": task.backbone if task.is_generated else None,
     }  # fmt: skip
     for _ in range(rounds):

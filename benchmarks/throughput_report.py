@@ -8,14 +8,6 @@ import numpy as np
 
 from evoft.recipe import Recipe
 
-#: What scripts gain by the workers' way with memory, as it was measured apart from a page's run.
-_KEPT = {
-    "sign_digits": (
-        "With the workers' own settings in `GLIBC_TUNABLES` for all of them, one round, scripts "
-        "took 231.5 s and warm processes 176.2 to evoft's 76.9: 3.0 and 2.3 times; 6.8 and 5.0 "
-        "where three quarters or more are frozen, 1.5 and 1.3 where nothing is."
-    )
-}
 #: Why the means of a task differ, as it was measured apart from the run that a page shows.
 _APART = {
     "sign_digits": """
@@ -110,11 +102,21 @@ def _circumstances(found: dict[str, Any]) -> list[str]:
     if found["device"] == "cuda":
         said += f"  evoft took {found['runs']['evoft'][0]['workers']} workers."
     else:
-        said += (
-            "  Scripts leave `malloc` as it is, as most people's do; evoft's workers keep what "
-            "they free ([freed_memory.md](freed_memory.md)).  " + _KEPT.get(found["task"], "")
-        ).rstrip()
+        said += "  " + _memory(found)
     return [*lines, "", said]
+
+
+def _memory(found: dict[str, Any]) -> str:
+    """Return how freed memory was gone about on a CPU."""
+    if tunables := found.get("tunables"):
+        return f"All of them were run with `GLIBC_TUNABLES={tunables}`."
+    said = (
+        "Scripts leave `malloc` as it is, as most people's do; evoft's workers keep what they "
+        "free ([freed_memory.md](freed_memory.md))."
+    )
+    if found["task"] == "sign_digits":
+        said += "  All with the workers' settings: [apart](throughput_sign_digits_kept.md)."
+    return said
 
 
 def _means(task: str, runs: dict[str, list[dict[str, Any]]]) -> list[str]:

@@ -29,7 +29,8 @@ _PREFERENCES = {"low": 0.25, "medium": 0.5, "high": 0.75}
 _EVEN = 0.15
 #: The share of a sample that a belief founds at most, for it may be wrong.
 _FOUNDING = 0.5
-#: After so many a sample is drawn from a belief ever less often, where nothing else heeds it.
+#: Over a sample's number it is the share of those drawn from a belief, once that is less, where
+#: nothing else heeds the belief.
 _SAMPLED = 10.0
 
 
