@@ -122,7 +122,7 @@ def generated(features: int = 1280, classes: int = 100, images: int = 1000) -> W
     def one(seed: int, recipe: Recipe) -> None:
         model = Bare(features, classes, recipe.drop)
         parts = [replace(s, features=replace(s.features, suffix=model)) for s in (train, val)]
-        fine_tune(model, recipe, *parts, seed, report=quiet, amp=False)
+        fine_tune(model, recipe, *parts, seed, report=quiet)
 
     def head(seed: int, recipe: Recipe) -> Head:
         model = Bare(features, classes, recipe.drop).head

@@ -57,6 +57,7 @@ class Job:
     val: tuple[list[str], list[int]]
     loader_workers: int
     device: str  # cpu or cuda
+    half: bool  # whether it is to train in mixed precision
 
     @staticmethod
     def read(text: str) -> "Job":
@@ -192,11 +193,11 @@ class Place:
 
     @staticmethod
     def of(job: Job) -> "Place":
-        """Return bfloat16 on a GPU where that is native, else float16; float32 on a CPU."""
+        """Return float32, or for mixed precision bfloat16, but float16 on a GPU without it."""
         device = torch.device(job.device)
-        if device.type == "cpu":
+        if not job.half:
             return Place(device, None)
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
+        native = device.type == "cpu" or torch.cuda.is_bf16_supported(including_emulation=False)
         return Place(device, torch.bfloat16 if native else torch.float16)
 
     def scaler(self) -> torch.amp.GradScaler:

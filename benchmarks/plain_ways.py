@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import click
+import torch
 from PIL import Image
 from plain_training import Job, peak_memory, train_one
 from tasks import CORES, GPU_MODELS, Task, environment, settings_for, sized
 
 from evoft.training.data import ArrayPixels, Images, read_images
+from evoft.training.precision import Precision
 
 HERE = Path(__file__).parent
 #: Recipes, of one epoch each, that the ways are tried on, at least.
@@ -45,8 +47,10 @@ def write_files(images: Images, folder: Path) -> list[str]:
     return paths
 
 
-def jobs(task: Task, recipes: list[dict[str, Any]], crop_pct: float, folder: Path) -> list[Job]:
-    """Return the plain script's jobs for the same recipes, images, splits and weights."""
+def jobs(
+    task: Task, recipes: list[dict[str, Any]], crop_pct: float, density: float, folder: Path
+) -> list[Job]:
+    """Return the plain script's jobs for the same recipes, images, splits, weights, precision."""
     settings = settings_for(task)
     training = settings.training
     images = read_images(training.data, seed=settings.seed)
@@ -81,6 +85,7 @@ def jobs(task: Task, recipes: list[dict[str, Any]], crop_pct: float, folder: Pat
             val=split("val"),
             loader_workers=0,
             device=task.device,
+            half=Precision.of(torch.device(task.device), density) is not None,
         )
         for i, recipe in enumerate(recipes)
     ]

@@ -50,7 +50,6 @@ from evoft.training.default_space import default_genes
 from evoft.training.device import the_device
 from evoft.training.fine_tuner import FineTuner
 from evoft.training.freezing import freeze, train_mode
-from evoft.training.optimization import Precision
 from evoft.training.prefix.split import Split, split
 from evoft.trial import Trial
 
@@ -226,7 +225,8 @@ class Floors:
 
     def __init__(self, tuner: FineTuner, device: torch.device) -> None:
         self._tuner = tuner
-        precision = Precision.of(device) if tuner.settings.amp else None
+        (model,) = tuner.settings.models
+        precision = tuner.commons.precision(model)
         dtype = precision.dtype if precision else torch.float32
         self._width = dtype.itemsize / torch.float32.itemsize
         self.flops = flops_per_second(device, dtype)

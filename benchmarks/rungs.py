@@ -73,7 +73,7 @@ def climb(
         model = tuner.start(recipe, seed)
         train, val = tuner.commons.splits(model, recipe, lambda: None)
         trained = fine_tune(
-            model, recipe, train, val, seed, report=lambda *_, **__: None, amp=False,
+            model, recipe, train, val, seed, report=lambda *_, **__: None,
             leg=Leg(epochs, paused, pause=True),
         )  # fmt: skip
         paused = trained.paused

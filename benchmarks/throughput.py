@@ -124,6 +124,7 @@ def run_evoft(settings: Settings, count: int) -> dict[str, Any]:
         "recipes": recipes,
         "layer_groups": plan.backbones[0].layer_groups,
         "crop_pct": plan.backbones[0].preprocessing.crop_pct,
+        "density": plan.backbones[0].density,
         "workers": len(plan.devices),
         "gpus": list(plan.gpus),
     }
@@ -176,7 +177,8 @@ def measure(
                 result["wall"] = time.perf_counter() - start
             result["watched"] = summary(seen)
             if not made:
-                made = jobs(task, result["recipes"], result["crop_pct"], folder)
+                backbone = (result["crop_pct"], result["density"])
+                made = jobs(task, result["recipes"], *backbone, folder)
                 if given is None:
                     way, tried = fastest_way(made, folder)
                 made = [replace(job, loader_workers=way[1]) for job in made]

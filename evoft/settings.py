@@ -247,7 +247,7 @@ class TrainingSettings:
     #: Strengths of augmentation of which each image has fixed versions, the image itself among
     #: them, where frozen layers come first; 0: augmented anew in each epoch there, too.
     views: int = 2
-    #: Automatic mixed precision on a GPU.
+    #: Mixed precision: on a GPU, and on a CPU that has bfloat16 for backbones that gain by it.
     amp: bool = True
     #: Most bytes of features, what frozen layers make of images, that a run keeps; 0: none.  Where
     #: those of a recipe do not fit it is trained in another way, so that this is no run setting.

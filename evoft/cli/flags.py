@@ -69,7 +69,8 @@ EVOLVE_FLAGS = (
     Flag(("--pretrained/--no-pretrained",), "training", "pretrained", bool,
          "Start from pretrained weights, as by default, or from random ones."),
     Flag(("--amp/--no-amp",), "training", "amp", bool,
-         "Mixed precision on a GPU, on by default."),
+         "Mixed precision where it pays, on by default: on a GPU, and for dense backbones on a CPU "
+         "that has bfloat16."),
     Flag(("--cache-size",), "training", "cache_size", size,
          "Most room for what frozen layers make of images: 512M, 4G; 0 keeps none."),
     Flag(("--mean",), "training", "mean", float,

@@ -12,7 +12,6 @@ import numpy as np
 
 from evoft.errors import NoResultError, PopulationMismatchError
 from evoft.fine_tuning.checks import check_same
-from evoft.fine_tuning.latencies import latencies_in
 from evoft.fine_tuning.outputs import (
     require_apart_from_population,
     require_free,
@@ -135,7 +134,7 @@ def _train_again(
     check_sources_again(settings.training, population.path)
     space = SearchSpace.from_dict(header.space)
     with Preparation(settings) as preparation:
-        plan = preparation.plan(population.path, space, latencies_in(header))
+        plan = preparation.plan(population.path, space, header)
         check_same(header, plan)
         tuner = FineTuner(
             settings.training,

@@ -1,4 +1,4 @@
-"""Each backbone's latency: measured before a population's first trial, then read from its file."""
+"""What is found out of backbones before a population's first trial, then read from its file."""
 
 from __future__ import annotations
 
@@ -12,27 +12,30 @@ from evoft.settings import Settings
 from evoft.training.facts import BackboneFacts
 
 
-def latencies_in(header: Header) -> dict[str, float]:
-    """Return the seconds for one image that a population's header has, by model.
-
-    A model of an earlier evoft's population has none.
-    """
-    found = {facts["model"]: facts.get("latency") for facts in header.backbones}
-    return {model: float(seconds) for model, seconds in found.items() if seconds is not None}
-
-
-def to_measure(settings: Settings, known: Mapping[str, float]) -> tuple[str, ...]:
+def to_measure(settings: Settings, before: Header | None) -> tuple[str, ...]:
     """Return the models whose latency the search is after and which is not known yet."""
     if LATENCY not in objectives_of(settings.search.objectives):
         return ()
-    return tuple(model for model in settings.training.models if model not in known)
+    known = {facts["model"]: facts.get("latency") for facts in before.backbones} if before else {}
+    return tuple(model for model in settings.training.models if known.get(model) is None)
 
 
-def with_latencies(
-    backbones: Sequence[BackboneFacts], known: Mapping[str, float]
-) -> tuple[BackboneFacts, ...]:
-    """Return the facts with the latencies that are known in place of what they say."""
-    return tuple(replace(one, latency=known.get(one.model, one.latency)) for one in backbones)
+def as_before(backbones: Sequence[BackboneFacts], before: Header) -> tuple[BackboneFacts, ...]:
+    """Return the facts with what a population's header has of them in place of what they say.
+
+    Args:
+        backbones: As they were found now, in the header's order.
+        before: The header.  An earlier evoft's may have no latency, which then is that of now, and
+            no density, which then is 0: its models go on in the precision that they began in.
+    """
+    return tuple(
+        replace(
+            facts,
+            latency=facts.latency if (known := one.get("latency")) is None else float(known),
+            density=float(one.get("density", 0.0)),
+        )
+        for facts, one in zip(backbones, before.backbones, strict=True)
+    )
 
 
 def amended(header: Header, backbones: Sequence[BackboneFacts]) -> tuple[Mapping[str, Any], ...]:

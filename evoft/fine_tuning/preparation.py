@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,10 @@ from evoft.fine_tuning.checks import largest_batch
 from evoft.fine_tuning.depths import freeze_depths
 from evoft.fine_tuning.devices import gpus_asked_for, place_workers
 from evoft.fine_tuning.forecast import Forecast
-from evoft.fine_tuning.latencies import to_measure, with_latencies
+from evoft.fine_tuning.lasting_facts import as_before, to_measure
 from evoft.fine_tuning.plan import Plan, checkpoints_of
 from evoft.fine_tuning.session import FineTuning
+from evoft.header import Header
 from evoft.lineage import Store
 from evoft.machine import usable_cores
 from evoft.objectives import objectives_of
@@ -88,7 +89,7 @@ class Preparation:
         self,
         file: Path,
         space: SearchSpace,
-        latencies: Mapping[str, float] | None = None,
+        before: Header | None = None,
         *,
         progress: Progress | None = None,
         new: bool = False,
@@ -98,7 +99,8 @@ class Preparation:
         Args:
             file: Where the population is, or goes.
             space: What is searched.
-            latencies: Those that the population has already, by model: they are not measured again.
+            before: The header of the population, if it is there already: what lasts of the facts
+                that it has is not found out again.
             progress: Told how far the reading is.
             new: Whether a backbone that timm does not know, arguments that it does not take and a
                 size of images that makes no sense are refused before the images are read; what was
@@ -115,8 +117,7 @@ class Preparation:
             progress=_telling(progress, "reading images"),
         )
         images = limit(images, training.max_train_images, settings.seed)
-        latencies = latencies or {}
-        timed = to_measure(settings, latencies)
+        timed = to_measure(settings, before)
         self.workers.retarget(Surveyor(training, len(images.classes), timed))
         counts = images.counts()
         largest = min(largest_batch(space, settings.fixed), counts["train"])
@@ -132,10 +133,12 @@ class Preparation:
             return place_workers(settings.run, survey, needed, context, pixels)
 
         devices, why = place()
-        backbones, gpus = with_latencies(survey.backbones, latencies), survey.gpus
+        backbones = as_before(survey.backbones, before) if before else survey.backbones
         express = expression_of(settings, backbones, space)
         forecast = Forecast(costs, express, ladder=express.ladder)
-        return Plan(file, settings, space, images, backbones, gpus, devices, forecast, place, why)
+        return Plan(
+            file, settings, space, images, backbones, survey.gpus, devices, forecast, place, why
+        )
 
     def decode(self, plan: Plan, progress: Progress | None) -> Pixels:
         """Decode the images once for each way in which the backbones want them."""

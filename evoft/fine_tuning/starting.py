@@ -29,7 +29,7 @@ from evoft.fine_tuning.checks import (
     unseen,
     with_fitness_named,
 )
-from evoft.fine_tuning.latencies import amended, latencies_in
+from evoft.fine_tuning.lasting_facts import amended
 from evoft.fine_tuning.outputs import require_writable
 from evoft.fine_tuning.plan import header_of
 from evoft.fine_tuning.preparation import Preparation, Progress, expression_of
@@ -138,7 +138,7 @@ def resume(
     check_sources_again(settings.training, file)
     space = SearchSpace.from_dict(header.space)
     with Preparation(settings) as preparation:
-        plan = preparation.plan(file, space, latencies_in(header), progress=progress)
+        plan = preparation.plan(file, space, header, progress=progress)
         check_same(header, plan)
         with contextlib.ExitStack() as unless_all_is_well:
             store = unless_all_is_well.enter_context(Store.open(file))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from evoft.training.examples import Examples
     from evoft.training.features.cache import FeatureCache
-    from evoft.training.optimization import Precision
+    from evoft.training.precision import Precision
     from evoft.training.prefix.split import Split
     from evoft.training.start import Start
 
@@ -96,12 +96,11 @@ class Commons:
         unchanged = self.features.unchanged(parts, recipe.model, val, alive, apart)
         return replace(train, features=drawn), replace(val, features=unchanged)
 
-    @property
-    def precision(self) -> Precision | None:
-        """That models are trained and judged in."""
-        from evoft.training.optimization import Precision
+    def precision(self, model: str) -> Precision | None:
+        """Return what a backbone is trained and judged in."""
+        from evoft.training.precision import precision_of
 
-        return Precision.of(the_device()) if self.settings.amp else None
+        return precision_of(self.settings, self.express.facts[model])
 
     @cached_property
     def features(self) -> FeatureCache:
@@ -121,7 +120,7 @@ class Commons:
             FeatureStore(self.cache, self.settings.cache_size, self.workers),
             sources,
             views=self.settings.views,
-            precision=self.precision,
+            precisions={name: self.precision(name) for name in self.express.facts},
             prospects=Prospects(self.depths, len(self.pixels.splits["train"])),
         )
 

@@ -30,6 +30,9 @@ class BackboneFacts:
     #: once in the life of a population, for a search that heard another number from each worker
     #: would chase the noise, and give another lineage on each number of them.
     latency: float | None = None
+    #: Products for each value that its layers give, see ``density_of``: what settles the precision
+    #: on a CPU.  A population keeps what it began with; those of an earlier evoft have 0.
+    density: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as plain JSON data."""
@@ -71,6 +74,8 @@ class Probes:
     context: int = 0
     #: Seconds that it takes to build the model.
     build_seconds: float = 0.0
+    #: As the backbone's facts have it, which are kept.
+    density: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -209,8 +209,9 @@ class FineTuner:
         torch.set_num_threads(1)
         try:
             model = self.trained(genome, key).to(the_device())
-            test = self.commons.examples(self.express(genome).model, "test")
-            logits = predict(model, test, self.commons.precision)
+            name = self.express(genome).model
+            test = self.commons.examples(name, "test")
+            logits = predict(model, test, self.commons.precision(name))
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise

@@ -10,7 +10,7 @@ from evoft.settings import ACCURACY, BALANCED_ACCURACY
 from evoft.training.balance import balanced_accuracy
 from evoft.training.examples import Examples
 from evoft.training.memory import in_halves
-from evoft.training.optimization import Precision, autocast
+from evoft.training.precision import Precision, autocast
 
 #: Images in a batch, where no gradient is kept.
 _BATCH = 256

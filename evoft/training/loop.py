@@ -24,12 +24,12 @@ from evoft.training.memory import is_out_of_memory
 from evoft.training.optimization import (
     HalfStepError,
     Inputs,
-    Precision,
     make_optimizer,
     set_rate,
     training_step,
 )
 from evoft.training.paused import Paused, copied
+from evoft.training.precision import Precision
 from evoft.training.schedule import Schedule
 from evoft.training.streams import set_torch_state, torch_state
 
@@ -83,10 +83,10 @@ def fine_tune(  # noqa: PLR0913  # each is a thing of its own
     seed: int,
     *,
     report: Report,
-    amp: bool,
     leg: Leg = WHOLE,
     metric: str = ACCURACY,
     micro: int | None = None,
+    precision: Precision | None = None,
 ) -> Trained:
     """Fine-tune a model by a recipe.
 
@@ -100,11 +100,11 @@ def fine_tune(  # noqa: PLR0913  # each is a thing of its own
         val: What the fitness is measured on.
         seed: Of everything random from here on: order, augmentation, mixing, dropout.
         report: Told of each epoch, and of each step as a sign of life.
-        amp: Mixed precision on a GPU.
         leg: How much of it; the same comes out wherever it goes on from.
         metric: What the fitness is, one of ``settings.METRICS``.
         micro: Most images that pass through the model at a time, see ``training_step``; fewer once
             memory runs out.
+        precision: That it trains in, and is judged in; None: float32.
 
     Raises:
         HalfStepError: Memory ran out in the midst of an optimizer's step, which only a training
@@ -112,7 +112,7 @@ def fine_tune(  # noqa: PLR0913  # each is a thing of its own
     """
     torch.manual_seed(derive(seed, "layers"))
     freeze(model, recipe.freeze_depth)
-    trainer = _Trainer(model, recipe, train, seed, report, amp, leg.epochs, micro)
+    trainer = _Trainer(model, recipe, train, seed, report, precision, leg.epochs, micro)
     schedule = trainer.schedule
     best, curve, left = _Best(), list[CurvePoint](), None
     if leg.paused is not None and schedule.allows(leg.paused.step):
@@ -154,7 +154,7 @@ class _Trainer:
         train: Examples,
         seed: int,
         report: Report,
-        amp: bool,
+        precision: Precision | None,
         epochs: float | None,
         micro: int | None,
     ) -> None:
@@ -164,7 +164,7 @@ class _Trainer:
         self._train = train
         self._report = report
         #: That it trains in, and is judged in.
-        self.precision = Precision.of(device) if amp else None
+        self.precision = precision
         self._optimizer = make_optimizer(model, recipe, scaled=self._scaler is not None)
         self._feed = Feed(train, recipe, seed)
         self._weights = self._feed.class_weights

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -18,6 +16,7 @@ from evoft.errors import SettingsError, words_of
 from evoft.recipe import Recipe
 from evoft.training.freezing import classifier_names, layer_groups
 from evoft.training.memory import is_out_of_memory
+from evoft.training.precision import Precision, autocast
 
 
 def rate_scales(model: nn.Module, recipe: Recipe) -> dict[str, float]:
@@ -153,24 +152,6 @@ def add_l1(parameters: Iterable[nn.Parameter], weight: float) -> None:
 Inputs = Tensor | tuple[Tensor, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Precision:
-    """Mixed precision: the type of the forward pass, and gradient scaling where it needs that."""
-
-    dtype: torch.dtype
-    scaler: torch.amp.GradScaler | None
-
-    @staticmethod
-    def of(device: torch.device) -> Precision | None:
-        """Return bfloat16 where it is native, else scaled float16; None on a CPU."""
-        if device.type != "cuda":
-            return None
-        # Before Ampere it is emulated, and cuDNN has no convolutions for it.
-        if torch.cuda.is_bf16_supported(including_emulation=False):
-            return Precision(torch.bfloat16, None)
-        return Precision(torch.float16, torch.amp.GradScaler(device.type))
-
-
 class HalfStepError(torch.OutOfMemoryError):
     """Memory ran out while an optimizer changed weights and moments: some have, some have not."""
 
@@ -281,10 +262,3 @@ def _part(inputs: Inputs, targets: Tensor, first: int, size: int) -> tuple[Input
     part = slice(first, first + size)
     some = inputs[part] if isinstance(inputs, Tensor) else tuple(i[part] for i in inputs)
     return some, targets[part]
-
-
-def autocast(device: torch.device, precision: Precision | None) -> AbstractContextManager[object]:
-    """Return a context in which layers compute in a precision; None: in that of their weights."""
-    if precision is None:
-        return nullcontext()
-    return torch.autocast(device.type, dtype=precision.dtype)

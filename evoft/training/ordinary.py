@@ -50,8 +50,8 @@ def _trained_in_parts(
         val,
         trial.seed,
         report=trial.report,
-        amp=commons.settings.amp,
         leg=leg_of(trial, recipe, left, head=False),
         metric=commons.settings.metric,
         micro=micro,
+        precision=commons.precision(recipe.model),
     )

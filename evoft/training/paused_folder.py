@@ -58,13 +58,13 @@ class PausedFolder:
 
     def _mark(self, trial: Trial) -> Mark:
         """Return what settles the training of a trial, however long it goes on."""
-        from evoft.training.optimization import Precision
         from evoft.training.paused import Mark
+        from evoft.training.precision import precision_of
 
         recipe, settings, device = self.express(trial.genome), self.settings, the_device()
         facts = self.express.facts[recipe.model]
         # One GPU of the machine may have a type that another has not.
-        precision = Precision.of(device) if settings.amp else None
+        precision = precision_of(settings, facts)
         about = {
             "images": self.pixels.fingerprint,
             "weights": facts.weights,

@@ -11,11 +11,13 @@ from torch import nn
 from evoft.errors import BackboneError, words_of
 from evoft.peak import forget_peak, own_peak
 from evoft.training.data import Preprocessing
+from evoft.training.density import density_of
 from evoft.training.device import gpu_failed, gpu_peak
 from evoft.training.facts import Probe, Probes
 from evoft.training.freezing import freeze, layer_groups, train_mode
 from evoft.training.memory import is_out_of_memory
-from evoft.training.optimization import Precision, autocast, training_step
+from evoft.training.optimization import training_step
+from evoft.training.precision import Precision, autocast
 
 #: Images in the smaller batch of the two, unless the space has only smaller ones.
 _FEW = 8
@@ -47,12 +49,14 @@ def probe(
         classes: Outputs of its classifier.
         largest: Largest batch size that a recipe may have.
         device: Where to.
-        amp: Mixed precision on a GPU.
+        amp: Mixed precision where the device has it.
 
     Raises:
         BackboneError: It cannot take images of this size.
     """
-    lab = _Laboratory(model, name, preprocessing, classes, device, amp)
+    lab = _Laboratory(model, name, preprocessing, classes, device)
+    density = lab.density()
+    lab.precision = Precision.of(device, density) if amp else None
     groups = len(layer_groups(model))
     few = min(_FEW, largest)
     first = lab.step(0, few)
@@ -63,7 +67,7 @@ def probe(
         points += [lab.step(depth, size) for size in (few, many) if (depth, size) != (0, few)]
     # Each once: the larger batch is the smaller one where no recipe has more.
     steps = {(point.depth, point.batch_size): point for point in points}
-    return Probes(name, tuple(steps.values()), lab.look(many) / many, lab.context)
+    return Probes(name, tuple(steps.values()), lab.look(many) / many, lab.context, density=density)
 
 
 class _Laboratory:
@@ -76,14 +80,14 @@ class _Laboratory:
         preprocessing: Preprocessing,
         classes: int,
         device: torch.device,
-        amp: bool,
     ) -> None:
         self._model = model
         self._name = name
         self._size = preprocessing.img_size
         self._classes = classes
         self._device = device
-        self._precision = Precision.of(device) if amp else None
+        #: That it trains in, and is judged in; None: float32.
+        self.precision: Precision | None = None
         self._before = self._left()
 
     @property
@@ -121,7 +125,7 @@ class _Laboratory:
                     targets,
                     smoothing=0.0,
                     l1=0.0,
-                    precision=self._precision,
+                    precision=self.precision,
                 )
                 self._wait()
                 seconds = time.perf_counter() - start
@@ -134,12 +138,21 @@ class _Laboratory:
             self._model.zero_grad(set_to_none=True)
         return Probe(depth, batch_size, seconds, memory)
 
+    def density(self) -> float:
+        """Return the model's density; 0 where not even one image fits."""
+        try:
+            return density_of(self._model, self._size)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                self._refuse(error)
+            return 0.0
+
     def look(self, batch_size: int) -> float:
         """Return the seconds of a batch of validation; 0 when it does not fit."""
         self._model.eval()
         try:
             images = torch.zeros(batch_size, 3, *self._size, device=self._device)
-            with torch.inference_mode(), autocast(self._device, self._precision):
+            with torch.inference_mode(), autocast(self._device, self.precision):
                 self._wait()
                 start = time.perf_counter()
                 self._model(images)

@@ -51,7 +51,10 @@ class Surveyor:
             memory = tuple(_free_memory(i) if i in used else 0 for i in range(count))
             # The probes first: they say what is wrong with images of this size.
             probes = tuple(self._probes(facts, largest) for facts in backbones)
-            backbones = tuple(self._with_latency(facts) for facts in backbones)
+            backbones = tuple(
+                self._with_latency(replace(facts, density=found.density))
+                for facts, found in zip(backbones, probes, strict=True)
+            )
         return Survey(
             backbones,
             gpus=tuple(torch.cuda.get_device_name(i) for i in range(count)),

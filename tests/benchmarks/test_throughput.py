@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from evoft.recipe import Recipe
-from evoft.training.optimization import Precision
+from evoft.training.precision import Precision
 from evoft.training.schedule import Schedule
 
 TINY = ["--model", "test_vit", "--images", "60", "--size", "32", "--count", "2", "--epochs", "1",
@@ -66,8 +66,8 @@ def test_on_an_old_gpu_as_on_a_new_one_both_sides_train_in_one_precision(gpu_of,
     from plain_training import Place
 
     gpu_of(major)
-    place = Place.of(SimpleNamespace(device="cuda"))
-    assert place.dtype == Precision.of(place.device).dtype
+    place = Place.of(SimpleNamespace(device="cuda", half=True))
+    assert place.dtype == Precision.of(place.device, density=0.0).dtype
     assert place.scaler().is_enabled() == (major == 7)
 
 

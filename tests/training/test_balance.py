@@ -17,7 +17,8 @@ from evoft.settings import TrainingSettings
 from evoft.training.balance import balanced_accuracy, class_weights
 from evoft.training.fine_tuner import FineTuner, checkpoint_path
 from evoft.training.judging import predict
-from evoft.training.optimization import Precision, training_step
+from evoft.training.optimization import training_step
+from evoft.training.precision import Precision
 from evoft.trial import Trial
 
 #: Classes of which but one image is left to train on.

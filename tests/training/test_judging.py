@@ -10,7 +10,7 @@ from evoft.recipe import Recipe
 from evoft.settings import TrainingSettings
 from evoft.training import judging
 from evoft.training.judging import evaluate, predict
-from evoft.training.optimization import Precision
+from evoft.training.precision import Precision
 
 #: As on GPUs, but that a CPU trains in them.
 PRECISIONS = {
@@ -47,7 +47,7 @@ def test_a_trial_trains_and_is_judged_in_mixed_precision(
     asked = trial(space, 1, **{**CLEAN, "epochs": 3, "freeze_depth": depth, "lr": 1e-3})
     tuner = make_tuner(TrainingSettings(), tmp_path / "whole")
     wanted = tuner.evaluate(asked)
-    monkeypatch.setattr(Precision, "of", staticmethod(lambda device: PRECISIONS[name]()))
+    monkeypatch.setattr(Precision, "of", staticmethod(lambda device, density: PRECISIONS[name]()))
     tuner = make_tuner(TrainingSettings(), tmp_path / "mixed")
     outcome = tuner.evaluate(asked)
     assert outcome.status is Status.OK

@@ -17,7 +17,7 @@ from evoft.training.examples import Examples
 from evoft.training.fine_tuner import checkpoint_path
 from evoft.training.judging import evaluate
 from evoft.training.loop import fine_tune
-from evoft.training.optimization import Precision
+from evoft.training.precision import Precision
 from evoft.trial import Trial
 
 
@@ -40,7 +40,7 @@ def some(examples, count):
     return Examples(examples.pixels, places, labels, examples.mean, examples.std, examples.classes)
 
 
-def train(tuner, examples, *, seed=3, reports=None, **values):
+def train(tuner, examples, *, seed=3, reports=None, precision=None, **values):
     settings = recipe(**values)
     model = tuner.start(settings, seed)
 
@@ -48,7 +48,7 @@ def train(tuner, examples, *, seed=3, reports=None, **values):
         if reports is not None:
             reports.append((epoch, metrics))
 
-    return model, fine_tune(model, settings, *examples, seed, report=report, amp=True)
+    return model, fine_tune(model, settings, *examples, seed, report=report, precision=precision)
 
 
 class TestGood:
@@ -165,19 +165,11 @@ def nonsense():
 
 
 @pytest.mark.parametrize("opt", ["sgd", "momentum", "nesterov", "lookahead_sgd", "adamw", "adam"])
-def test_a_first_step_that_scaling_leaves_out_leaves_no_trace(
-    tuner, examples, monkeypatch, nonsense, opt
-):
-    scales = []
-
-    def precision(device):
-        scaler = torch.amp.GradScaler("cpu", init_scale=2.0**24)
-        scales.append(scaler)
-        return Precision(torch.float16, scaler)
-
-    monkeypatch.setattr(loop.Precision, "of", precision)
-    _, trained = train(tuner, examples, opt=opt, momentum=0.9, lr=1e-4)
-    assert scales[0].get_scale() < 2.0**24  # at least one step was left out
+def test_a_first_step_that_scaling_leaves_out_leaves_no_trace(tuner, examples, nonsense, opt):
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**24)
+    mixed = Precision(torch.float16, scaler)
+    _, trained = train(tuner, examples, precision=mixed, opt=opt, momentum=0.9, lr=1e-4)
+    assert scaler.get_scale() < 2.0**24  # at least one step was left out
     assert trained.outcome.status is Status.OK, trained.outcome.reason
     assert all(bool(value.isfinite().all()) for value in trained.state.values())
 
@@ -239,7 +231,7 @@ class TestOutOfMemory:
             report=lambda epoch, **metrics: told.append((epoch, metrics)) if metrics else None,
         )  # fmt: skip
         settings = tuner.express(genome)
-        start, arguments = tuner.start(settings, 1), {"report": lambda *_, **__: None, "amp": True}
+        start, arguments = tuner.start(settings, 1), {"report": lambda *_, **__: None}
         wanted = fine_tune(start, settings, *examples, 1, **arguments, micro=4)
         calls, sizes = [], []
         if when == "moments half made":

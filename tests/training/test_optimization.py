@@ -15,7 +15,6 @@ from evoft.training.backbone import build, laid_out
 from evoft.training.freezing import classifier_names, freeze, layer_groups
 from evoft.training.optimization import (
     HalfStepError,
-    Precision,
     add_l1,
     check_optimizer,
     make_optimizer,
@@ -24,8 +23,7 @@ from evoft.training.optimization import (
     set_rate,
     training_step,
 )
-
-CPU = torch.device("cpu")
+from evoft.training.precision import Precision
 
 
 def recipe(**values):
@@ -250,16 +248,6 @@ def test_a_step_in_parts_is_the_step_of_the_whole_batch():
     for parts in made[1:]:
         for whole, part in zip(made[0], parts, strict=True):
             torch.testing.assert_close(whole, part)
-
-
-@pytest.mark.parametrize(("major", "dtype"), [(7, torch.float16), (8, torch.bfloat16)])
-def test_a_gpu_that_only_emulates_bfloat16_trains_in_scaled_float16(gpu_of, major, dtype):
-    gpu_of(major)
-    precision = Precision.of(torch.device("cuda"))
-    assert precision.dtype == dtype
-    assert (precision.scaler is not None) == (dtype == torch.float16)
-    assert precision.scaler is None or precision.scaler.is_enabled()
-    assert Precision.of(CPU) is None
 
 
 def scaled(scale=2.0**16):

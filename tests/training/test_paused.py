@@ -16,8 +16,9 @@ from evoft.outcome import Status
 from evoft.recipe import Recipe
 from evoft.settings import TrainingSettings
 from evoft.training.fine_tuner import checkpoint_path
-from evoft.training.optimization import Precision, make_optimizer, set_rate
+from evoft.training.optimization import make_optimizer, set_rate
 from evoft.training.paused_folder import paused_path
+from evoft.training.precision import Precision
 from evoft.training.schedule import _RESUMABLE, can_pause
 from evoft.trial import Stage, Trial
 from evoft.workers.local import LocalWorkers
@@ -215,7 +216,7 @@ def test_on_another_gpu_that_has_another_precision_it_begins_anew(
     """On a CPU, which has the same types and the same scaling."""
 
     def have(dtype):
-        def of(device):
+        def of(device, density):
             scales = dtype is torch.float16
             return Precision(dtype, torch.amp.GradScaler("cpu") if scales else None)
 

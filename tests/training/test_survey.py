@@ -176,7 +176,7 @@ def test_what_others_have_of_a_gpu_is_not_taken_for_ours(
     )
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: int(taken["reserved"] * GIB))
     look = preprocessing_of(model, settings)
-    lab = probing._Laboratory(model, "embedded", look, 3, torch.device("cuda"), False)
+    lab = probing._Laboratory(model, "embedded", look, 3, torch.device("cuda"))
     taken["reserved"] = reserved
     taken["by us" if grown > 0 else "by others"] += grown
     assert lab.context == context * GIB

@@ -15,7 +15,7 @@ from evoft.training.examples import Examples
 from evoft.training.features.kept import Features
 from evoft.training.features.passes import Rendered, compute
 from evoft.training.freezing import freeze, layer_groups, train_mode
-from evoft.training.optimization import Precision
+from evoft.training.precision import Precision
 from evoft.training.prefix.split import Plan, make_plan
 from evoft.training.views import KINDS, UNCHANGED, View, choose, possible, render
 

@@ -25,7 +25,7 @@ from evoft.training.features.placing import Placed
 from evoft.training.features.plans import Plans
 from evoft.training.features.store import FeatureStore, address
 from evoft.training.memory import is_out_of_memory
-from evoft.training.optimization import Precision
+from evoft.training.precision import Precision
 from evoft.training.prefix.split import Plan, Split, Whole, split
 from evoft.training.prefix.trunk import Stretch, Trunk, make_trunk
 from evoft.training.views import KINDS, UNCHANGED, possible
@@ -50,7 +50,8 @@ class FeatureCache:
             the images, how they are prepared, and the weights.
         views: How many numbers of views there are; with 0, only images that a recipe leaves as they
             are have features.
-        precision: That models train in, and are judged in.
+        precisions: For each backbone, what it trains in and is judged in; None, or none of
+            them named: float32.
         prospects: Where features of a depth are made of those of another; None: all of them are
             made of the images.
     """
@@ -61,13 +62,13 @@ class FeatureCache:
         sources: Mapping[str, Mapping[str, Any]],
         *,
         views: int,
-        precision: Precision | None = None,
+        precisions: Mapping[str, Precision | None] | None = None,
         prospects: Prospects | None = None,
     ) -> None:
         self._store = store
         self._sources = sources
         self._views = views
-        self._precision = precision
+        self._precisions = precisions or {}
         self._prospects = prospects
         self._plans = Plans(store.folder if store.limit else None)
         self._placed = Placed()
@@ -163,7 +164,7 @@ class FeatureCache:
         """
         if parts is None or not self._fits(parts, model, len(examples)):
             return None
-        rendered = [Rendered(UNCHANGED, 1, self._precision)]
+        rendered = [Rendered(UNCHANGED, 1, self._precisions.get(model))]
         return self._of(parts, model, examples, rendered, alive, apart)
 
     def drawn(
@@ -196,7 +197,8 @@ class FeatureCache:
         versions = 1 if wanted == (UNCHANGED,) else KINDS * views
         if not self._fits(parts, recipe.model, versions * len(examples)):
             return None
-        rendered = [Rendered(view, views, self._precision) for view in wanted]
+        precision = self._precisions.get(recipe.model)
+        rendered = [Rendered(view, views, precision) for view in wanted]
         return self._of(parts, recipe.model, examples, rendered, alive, apart)
 
     def _fits(self, parts: Split, model: str, images: int) -> bool:

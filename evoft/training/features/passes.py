@@ -10,7 +10,7 @@ from torch import Tensor
 
 from evoft.training.examples import Examples
 from evoft.training.memory import in_halves
-from evoft.training.optimization import Precision, autocast
+from evoft.training.precision import Precision, autocast
 from evoft.training.prefix.split import Split
 from evoft.training.prefix.trunk import BoundStretch
 from evoft.training.views import View, render

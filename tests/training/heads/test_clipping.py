@@ -16,7 +16,8 @@ from evoft.training import loop
 from evoft.training.heads.clipping import Clips
 from evoft.training.heads.memory import Weights
 from evoft.training.loop import fine_tune
-from evoft.training.optimization import Precision, training_step
+from evoft.training.optimization import training_step
+from evoft.training.precision import Precision
 
 CPU = torch.device("cpu")
 
@@ -161,7 +162,7 @@ def test_micro_batches_after_memory_ran_out_are_clipped_together(make_tuner, spa
         tuner.commons.examples("embedded", "train"),
         tuner.commons.examples("embedded", "val"),
     )
-    fine_tune(model, recipe, train, val, 1, report=lambda *_, **__: None, amp=False)
+    fine_tune(model, recipe, train, val, 1, report=lambda *_, **__: None)
     assert min(sizes) <= 3 < max(sizes)
     assert moved
     assert max(moved) == pytest.approx(0.05, rel=1e-3)
