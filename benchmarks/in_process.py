@@ -1,6 +1,7 @@
 """A fine-tuner in this process, for benchmarks that look at a trial from within."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -11,9 +12,10 @@ from evoft.machine import usable_cores
 from evoft.search.space import SearchSpace
 from evoft.settings import Settings
 from evoft.shared import SharedArray
-from evoft.training.backbone import facts_of
+from evoft.training.backbone import build, facts_of
 from evoft.training.data import decode, limit, read_images
 from evoft.training.default_space import default_genes
+from evoft.training.density import density_of
 from evoft.training.fine_tuner import FineTuner
 from evoft.training.pixels import Pixels
 
@@ -27,6 +29,8 @@ def fine_tuner(settings: Settings, checkpoints: Path | None = None) -> FineTuner
     classes = len(images.classes)
     facts = facts_of(training.models[0], training, classes)
     preprocessing = facts.preprocessing
+    built = build(facts.model, training, classes, pretrained=False)
+    facts = replace(facts, density=density_of(built, preprocessing.img_size))
     # Held open by its descriptor alone, which lives as long as this process.
     fd = os.memfd_create("evoft")
     shape = (len(images), *preprocessing.img_size, 3)

@@ -54,7 +54,8 @@ def build(
         drop_path: Stochastic depth.
 
     Raises:
-        BackboneError: timm does not know the model, or its weights cannot be had.
+        BackboneError: timm does not know the model, or its weights cannot be had, or it has no
+            classifier.
     """
     kwargs: dict[str, Any] = dict(settings.model_kwargs)
     if drop:
@@ -77,7 +78,16 @@ def build(
     except Exception as error:
         raise BackboneError(_tell(model, settings, pretrained, error)) from error
     assert isinstance(built, nn.Module)
+    if not hasattr(built, "get_classifier"):
+        raise BackboneError(_headless(model))
     return built
+
+
+def _headless(model: str) -> str:
+    """Return what is wrong with a model that ends in features, and which one to take."""
+    whole = model.partition(".")[0].removesuffix("_enc")
+    other = f"{whole}, or another" if timm.is_model(whole) and whole != model else "another"
+    return f"{model} is an encoder, without a classifier to train: take {other}"
 
 
 def laid_out(model: nn.Module) -> nn.Module:

@@ -46,6 +46,15 @@ class TestRefusals:
         for file in (garbage, other, wide, short):
             refused("test_resnet", [file, "do not fit test_resnet"], checkpoint=file)
 
+    @pytest.mark.parametrize("known", [False, True])
+    def test_an_encoder_without_a_classifier(self, monkeypatch, known):
+        small = {"depth": 1, "embed_dim": 64, "num_heads": 2}
+        model, words = "qwen3_vit_88m_enc", "qwen3_vit_88m_enc is an encoder, without a classifier"
+        if not known:
+            monkeypatch.setattr(timm, "is_model", lambda name: False)
+        other = "take qwen3_vit_88m, or another" if known else "take another"
+        refused(model, [words, other], pretrained=False, model_kwargs=small)
+
     def test_weights_that_timm_has_not(self):
         words = ["no weights 'a1_in1kk' of resnet50; it knows resnet50.a1_in1k, "]
         refused("resnet50.a1_in1kk", words)
