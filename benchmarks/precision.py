@@ -38,6 +38,7 @@ from evoft.settings import Settings
 from evoft.training.default_space import default_genes
 from evoft.training.density import density_of
 from evoft.training.precision import DENSE
+from evoft.training.prefix.split import Whole, split
 from evoft.trial import Trial
 
 HERE = Path(__file__).parent
@@ -92,6 +93,9 @@ class Pair:
 def steps(name: str, side: int, seconds: float) -> Iterator[Row]:
     """Yield what a batch of a backbone takes, by what is frozen and how large it is."""
     for share in SHARES:
+        model, depth = backbone(name, share, last=True)
+        if depth and isinstance(split(model, depth, torch.rand(2, 3, side, side)), Whole):
+            continue  # it trains whole
         for batch in BATCHES:
             images = torch.rand(batch, 3, side, side).contiguous(memory_format=torch.channels_last)
             acts = {
