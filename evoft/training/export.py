@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import shutil
@@ -61,7 +62,7 @@ def _write_model(
     model: nn.Module, folder: Path, preprocessing: Preprocessing, labels: Sequence[str]
 ) -> None:
     save_for_hf(
-        model.cpu(),
+        _with_tensors_apart(model.cpu()),
         str(folder),
         model_config={"label_names": list(labels)},
         safe_serialization=True,
@@ -74,6 +75,22 @@ def _write_model(
             "crop_mode": preprocessing.crop_mode,
         },
     )
+
+
+def _with_tensors_apart(model: nn.Module) -> nn.Module:
+    """Return the model as it tells its state if no tensors in that share memory.
+
+    safetensors refuses those that do, and timm, which loads the file, wants all of them: CoaT has
+    the same layers under several names.
+    """
+    state, seen = model.state_dict(), set[int]()
+    for name, tensor in state.items():
+        place = tensor.untyped_storage().data_ptr()
+        state[name] = tensor.clone() if place in seen else tensor
+        seen.add(place)
+    teller = copy.copy(model)
+    teller.state_dict = lambda: state  # type: ignore[assignment,method-assign]
+    return teller
 
 
 def _take_place(unfinished: Path, folder: Path) -> None:

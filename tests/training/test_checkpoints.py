@@ -43,6 +43,15 @@ KINDS = {
         FROZEN,
     ),
     "transformer": (TrainingSettings(models=("test_vit",), pretrained=False, img_size=48), FROZEN),
+    "layers of several names": (
+        TrainingSettings(
+            models=("coat_tiny",), pretrained=False, img_size=64,
+            model_kwargs={
+                "embed_dims": [32] * 4, "serial_depths": [1] * 4, "parallel_depth": 1,
+            },
+        ),
+        FROZEN,
+    ),
 }  # fmt: skip
 
 
