@@ -19,7 +19,14 @@ def classifier_names(model: nn.Module) -> set[str]:
     heads = model.get_classifier()  # type: ignore[operator]
     modules = heads if isinstance(heads, tuple | list | nn.ModuleList) else [heads]
     mine = {id(p) for module in modules for p in module.parameters()}
-    return {name for name, parameter in model.named_parameters() if id(parameter) in mine}
+    # VOLO's second one is told by this alone.
+    told = (getattr(model, "pretrained_cfg", None) or {}).get("classifier") or ()
+    roofs = tuple(f"{name}." for name in ([told] if isinstance(told, str) else told))
+    return {
+        name
+        for name, parameter in model.named_parameters()
+        if id(parameter) in mine or name.startswith(roofs)
+    }
 
 
 def layer_groups(model: nn.Module) -> list[list[str]]:

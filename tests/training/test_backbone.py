@@ -16,6 +16,7 @@ from evoft.errors import BackboneError
 from evoft.settings import TrainingSettings
 from evoft.training.backbone import (
     build,
+    complete_weights,
     digest,
     facts_of,
     laid_out,
@@ -33,6 +34,18 @@ def refused(model, words, look=Surveyor.survey, **settings):
     assert "\n" not in str(caught.value)
     for word in words:
         assert word in str(caught.value)
+
+
+def test_weights_with_two_classifiers_of_other_classes_fit(tmp_path):
+    settings = TrainingSettings(models=("volo_d1_224",), img_size=64)
+    model = build("volo_d1_224", settings, 1000, pretrained=False)
+    wanted = {"head.weight", "head.bias", "aux_head.weight", "aux_head.bias"}
+    assert classifier_names(model) == wanted
+    save_file(model.state_dict(), tmp_path / "volo.safetensors")
+    mine = replace(settings, checkpoint=str(tmp_path / "volo.safetensors"))
+    weights = complete_weights("volo_d1_224", mine, 3)
+    assert not wanted & set(weights)
+    assert all(torch.equal(weights[name], model.state_dict()[name]) for name in weights)
 
 
 class TestRefusals:
