@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from evoft.training.features.kept import Features
 
 
+#: Most images that pass through a model at a time where no gradient is kept, and most pixels of
+#: them: of large images as many would take gigabytes, and be no faster.
+_MOST, _PIXELS = 256, 2**22
+
+
 @dataclass(frozen=True, slots=True)
 class Examples:
     """The images of one split, decoded, on the device."""
@@ -30,6 +35,16 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def passing(self) -> int:
+        """How many images pass through a model at a time where no gradient is kept.
+
+        Kernels choose their blocks by the batch, so that only one size gives every worker the same
+        bits.
+        """
+        height, width = self.pixels.shape[1:3]
+        return max(1, min(_MOST, _PIXELS // (height * width)))
 
     def batch(self, chosen: Tensor) -> Tensor:
         """Return some of the split's images as ``(batch, 3, height, width)``, values 0 to 1."""

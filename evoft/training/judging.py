@@ -12,9 +12,6 @@ from evoft.training.examples import Examples
 from evoft.training.memory import in_halves
 from evoft.training.precision import Precision, autocast
 
-#: Images in a batch, where no gradient is kept.
-_BATCH = 256
-
 
 @torch.inference_mode()
 def predict(model: nn.Module, examples: Examples, precision: Precision | None = None) -> Tensor:
@@ -33,8 +30,8 @@ def predict(model: nn.Module, examples: Examples, precision: Precision | None = 
         with autocast(places.device, precision):
             return (network(examples.inputs(places[first:stop])).float(),)
 
-    count = len(examples)
-    batches = ((first, min(first + _BATCH, count)) for first in range(0, count, _BATCH))
+    count, size = len(examples), examples.passing
+    batches = ((first, min(first + size, count)) for first in range(0, count, size))
     return torch.cat([in_halves(logits, *batch)[0] for batch in batches])
 
 

@@ -9,6 +9,7 @@ from evoft.outcome import Status
 from evoft.recipe import Recipe
 from evoft.settings import TrainingSettings
 from evoft.training import judging
+from evoft.training.examples import Examples
 from evoft.training.judging import evaluate, predict
 from evoft.training.precision import Precision
 
@@ -24,7 +25,7 @@ def test_validation_in_several_batches(make_tuner, monkeypatch):
     model = tuner.start(Recipe(model="embedded", epochs=2, batch_size=8), 1)
     examples = tuner.commons.examples("embedded", "val")
     whole = evaluate(model, examples)
-    monkeypatch.setattr(judging, "_BATCH", 7)
+    monkeypatch.setattr(Examples, "passing", 7)
     assert evaluate(model, examples) == pytest.approx(whole)
 
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from evoft.recipe import Recipe
 from evoft.training.examples import Examples
 from evoft.training.features.kept import Features
-from evoft.training.features.passes import BATCH, Rendered, passed
+from evoft.training.features.passes import Rendered, passed
 from evoft.training.features.placing import Placed
 from evoft.training.features.plans import Plans
 from evoft.training.features.store import FeatureStore, address
@@ -131,7 +131,7 @@ class FeatureCache:
         # Images and views of them, the most that a recipe's features may be of.
         most = self._store.limit // (prospects.images * KINDS * max(1, self._views))
         facts = {"trunk": depths, "most": most, **self._facts(model, examples)}
-        batch = min(BATCH, prospects.images)
+        batch = min(examples.passing, prospects.images)
 
         def make() -> Trunk:
             example = _example(examples)

@@ -15,10 +15,6 @@ from evoft.training.prefix.split import Split
 from evoft.training.prefix.trunk import BoundStretch
 from evoft.training.views import View, render
 
-#: Images that pass through the prefix at a time.  Kernels choose their blocks by the batch, so
-#: that only one size gives every worker the same bits.
-BATCH = 256
-
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
@@ -40,13 +36,13 @@ def passed(
     """Yield values at a cut, of those at the one before it; of the images where there is none."""
     if start is None:
         return compute(through, examples, rendered)
-    return further(through, start, examples.pixels.device, rendered.precision)
+    return further(through, start, examples, rendered.precision)
 
 
 def further(
     through: Split | BoundStretch,
     start: tuple[Tensor, ...],
-    device: torch.device,
+    examples: Examples,
     precision: Precision | None,
 ) -> Iterator[tuple[Tensor, ...]]:
     """Yield what layers make of what is kept at a cut, in its order and in batches of one size.
@@ -54,14 +50,15 @@ def further(
     Args:
         through: The layers.
         start: ``(images, ...)`` for each value at the cut.
-        device: Where they compute.
+        examples: The images, which tell where layers compute and how many pass at a time.
         precision: As in `Rendered`.
 
     Yields:
         ``(batch, ...)`` for each value at the next cut.
     """
-    for first in range(0, len(start[0]), BATCH):
-        yield _made(through, [v[first : first + BATCH] for v in start], device, precision)
+    device, size = examples.pixels.device, examples.passing
+    for first in range(0, len(start[0]), size):
+        yield _made(through, [v[first : first + size] for v in start], device, precision)
 
 
 def _made(
@@ -92,10 +89,10 @@ def compute(
     Yields:
         ``(batch, ...)`` for each value at the cut.
     """
-    device = examples.pixels.device
+    device, size = examples.pixels.device, examples.passing
     places = torch.arange(len(examples), device=device)
-    for first in range(0, len(examples), BATCH):
-        batch = examples.batch(places[first : first + BATCH])
+    for first in range(0, len(examples), size):
+        batch = examples.batch(places[first : first + size])
         images = render(batch, rendered.view, rendered.views, first)
         # As images lie that are not changed, which is what the model was split for.
         images = images.contiguous(memory_format=torch.channels_last)

@@ -10,8 +10,8 @@ from trials import CLEAN, same_but_for_cost, trial
 from evoft.outcome import Status
 from evoft.settings import TrainingSettings
 from evoft.training.backbone import digest
+from evoft.training.examples import Examples
 from evoft.training.features import cache as features
-from evoft.training.features import passes
 from evoft.training.start import Start
 
 
@@ -100,8 +100,7 @@ class TestChain:
     def test_features_have_the_same_bits(
         self, make_tuner, space, tmp_path, monkeypatch, prefixed, batch
     ):
-        monkeypatch.setattr(features, "BATCH", batch)
-        monkeypatch.setattr(passes, "BATCH", batch)
+        monkeypatch.setattr(Examples, "passing", batch)
         (cache := tmp_path / "cache").mkdir()
         tuners = [
             self.chained(make_tuner, tmp_path, cache),
