@@ -201,9 +201,9 @@ def report(rows: list[Row], pairs: list[Pair], count: int, epochs: int) -> str:
 @click.command()
 @click.option("--model", "models", multiple=True, default=tuple(BACKBONES),
               type=click.Choice(tuple(BACKBONES)), help="Whose steps are timed.")  # fmt: skip
-@click.option("--seconds", default=2.0, show_default=True, help="A row takes about as long.")
+@click.option("--seconds", default=1.0, show_default=True, help="A row takes about as long.")
 @click.option("--count", default=24, show_default=True, help="Recipes that are trained.")
-@click.option("--epochs", default=3, show_default=True)
+@click.option("--epochs", default=4, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), default=HERE / "results")
 def main(models: tuple[str, ...], seconds: float, count: int, epochs: int, out: Path) -> None:
     """Measure and write ``precision.json`` and ``precision.md``."""
