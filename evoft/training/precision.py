@@ -12,8 +12,9 @@ from evoft.settings import TrainingSettings
 from evoft.training.device import the_device
 from evoft.training.facts import BackboneFacts
 
-#: From this density on (see ``density.py``) bfloat16 is faster on a CPU that has it: below, what
-#: it takes to change types and to move values outweighs the faster products.
+#: From this density on (see ``density.py``) bfloat16 is faster on a CPU that has it, but for a few
+#: backbones for which it is the same; below, what it takes to change types and to move values
+#: mostly outweighs the faster products (benchmarks/precision.py).
 DENSE = 200.0
 #: What processors with instructions for products of bfloat16 say that they have.
 _NATIVE = ("avx512_bf16", "amx_bf16")
