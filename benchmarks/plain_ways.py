@@ -85,7 +85,7 @@ def jobs(
             val=split("val"),
             loader_workers=0,
             device=task.device,
-            half=Precision.of(torch.device(task.device), density) is not None,
+            half=task.device == "cuda" or Precision.of(torch.device("cpu"), density) is not None,
         )
         for i, recipe in enumerate(recipes)
     ]

@@ -37,7 +37,7 @@ from evoft.seeds import derive, generator
 from evoft.settings import Settings
 from evoft.training.default_space import default_genes
 from evoft.training.density import density_of
-from evoft.training.precision import DENSE
+from evoft.training.precision import DENSE, NATIVE
 from evoft.training.prefix.split import Whole, split
 from evoft.trial import Trial
 
@@ -92,6 +92,7 @@ class Pair:
 
 def steps(name: str, side: int, seconds: float) -> Iterator[Row]:
     """Yield what a batch of a backbone takes, by what is frozen and how large it is."""
+    density = density_of(backbone(name, 0.0, last=True)[0], (side, side))
     for share in SHARES:
         model, depth = backbone(name, share, last=True)
         if depth and isinstance(split(model, depth, torch.rand(2, 3, side, side)), Whole):
@@ -103,7 +104,6 @@ def steps(name: str, side: int, seconds: float) -> Iterator[Row]:
                 for half in (False, True)
             }
             took = best({str(half): act for half, act in acts.items()}, seconds)
-            density = density_of(backbone(name, 0.0, last=True)[0], (side, side))
             yield Row(name, side, density, share, batch, took["False"], took["True"])
 
 
@@ -113,9 +113,7 @@ def settings_with_weights(folder: Path, epochs: int) -> Settings:
     path = folder / f"{TRAINED}.safetensors"
     save_file(timm.create_model(TRAINED).state_dict(), path)
     settings = settings_of("digits", epochs)
-    training = replace(
-        settings.training, models=(TRAINED,), img_size=SIDE, checkpoint=str(path), epochs=epochs
-    )
+    training = replace(settings.training, models=(TRAINED,), img_size=SIDE, checkpoint=str(path))
     return replace(settings, training=training)
 
 
@@ -150,7 +148,7 @@ def trainings(count: int, epochs: int) -> Iterator[Pair]:
 def report(rows: list[Row], pairs: list[Pair], count: int, epochs: int) -> str:
     """Return what was measured as Markdown."""
     caps = getattr(torch.cpu, "get_capabilities", dict)()
-    has = [name for name in ("avx512_bf16", "amx_bf16") if caps.get(name)]
+    has = [name for name in NATIVE if caps.get(name)]
     say = ", ".join(f"{name} {versions().get(name, '')}" for name in ("torch", "timm"))
     lines = [
         "# bfloat16 on a CPU",

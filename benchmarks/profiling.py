@@ -45,11 +45,12 @@ from evoft.recipe import Recipe
 from evoft.search.space import SearchSpace
 from evoft.settings import SearchSettings, Settings
 from evoft.training import optimization
-from evoft.training.backbone import build, laid_out
+from evoft.training.backbone import build
 from evoft.training.default_space import default_genes
 from evoft.training.device import the_device
 from evoft.training.fine_tuner import FineTuner
 from evoft.training.freezing import freeze, train_mode
+from evoft.training.layout import laid_out
 from evoft.training.prefix.split import Split, split
 from evoft.trial import Trial
 

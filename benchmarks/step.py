@@ -26,8 +26,9 @@ from torch.nn.functional import cross_entropy
 from evoft.environment import versions
 from evoft.recipe import Recipe
 from evoft.settings import TrainingSettings
-from evoft.training.backbone import build, laid_out
+from evoft.training.backbone import build
 from evoft.training.freezing import freeze, layer_groups, train_mode
+from evoft.training.layout import laid_out
 from evoft.training.optimization import parameter_groups
 from evoft.training.prefix.split import Split, split
 

@@ -17,7 +17,7 @@ from evoft.training.facts import BackboneFacts
 #: mostly outweighs the faster products (benchmarks/precision.py).
 DENSE = 200.0
 #: What processors with instructions for products of bfloat16 say that they have.
-_NATIVE = ("avx512_bf16", "amx_bf16")
+NATIVE = ("avx512_bf16", "amx_bf16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Precision:
 def _is_native() -> bool:
     """Tell whether this CPU has products of bfloat16 and torch uses them; older ones do not say."""
     capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-    return torch._C._has_mkldnn and any(capabilities.get(name) for name in _NATIVE)
+    return torch._C._has_mkldnn and any(capabilities.get(name) for name in NATIVE)
 
 
 def precision_of(settings: TrainingSettings, facts: BackboneFacts) -> Precision | None:

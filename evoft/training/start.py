@@ -11,9 +11,10 @@ from evoft.errors import PopulationMismatchError
 from evoft.recipe import Recipe
 from evoft.seeds import derive
 from evoft.settings import TrainingSettings
-from evoft.training.backbone import build, digest, laid_out, start_weights
+from evoft.training.backbone import build, digest, start_weights
 from evoft.training.facts import BackboneFacts
 from evoft.training.freezing import classifier_names
+from evoft.training.layout import laid_out
 
 
 class Start:

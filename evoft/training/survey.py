@@ -65,7 +65,8 @@ class Surveyor:
         )
 
     def _probes(self, facts: BackboneFacts, largest: int) -> Probes:
-        from evoft.training.backbone import build, laid_out
+        from evoft.training.backbone import build
+        from evoft.training.layout import laid_out
         from evoft.training.probing import probe
 
         start = time.perf_counter()
@@ -87,8 +88,9 @@ class Surveyor:
         """Return the facts, with the latency where it is to be measured."""
         if facts.model not in self.timed:
             return facts
-        from evoft.training.backbone import build, laid_out
+        from evoft.training.backbone import build
         from evoft.training.latency import latency_of
+        from evoft.training.layout import laid_out
 
         model = laid_out(build(facts.model, self.settings, self.classes, pretrained=False))
         size = facts.preprocessing.img_size

@@ -16,12 +16,13 @@ from evoft.outcome import Status
 from evoft.search.space import SearchSpace
 from evoft.settings import TrainingSettings
 from evoft.training import checkpoints
-from evoft.training.backbone import build, laid_out
+from evoft.training.backbone import build
 from evoft.training.checkpoints import load, save, seed_of, trained_state
 from evoft.training.default_space import DEFAULT_GENES
 from evoft.training.fine_tuner import checkpoint_path
 from evoft.training.freezing import freeze, trained_names
 from evoft.training.judging import predict
+from evoft.training.layout import laid_out
 from evoft.training.prediction import predict_files
 from evoft.trial import Trial
 
