@@ -50,7 +50,7 @@ from evoft.training.default_space import default_genes
 from evoft.training.device import the_device
 from evoft.training.fine_tuner import FineTuner
 from evoft.training.freezing import freeze, train_mode
-from evoft.training.layout import laid_out
+from evoft.training.memory_format import laid_out
 from evoft.training.prefix.split import Split, split
 from evoft.trial import Trial
 

@@ -28,7 +28,7 @@ from evoft.recipe import Recipe
 from evoft.settings import TrainingSettings
 from evoft.training.backbone import build
 from evoft.training.freezing import freeze, layer_groups, train_mode
-from evoft.training.layout import laid_out
+from evoft.training.memory_format import laid_out
 from evoft.training.optimization import parameter_groups
 from evoft.training.prefix.split import Split, split
 

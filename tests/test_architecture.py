@@ -294,3 +294,9 @@ def test_no_module_of_tests_loads_a_profile_of_hypothesis_for_the_others() -> No
         if isinstance(node, ast.Call) and dotted(node.func).endswith(".load_profile")
     }
     assert loading == {"conftest.py"}
+
+
+def test_no_two_modules_of_tests_share_a_name() -> None:
+    """pytest imports them by their last name alone and refuses the second."""
+    names = [path.name for path in Path(__file__).parent.rglob("*.py") if path.stem != "conftest"]
+    assert sorted(names) == sorted(set(names))

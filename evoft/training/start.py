@@ -14,7 +14,7 @@ from evoft.settings import TrainingSettings
 from evoft.training.backbone import build, digest, start_weights
 from evoft.training.facts import BackboneFacts
 from evoft.training.freezing import classifier_names
-from evoft.training.layout import laid_out
+from evoft.training.memory_format import laid_out
 
 
 class Start:

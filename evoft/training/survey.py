@@ -66,7 +66,7 @@ class Surveyor:
 
     def _probes(self, facts: BackboneFacts, largest: int) -> Probes:
         from evoft.training.backbone import build
-        from evoft.training.layout import laid_out
+        from evoft.training.memory_format import laid_out
         from evoft.training.probing import probe
 
         start = time.perf_counter()
@@ -90,7 +90,7 @@ class Surveyor:
             return facts
         from evoft.training.backbone import build
         from evoft.training.latency import latency_of
-        from evoft.training.layout import laid_out
+        from evoft.training.memory_format import laid_out
 
         model = laid_out(build(facts.model, self.settings, self.classes, pretrained=False))
         size = facts.preprocessing.img_size

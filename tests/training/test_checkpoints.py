@@ -22,7 +22,7 @@ from evoft.training.default_space import DEFAULT_GENES
 from evoft.training.fine_tuner import checkpoint_path
 from evoft.training.freezing import freeze, trained_names
 from evoft.training.judging import predict
-from evoft.training.layout import laid_out
+from evoft.training.memory_format import laid_out
 from evoft.training.prediction import predict_files
 from evoft.trial import Trial
 

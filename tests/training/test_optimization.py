@@ -13,7 +13,7 @@ from evoft.settings import TrainingSettings
 from evoft.training import optimization
 from evoft.training.backbone import build
 from evoft.training.freezing import classifier_names, freeze, layer_groups
-from evoft.training.layout import laid_out
+from evoft.training.memory_format import laid_out
 from evoft.training.optimization import (
     HalfStepError,
     add_l1,

@@ -9,7 +9,7 @@ import torch
 
 from evoft.settings import TrainingSettings
 from evoft.training.backbone import build, digest, preprocessing_of
-from evoft.training.layout import laid_out
+from evoft.training.memory_format import laid_out
 
 
 @pytest.mark.parametrize("name", ["test_resnet", "test_efficientnet", "test_vit", "test_convnext"])
@@ -33,7 +33,7 @@ STRIDED = """
 import torch
 from evoft.settings import TrainingSettings
 from evoft.training.backbone import build
-from evoft.training.layout import laid_out
+from evoft.training.memory_format import laid_out
 
 torch.manual_seed(0)
 torch.set_num_threads(1)
