@@ -298,5 +298,5 @@ def test_no_module_of_tests_loads_a_profile_of_hypothesis_for_the_others() -> No
 
 def test_no_two_modules_of_tests_share_a_name() -> None:
     """pytest imports them by their last name alone and refuses the second."""
-    names = [path.name for path in Path(__file__).parent.rglob("*.py") if path.stem != "conftest"]
+    names = [path.name for path in Path(__file__).parent.rglob("test_*.py")]
     assert sorted(names) == sorted(set(names))
