@@ -15,6 +15,7 @@ from evoft.scheduling import span, span_of_last
 from evoft.search.founders import founders
 from evoft.search.search import Search
 from evoft.search.stint import Stint
+from evoft.settings import BLIND
 from evoft.training.costs import Costs
 from evoft.training.schedule import can_pause
 from evoft.trial import Stage, Trial
@@ -164,11 +165,17 @@ class Forecast:
         return statistics.fmean(self._seconds(i.genome, share) for i in individuals)
 
     def _typical(self, search: Search, share: float = 1.0) -> float:
-        """Return the mean seconds of trials to come: of the like of the best, and of the latest."""
+        """Return the mean seconds of trials to come: of the like of the best, and of the latest.
+
+        Before there are any, a strategy that learns is taken to come to recipes like the default,
+        another to go on as it begins.
+        """
         size = search.settings.population_size
         if not search.born:
-            first = founders(search.space, search.named, size, search.seed)
-            return statistics.fmean(self._seconds(child.genome, share) for child in first)
+            first = [c.genome for c in founders(search.space, search.named, size, search.seed)]
+            if search.settings.strategy not in BLIND:
+                first = [_standard(search, genome) for genome in first]
+            return statistics.fmean(self._seconds(genome, share) for genome in first)
         best = _best(search, search.settings.elite_places)
         latest = search.born[-size:]
         return (self._mean(best or latest, share) + self._mean(latest, share)) / 2
@@ -201,6 +208,12 @@ def _trial(search: Search, stint: Stint) -> Trial:
     individual, ladder = search.born[stint.individual], search.ladder
     epochs = ladder.rungs[stint.rung] if stint.rung < ladder.top else None
     return Trial(individual.id, individual.genome, 0, rung=stint.rung, epochs=epochs)
+
+
+def _standard(search: Search, genome: Genome) -> Genome:
+    """Return the default recipe, with a genome's backbone where that is a gene."""
+    model = {name: genome[name] for name in ("model",) if name in genome}
+    return search.space.default().replace(**model)
 
 
 def _best(search: Search, count: int) -> list[Individual]:

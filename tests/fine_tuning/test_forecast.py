@@ -12,7 +12,8 @@ from evoft.genome import Genome
 from evoft.ladder import Ladder
 from evoft.outcome import Outcome, Status
 from evoft.recipe import Recipe
-from evoft.search.genes import Float, Integer, Ordinal
+from evoft.search.founders import founders
+from evoft.search.genes import Choice, Float, Integer, Ordinal
 from evoft.search.search import Search
 from evoft.search.space import SearchSpace
 from evoft.settings import SearchSettings
@@ -29,15 +30,20 @@ def settings_of(**changes):
     return SearchSettings(**{"population_size": 8, "generations": 3, **changes})
 
 
+def probed(name, width=1.0):
+    """Return what is known of a backbone whose images take so many times as long."""
+    facts = BackboneFacts(name, 4, 10, LOOK, True, True, "abc")
+    image = width * 1e-3
+    steps = [Probe(d, b, 0.01 + b * image * (2 - d / 4), 0) for d in (0, 4) for b in (8, 32)]
+    return facts, Probes(name, tuple(steps), 1e-3, 0, 0.1)
+
+
 class Run:
     """A run whose trials take what the forecast knows of, times a factor."""
 
     def __init__(self, settings, workers=1):
-        facts = BackboneFacts("net", 4, 10, LOOK, True, True, "abc")
-        steps = [Probe(d, b, 0.01 + b * 1e-3 * (2 - d / 4), 0) for d in (0, 4) for b in (8, 32)]
-        probes = Probes("net", tuple(steps), 1e-3, 0, 0.1)
-        self.costs = Costs({"net": (facts, probes)}, 640, 100)
-        self.truth = Costs({"net": (facts, probes)}, 640, 100)
+        self.costs = Costs({"net": probed("net")}, 640, 100)
+        self.truth = Costs({"net": probed("net")}, 640, 100)
         self.forecast = Forecast(self.costs, self.recipe)
         self.settings = settings
         self.search = Search(SPACE, settings, seed=3)
@@ -93,9 +99,36 @@ def test_more_workers_take_less_time_but_no_less_than_births_allow():
     assert times[3] > times[0] / 64
 
 
-def test_before_the_first_trial_the_founders_are_taken_for_all():
+def test_the_first_generation_is_foreseen_before_the_first_trial():
     run = Run(settings_of(generations=1, finalists=1, repeats=1))
     assert run.left() * 3 == pytest.approx(run.judge(8), rel=0.4)
+
+
+def test_before_the_first_trial_a_search_that_learns_is_taken_to_come_to_the_default():
+    space = SearchSpace(
+        model=Choice(["net", "wide"]),
+        freeze_depth=Integer(0, 3, default=0),
+        batch_size=Ordinal([8, 16, 32, 64, 128, 256], default=8),
+    )
+
+    def seconds(run, model):
+        return run.forecast.cost(Trial(0, space.default().replace(model=model), 1))
+
+    def run_of(strategy):
+        run = Run(settings_of(strategy=strategy, generations=100, finalists=0))
+        run.search = Search(space, run.settings, seed=3)
+        run.forecast = Forecast(
+            Costs({"net": probed("net"), "wide": probed("wide", 3.0)}, 640, 100),
+            lambda genome: Recipe(epochs=2, **genome),
+        )
+        return run
+
+    learning, blind = run_of("evolution"), run_of("random")
+    models = [c.genome["model"] for c in founders(space, {}, 8, 3)]
+    assert set(models) == {"net", "wide"}
+    like_the_default = sum(seconds(learning, model) for model in models) / len(models)
+    assert learning.left() == pytest.approx(800 * like_the_default, rel=0.01)
+    assert blind.left() < 0.8 * learning.left()
 
 
 def test_without_an_end_nothing_is_said():
