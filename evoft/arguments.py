@@ -18,6 +18,7 @@ from evoft.quantities import seconds
 from evoft.rules import plain
 from evoft.search.checks import check_epochs, idle, in_vain
 from evoft.search.chronicle import Founders
+from evoft.search.pricing import Price, checked
 from evoft.search.space import SearchSpace
 from evoft.settings import RunSettings, Settings
 from evoft.trial import Trial
@@ -119,6 +120,19 @@ def check_fitness(fitness: FitnessFunction) -> None:
             f"`fitness` must take a genome and its trial, but is {fitness!r:.80} ({error}): give "
             "it two arguments, fitness(genome, trial)"
         ) from None
+
+
+def check_price(price: Price | None, space: SearchSpace | None = None) -> None:
+    """Refuse what cannot be called with a genome, or gives no price for a space's default."""
+    if price is None:
+        return
+    if not callable(price):
+        raise SettingsError(
+            f"`price` must be a function of a genome, but is {price!r:.80}: give one that returns "
+            "what an epoch of it costs, or None where all cost the same"
+        )
+    if space is not None:
+        checked(price)(space.default())
 
 
 def check_space(space: SearchSpace, settings: Settings) -> None:

@@ -20,7 +20,8 @@ class Alike:
     @property
     def in_turn(self) -> bool:
         """Whether all trials cost the same, so that there is nothing to choose among them."""
-        return len(self._evolution.search.ladder) == 1
+        search = self._evolution.search
+        return len(search.ladder) == 1 and not search.is_priced
 
     def cost(self, trial: Trial) -> float:
         """Return its part of what a full training took so far."""

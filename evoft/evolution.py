@@ -11,7 +11,7 @@ from evoft.genome import Genome
 from evoft.individual import Generation, Individual, best_of
 from evoft.ledger import Ledger, is_fold_due
 from evoft.lineage import Generations, Population, Record
-from evoft.lineage.finals import price_of
+from evoft.lineage.finals import model_cost_of
 from evoft.objectives import check_reported, objectives_of, reporting
 from evoft.outcome import Outcome, outcome_of
 from evoft.search.search import Search
@@ -76,14 +76,16 @@ class Evolution:
         """Mean seconds of a full training so far; 0 before the first trial has ended."""
         return self._seconds / self._trained if self._trained else 0.0
 
-    def price(self, id: int) -> tuple[float, int]:
+    def model_cost(self, id: int) -> tuple[float, int]:
         """Return what the model of an individual costs (``evoft/lineage/finals.py``)."""
         record = self.ledger.records.get((Stage.SEARCH, id, 0))
-        return price_of(record.recipe if record else None, self.ledger.header)
+        return model_cost_of(record.recipe if record else None, self.ledger.header)
 
     def cost(self, trial: Trial) -> float:
-        """Return the cost of a trial's training in full ones."""
-        return self.search.ladder.cost(trial.rung) if trial.stage is Stage.SEARCH else 1.0
+        """Return the cost of a trial's training, in full ones of the default."""
+        share = self.search.ladder.cost(trial.rung) if trial.stage is Stage.SEARCH else 1.0
+        born, id = self.search.born, trial.individual
+        return share * (born[id].price if id < len(born) else 1.0)  # of a file that lost a record
 
     def ask(self) -> Trial | None:
         """Return the next trial, or None when the evolution has ended.

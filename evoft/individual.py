@@ -33,6 +33,8 @@ class Individual:
     #: The size of its mutations, as a share of a gene's range, which its offspring inherit; 0 where
     #: none is inherited.
     step: float = 0.0
+    #: What an epoch of its training costs, in epochs of the default's; above 0.
+    price: float = 1.0
 
     @property
     def score(self) -> float:
@@ -68,6 +70,7 @@ class Individual:
             outcome,
             earlier,
             self.step,
+            self.price,
         )
 
     @property

@@ -18,6 +18,7 @@ from evoft.arguments import (
     FitnessFunction,
     SearchSettings,
     check_fitness,
+    check_price,
     check_space,
     named,
     place_of_new,
@@ -33,8 +34,9 @@ from evoft.individual import Generation
 from evoft.ledger import Memory
 from evoft.lineage import Population, Store
 from evoft.places import place
-from evoft.run import MOST_FOR_FINALS, drive, final_trials, run_all
+from evoft.run import MOST_FOR_FINALS, cost_of_finals, drive, final_trials, run_all
 from evoft.search.chronicle import Founders
+from evoft.search.pricing import Price
 from evoft.search.search import Search
 from evoft.search.space import SearchSpace
 from evoft.settings import Settings
@@ -66,6 +68,7 @@ def evolve(  # noqa: PLR0913  # each is a setting that users name at this one ca
     founders: Founders | None = None,
     elders: Sequence[str | os.PathLike[str]] = (),
     search: SearchSettings | None = None,
+    price: Price | None = None,
 ) -> Iterator[Generation]:
     """Evolve genomes of ``space`` that maximise ``fitness``; yield each generation when judged.
 
@@ -106,6 +109,12 @@ def evolve(  # noqa: PLR0913  # each is a setting that users name at this one ca
             evaluated again at the end with fresh seeds, 0 unless given.  ``generations`` above
             takes the place of its own, ``strategy``, ``objectives``, ``epochs`` and
             ``population_size`` where they are given.
+        price: What an epoch of training a genome, or evaluating it, costs, as ``price(genome)``, in
+            epochs of the default's: a larger network may have 4, a frozen one 0.2.  A generation
+            then has as much training as ``population_size`` full ones of the default, of dear
+            genomes fewer and of cheap ones more, and ``evolution`` asks of each genome what it may
+            bring for its price.  It must give the same for a genome at all times.  None: all cost
+            the same.
 
     Raises:
         PopulationExistsError: There is such a file: go on with it by ``resume``.
@@ -119,9 +128,10 @@ def evolve(  # noqa: PLR0913  # each is a setting that users name at this one ca
     )
     check_fitness(fitness)
     check_space(space, settings)
+    check_price(price, space)
     path = place_of_new(file)
     settings = with_elders(settings, space, elders)
-    return _generations(lambda: _new(space, settings, path), fitness, settings)
+    return _generations(lambda: _new(space, settings, path, price), fitness, settings)
 
 
 def resume(
@@ -132,6 +142,7 @@ def resume(
     workers: int = 1,
     budget: float | str | None = None,
     trial_timeout: float | str | None = None,
+    price: Price | None = None,
 ) -> Iterator[Generation]:
     """Go on with a population; yield the generations that are still to come.
 
@@ -146,11 +157,14 @@ def resume(
         workers: As in ``evolve``.
         budget: As in ``evolve``; None: no limit.
         trial_timeout: As in ``evolve``.
+        price: The one that the population was made with.
 
     Raises:
         PopulationFileError: There is no such file, or it cannot be used.
+        PopulationMismatchError: It was made with another price.
     """
     check_fitness(fitness)
+    check_price(price)
     run = run_settings(workers, budget, trial_timeout)
     settings = replace(_reopened(file, generations), run=run)
     had = 0 if generations is None else len(Population.open(file).generations)
@@ -162,7 +176,9 @@ def resume(
             generations,
             had + generations,
         )
-    return _generations(lambda: reopen(file, generations=generations), fitness, settings)
+    return _generations(
+        lambda: reopen(file, generations=generations, price=price), fitness, settings
+    )
 
 
 def new(  # noqa: PLR0913  # those of ``evolve``
@@ -178,6 +194,7 @@ def new(  # noqa: PLR0913  # those of ``evolve``
     founders: Founders | None = None,
     elders: Sequence[str | os.PathLike[str]] = (),
     search: SearchSettings | None = None,
+    price: Price | None = None,
 ) -> Evolution:
     """Return a new evolution to ``ask`` and ``tell``; the arguments are those of ``evolve``.
 
@@ -189,29 +206,34 @@ def new(  # noqa: PLR0913  # those of ``evolve``
         founders=named(founders),
     )
     check_space(space, settings)
+    check_price(price, space)
     path = place_of_new(file)
-    return _new(space, with_elders(settings, space, elders), path)
+    return _new(space, with_elders(settings, space, elders), path, price)
 
 
 def reopen(
     file: str | os.PathLike[str],
     *,
     generations: int | None = None,
+    price: Price | None = None,
 ) -> Evolution:
     """Return the evolution of a population file, to go on with by ``ask`` and ``tell``.
 
-    What had been asked for and not told is asked for again.
+    What had been asked for and not told is asked for again.  The price is the one that the
+    population was made with.
 
     Raises:
         PopulationFileError: There is no such file, or it cannot be used.
+        PopulationMismatchError: It was made with another price.
     """
+    check_price(price)
     settings = _reopened(file, generations)
     store = Store.open(place(file))
     try:
         if settings.to_dict() != Settings.of_file(store.header.settings).to_dict():
             store.amend_settings(settings.to_dict())
         space = SearchSpace.from_dict(store.header.space)
-        return Evolution(_search(space, settings), store)
+        return Evolution(_search(space, settings, price), store)
     except BaseException:
         store.close()
         raise
@@ -229,17 +251,19 @@ def _reopened(file: str | os.PathLike[str], generations: int | None) -> Settings
     return replace(settings, search=replace(settings.search, generations=generations))
 
 
-def _new(space: SearchSpace, settings: Settings, file: Path | None) -> Evolution:
-    search = _search(space, settings)
+def _new(
+    space: SearchSpace, settings: Settings, file: Path | None, price: Price | None
+) -> Evolution:
+    search = _search(space, settings, price)
     header = Header.new(settings, space=space.to_dict(), environment=versions())
     if file is None:
         return Evolution(search, Memory(header))
     return Evolution(search, Store.create(file, header))
 
 
-def _search(space: SearchSpace, settings: Settings) -> Search:
-    ladder = settings.ladder(fine_tuning=False)
-    return Search(space, settings.search, settings.seed, ladder=ladder, named=settings.founders)
+def _search(space: SearchSpace, settings: Settings, price: Price | None) -> Search:
+    ladder, named = settings.ladder(fine_tuning=False), settings.founders
+    return Search(space, settings.search, settings.seed, ladder=ladder, named=named, price=price)
 
 
 def _workers(fitness: FitnessFunction, settings: Settings) -> Workers:
@@ -284,7 +308,8 @@ def _generations(
         with make() as evolution:
 
             def kept_back() -> float:
-                seconds = evolution.mean_seconds * finals / (settings.run.workers or 1)
+                seconds = evolution.mean_seconds * cost_of_finals(evolution, finals)
+                seconds /= settings.run.workers or 1
                 return min(seconds, MOST_FOR_FINALS * (budget or math.inf))
 
             generations = drive(evolution, pool, budget=budget, reserve=kept_back)

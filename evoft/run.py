@@ -77,7 +77,9 @@ def finalists(evolution: Evolution, count: int) -> list[Individual]:
     among those that final runs do not tell apart, then the elder.
     """
     good = [i for i in evolution.search.born if i.score > -math.inf]
-    chosen = sorted(good, key=lambda i: (-i.score, -i.rung, *evolution.price(i.id), i.id))[:count]
+    chosen = sorted(good, key=lambda i: (-i.score, -i.rung, *evolution.model_cost(i.id), i.id))[
+        :count
+    ]
     default = next((i for i in good if i.operator == "default"), None)
     return chosen if default is None or default in chosen else [*chosen, default]
 
@@ -98,6 +100,20 @@ def final_trials(evolution: Evolution, count: int, repeats: int) -> list[Trial]:
         for repeat in range(repeats)
     ]
     return [trial for trial in trials if trial.key not in evolution.ledger.records]
+
+
+def cost_of_finals(evolution: Evolution, count: int) -> float:
+    """Return what final runs are going to cost, in full trainings of the default.
+
+    Args:
+        evolution: Has none of them recorded yet.
+        count: How many there are to be; those of whom nobody knows yet cost as the default does.
+    """
+    if not (count and evolution.search.is_priced):
+        return float(count)
+    search = evolution.search.settings
+    known = final_trials(evolution, search.finalists, search.repeats)
+    return sum(map(evolution.cost, known)) + max(0, count - len(known))
 
 
 def run_all(

@@ -40,12 +40,12 @@ def finalists_of(records: Iterable[Record], header: Header) -> list[Finalist]:
     found = []
     for id in sorted(runs):
         scores = tuple(sorted(record.outcome.score for record in runs[id]))
-        parameters, minus_frozen = price_of(runs[id][0].recipe, header)
+        parameters, minus_frozen = model_cost_of(runs[id][0].recipe, header)
         found.append(Finalist(id, scores, parameters, -minus_frozen))
     return found
 
 
-def price_of(recipe: Mapping[str, Any] | None, header: Header) -> tuple[float, int]:
+def model_cost_of(recipe: Mapping[str, Any] | None, header: Header) -> tuple[float, int]:
     """Return what a recipe's model costs, the lower the cheaper.
 
     That is the parameters of its backbone with the classifier, infinite where the file does not

@@ -68,7 +68,8 @@ def generations_of(
         members = list(trials)
         for record in members:
             # A rung that the settings do not have, as in a file put together by hand, is free.
-            spent += ladder.cost(record.trial.rung) if record.trial.rung <= ladder.top else 0.0
+            if record.trial.rung <= ladder.top and record.birth is not None:
+                spent += record.birth.price * ladder.cost(record.trial.rung)
         more = pays_for_more(spent, settings.search.births if settings else None, ladder)
         if size and generation_at(spent, size) <= index and more:
             break

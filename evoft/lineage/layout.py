@@ -87,6 +87,7 @@ def _write_individuals(
         _numbers(group, f"parent_{place + 1}", parents, np.int64)
     write_text(group, "operator", [i.operator for i in individuals])
     _numbers(group, "step", (i.step for i in individuals), np.float64)
+    _numbers(group, "price", (i.price for i in individuals), np.float64)
     write_text(group, "genome", [genome.to_json() for genome in genomes])
     write_text(group, "recipe", [_recipe_text(recipes[i.id]) for i in individuals])
     _numbers(group, "seed", (i.seed for i in individuals), np.int64)

@@ -20,7 +20,7 @@ from evoft.trial import Stage, Trial, unheard
 from evoft.verdict import Counts, Verdict
 
 #: The newest layout of journal and population file that this evoft reads, and the one it writes.
-SCHEMA = 2
+SCHEMA = 3
 #: What a verdict has in any case.
 VERDICT_NUMBERS = (
     "winner", "winner_repeat", "default", "default_repeat",
@@ -95,6 +95,7 @@ def plain_record(record: Record) -> dict[str, Any]:
             "parents": list(birth.parents),
             "operator": birth.operator,
             "step": float(birth.step),
+            "price": float(birth.price),
         }
     plain["recipe"] = None if record.recipe is None else dict(record.recipe)
     plain["outcome"] = _plain_outcome(record.outcome)
@@ -116,7 +117,10 @@ def reads_back_as_it_is(record: Record) -> bool:
         *(trial.individual, trial.seed, trial.repeat, trial.rung, trial.number, trial.generation),
         *(birth.id, birth.seed, birth.generation, *birth.parents, outcome.peak_memory),
     )
-    real = (birth.step, outcome.fitness, outcome.seconds, record.elapsed, trial.epochs or 1.0)
+    real = (
+        *(birth.step, birth.price, outcome.fitness, outcome.seconds),
+        *(record.elapsed, trial.epochs or 1.0),
+    )
     return (
         {*map(type, texts)} == {str}
         and {*map(type, whole)} == {int}
@@ -161,6 +165,8 @@ def _birth_of(plain: Mapping[str, Any], trial: Trial) -> Individual:
         genome=trial.genome,
         seed=trial.seed,
         step=facts.get("step", 0.0),
+        # Before there were prices, all epochs cost the same.
+        price=facts.get("price", 1.0),
     )
 
 

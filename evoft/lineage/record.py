@@ -105,6 +105,8 @@ def _check_birth(trial: Trial, birth: Individual) -> None:
             )
     if not 0 <= birth.step < math.inf:
         raise ValueError(f"{_what(trial)}: step must be in [0, inf), but is {birth.step}")
+    if not 0 < birth.price < math.inf:
+        raise ValueError(f"{_what(trial)}: price must be in (0, inf), but is {birth.price}")
 
 
 def _what(trial: Trial) -> str:

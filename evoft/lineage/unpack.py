@@ -58,13 +58,23 @@ def _births(group: Any) -> tuple[dict[int, Individual], dict[int, _Recipe]]:
     numbers = [
         read_numbers(group, name) for name in ("id", "generation", "parent_1", "parent_2", "seed")
     ]
-    steps = read_numbers(group, "step") if "step" in group else [0.0] * len(numbers[0])
+    # An earlier evoft's file has no steps, or no prices: then all epochs cost the same.
+    count = len(numbers[0])
+    steps = read_numbers(group, "step") if "step" in group else [0.0] * count
+    prices = read_numbers(group, "price") if "price" in group else [1.0] * count
     texts = [read_text(group, name) for name in ("operator", "genome", "recipe")]
-    for row in zip(*numbers, steps, *texts, strict=True):
-        number, generation, parent_1, parent_2, seed, step, operator, genome, recipe = row
+    for row in zip(*numbers, steps, prices, *texts, strict=True):
+        number, generation, parent_1, parent_2, seed, step, price, operator, genome, recipe = row
         parents = tuple(parent for parent in (parent_1, parent_2) if parent >= 0)
         births[number] = Individual(
-            number, generation, parents, operator, Genome.from_json(genome), seed, step=step
+            number,
+            generation,
+            parents,
+            operator,
+            Genome.from_json(genome),
+            seed,
+            step=step,
+            price=price,
         )
         recipes[number] = _recipe(recipe)
     return births, recipes

@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Mapping
 from evoft.genome import Genome, Value
 from evoft.individual import Individual
 from evoft.ladder import Ladder
+from evoft.search.pricing import Price, checked
 from evoft.search.prior import Prior
 from evoft.search.space import SearchSpace
 from evoft.search.stint import Stint
@@ -30,6 +31,7 @@ class Chronicle:
         ladder: Ladder,
         named: Founders,
         express: Express | None,
+        price: Price | None = None,
     ) -> None:
         self.space = space
         self.settings = settings
@@ -44,6 +46,8 @@ class Chronicle:
         self.stints: list[Stint] = []
         #: Cost of all stints, in full trainings.
         self.spent = 0.0
+        #: What genomes cost; None: all of them the same.
+        self.price = checked(price) if price else None
         self._express: Express = express or (lambda genome: _items(space, genome))
         self._phenotypes: set[Hashable] = set()
         #: Who was looked at last, for whoever is found to be new is then born.

@@ -12,11 +12,13 @@ from collections import deque
 from collections.abc import Callable
 
 from evoft.errors import PopulationMismatchError
+from evoft.genome import Genome
 from evoft.individual import Individual
 from evoft.ladder import EQUAL, Ladder, generation_at, pays_for_more
 from evoft.outcome import Outcome
 from evoft.search.chronicle import Chronicle, Express, Founders
 from evoft.search.clock import Clock
+from evoft.search.pricing import Price
 from evoft.search.space import SearchSpace
 from evoft.search.stint import Decision, Offspring, Promotion, Stint
 from evoft.search.strategies import strategy_of
@@ -38,6 +40,7 @@ class Search:
         ladder: The budgets at which individuals are judged; None: one alone.
         named: Founders by name.
         express: What a genome means; None: its genes that count.
+        price: What an epoch of training a genome costs; None: of all the same.
         strategy: Makes what decides; None: the one that the settings name.
     """
 
@@ -50,6 +53,7 @@ class Search:
         ladder: Ladder | None = None,
         named: Founders | None = None,
         express: Express | None = None,
+        price: Price | None = None,
         strategy: Callable[[Chronicle], Strategy] | None = None,
     ) -> None:
         self.space = space
@@ -58,6 +62,7 @@ class Search:
         self.ladder = ladder or Ladder()
         self.named = named or {}
         self._express = express
+        self._price = price
         self._make = strategy or strategy_of
         self._begin()
 
@@ -69,6 +74,7 @@ class Search:
             ladder=self.ladder,
             named=self.named,
             express=self._express,
+            price=self._price,
         )
         self._strategy = self._make(self._chronicle)
         self._clock = Clock(self.settings.births_ahead + 1)
@@ -95,6 +101,11 @@ class Search:
     def spent(self) -> float:
         """Cost of all stints so far, in full trainings."""
         return self._chronicle.spent
+
+    @property
+    def is_priced(self) -> bool:
+        """Whether genomes differ in what an epoch of them costs."""
+        return self._price is not None
 
     @property
     def generation(self) -> int:
@@ -159,13 +170,13 @@ class Search:
     def _decided(self, decision: Decision) -> Stint | None:
         """Return the stint of a decision; None where what is left does not pay for it."""
         rung = self._rung_of(decision)
-        if not self._fits(rung):
+        child = None if isinstance(decision, Promotion) else self._individual(decision)
+        one = self.born[decision.individual] if isinstance(decision, Promotion) else child
+        assert one is not None
+        if not self._fits(rung, one.price):
             self._none_fits = True
             return None
-        if isinstance(decision, Promotion):
-            return self._take(self._stint(decision.individual, rung), None)
-        individual = self._individual(decision)
-        return self._take(self._stint(individual.id, rung), individual)
+        return self._take(self._stint(one, rung), child)
 
     def tell(self, number: int, outcome: Outcome) -> None:
         """Take the outcome of stint ``number``.
@@ -207,7 +218,12 @@ class Search:
         # Nobody is continued in flight: if it was, on the clock, then the search waited for it.
         while rung and any(self.stints[n].individual == id for n in self._clock.running):
             self._due.append(self._clock.wait())
-        self._take(self._stint(id, rung), None if rung else individual.unjudged)
+        if rung == 0 and (price := self._price_of(individual.genome)) != individual.price:
+            raise PopulationMismatchError(
+                f"individual {id} was born at a price of {individual.price:g}, but `price` now "
+                f"says {price:g}: go on with the function that the population was made with"
+            )
+        self._take(self._stint(individual, rung), None if rung else individual.unjudged)
 
     def withdraw(self) -> None:
         """Take back the youngest stints, as long as they have no outcome, as if never asked for."""
@@ -229,6 +245,7 @@ class Search:
             ladder=self.ladder,
             named=self.named,
             express=self._express,
+            price=self._price,
             strategy=self._make,
         )
         twin._go_over(self._records(len(self.stints)))
@@ -268,10 +285,10 @@ class Search:
             raise ValueError(f"individual {id} cannot be continued to rung {rung}")
         return rung
 
-    def _fits(self, rung: int) -> bool:
+    def _fits(self, rung: int, price: float) -> bool:
         """Tell whether what a stint to this rung costs is left to spend."""
         most = self.settings.births
-        return most is None or self.spent + self.ladder.cost(rung) <= most + EQUAL
+        return most is None or self.spent + price * self.ladder.cost(rung) <= most + EQUAL
 
     def _individual(self, child: Offspring) -> Individual:
         return Individual(
@@ -282,10 +299,15 @@ class Search:
             genome=child.genome,
             seed=self._trial_seed(len(self.born)),
             step=child.step,
+            price=self._price_of(child.genome),
         )
 
-    def _stint(self, id: int, rung: int) -> Stint:
-        return Stint(len(self.stints), id, rung, self.ladder.cost(rung), self.generation)
+    def _price_of(self, genome: Genome) -> float:
+        return 1.0 if self._chronicle.price is None else self._chronicle.price(genome)
+
+    def _stint(self, individual: Individual, rung: int) -> Stint:
+        cost = individual.price * self.ladder.cost(rung)
+        return Stint(len(self.stints), individual.id, rung, cost, self.generation)
 
     def _take(self, stint: Stint, individual: Individual | None) -> Stint:
         self._chronicle.add(stint, individual)

@@ -54,7 +54,7 @@ def decided(search: Search) -> list[tuple[Any, ...]]:
 def _decision(search: Search, stint: Stint) -> tuple[Any, ...]:
     individual = search.born[stint.individual].unjudged
     birth = (individual.parents, individual.operator, individual.genome, individual.seed,
-             individual.step) if stint.rung == 0 else ()  # fmt: skip
+             individual.step, individual.price) if stint.rung == 0 else ()  # fmt: skip
     return (stint.number, stint.individual, stint.rung, stint.generation, *birth)
 
 

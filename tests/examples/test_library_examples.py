@@ -70,6 +70,12 @@ def test_front_trades_accuracy_for_leaves(tmp_path):
     assert leaves == sorted(set(leaves), reverse=True)
 
 
+def test_prices_lead_to_a_good_network():
+    lines = run("prices.py").splitlines()
+    assert len(lines) == 3
+    assert float(lines[-1].split("best ")[1].split(",")[0]) > 0.8
+
+
 NAMES = ["own_fitness.py", "ask_and_tell.py", "family_tree.py", "rungs.py", "front.py"]
 
 

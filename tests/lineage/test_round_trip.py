@@ -79,7 +79,7 @@ def families(draw: st.DrawFn) -> list[Record]:
     parents = tuple(draw(st.lists(whole, max_size=2)))
     birth = Individual(
         id, draw(generations), parents, draw(texts), genome, seed,
-        step=draw(st.just(0.0) | positive),
+        step=draw(st.just(0.0) | positive), price=draw(st.just(1.0) | positive),
     )  # fmt: skip
     recipe = draw(st.none() | objects)
     return [
@@ -249,6 +249,7 @@ ODD = [
     lambda r: replace(r, trial=replace(r.trial, number=True)),
     lambda r: replace(r, trial=replace(r.trial, report=print)),
     lambda r: replace(r, birth=replace(r.birth, step=0)),
+    lambda r: replace(r, birth=replace(r.birth, price=2)),
     lambda r: replace(r, birth=replace(r.birth, parents=[1, 2])),
     lambda r: replace(r, birth=r.birth.judged(r.outcome)),
     lambda r: replace(r, outcome=replace(r.outcome, fitness=np.float64(0.5))),

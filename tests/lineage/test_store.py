@@ -204,6 +204,7 @@ def contradictory(record: Record) -> dict[str, tuple[Record, str]]:
             "rung, number and generation 0",
         ),
         "step": (replace(record, birth=replace(birth, step=math.nan)), "step"),
+        "price": (replace(record, birth=replace(birth, price=0.0)), "price"),
         "parents": (replace(record, birth=replace(birth, parents=(1, 2, 3))), "at most 2"),
         "generation": (replace(record, birth=replace(birth, generation=2**31)), "generation"),
         "seed": (
@@ -217,7 +218,7 @@ def contradictory(record: Record) -> dict[str, tuple[Record, str]]:
 @pytest.mark.parametrize(
     "fault",
     ["no birth", "birth of a final run", "repeat", "other id", "rung", "epochs", "number", "asked",
-     "rung of a final run", "step", "parents", "generation", "seed", "recipe"],
+     "rung of a final run", "step", "price", "parents", "generation", "seed", "recipe"],
 )  # fmt: skip
 def test_a_record_that_could_not_be_read_back_is_refused(
     tmp_path: Path, header: Header, search_record: Any, fault: str

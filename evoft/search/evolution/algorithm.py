@@ -7,12 +7,13 @@ of it be born or continues one of the paused.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
 
+from evoft.genome import Genome
 from evoft.ladder import EQUAL, left_in_generation
 from evoft.objectives import objectives_of
 from evoft.outcome import Outcome
@@ -153,7 +154,8 @@ class Evolution:
         return next((Promotion(id) for id in waiting if self._price(id) <= self._purse), None)
 
     def _price(self, id: int) -> float:
-        return self._chronicle.ladder.cost(self._knowledge.rung(id) + 1)
+        chronicle = self._chronicle
+        return chronicle.born[id].price * chronicle.ladder.cost(self._knowledge.rung(id) + 1)
 
     @property
     def _purse(self) -> float:
@@ -251,17 +253,26 @@ class Evolution:
         )
         rows = self._encoding.rows(brood.units)
         unjudged = np.full(len(brood), -1, dtype=np.intp)
-        children = (self._encoding.genome(units) for units in brood.units)
-        bonus = np.where(twins(rows, self._knowledge.rows), -np.inf, self._faith.bonus(children))
-        plans = plan(referee.unborn(rows), unjudged, best, terms, bonus)
+        bonus = self._faith.bonus(self._genomes(brood))
+        bonus = np.where(twins(rows, self._knowledge.rows), -np.inf, bonus)
+        prices = self._prices(self._genomes(brood))
+        plans = plan(referee.unborn(rows), unjudged, best, terms, bonus, prices)
         if not len(field.paused):
             return plans
-        elders = (self._chronicle.born[id].genome for id in field.paused)
+        elders = [self._chronicle.born[id].genome for id in field.paused.tolist()]
         latest = self._knowledge.latest
         loyal = tuning.loyalty * (field.paused == (latest.individual if latest else -1))
         bonus = loyal + self._faith.bonus(elders)
         born = referee.born(field.paused)
-        return plans.then(plan(born, field.rungs, best, terms, bonus))
+        return plans.then(plan(born, field.rungs, best, terms, bonus, self._prices(elders)))
+
+    def _genomes(self, brood: Brood) -> Iterator[Genome]:
+        return (self._encoding.genome(units) for units in brood.units)
+
+    def _prices(self, genomes: Iterable[Genome]) -> Array | float:
+        """Return what an epoch of each genome costs, ``(k,)``, in epochs of the default's."""
+        price = self._chronicle.price
+        return 1.0 if price is None else np.array([price(genome) for genome in genomes])
 
     def _carried_out(self, order: Iterable[int], field: _Field) -> Decision | None:
         """Return the first that can be: it is paused, or nobody like it has been born."""

@@ -83,7 +83,12 @@ class Terms:
 
 
 def plan(
-    candidates: Candidates, rungs: Indices, best: float, terms: Terms, bonus: Array | float = 0.0
+    candidates: Candidates,
+    rungs: Indices,
+    best: float,
+    terms: Terms,
+    bonus: Array | float = 0.0,
+    prices: Array | float = 1.0,
 ) -> Plans:
     """Return the best plan of each candidate.
 
@@ -93,19 +98,22 @@ def plan(
         best: The score to improve on, on the yardstick's scale.
         terms: What plans are weighed by.
         bonus: Added to the logarithm of the promise, ``(k,)``.
+        prices: What an epoch of each costs, in epochs of the default's, ``(k,)``.
     """
     means, full = candidates.means(), candidates.explained()
     variances = candidates.variances(full)
+    prices = np.broadcast_to(prices, len(candidates))
     hoped = log_expected_improvement(means, variances, best) + bonus
-    behind, costs = terms.way(rungs), terms.costs[rungs + 1] - terms.way(rungs)
+    behind, costs = terms.way(rungs), prices * (terms.costs[rungs + 1] - terms.way(rungs))
     if terms.plain:
         values = np.where(costs <= terms.purse, hoped - terms.thrift * np.log(costs), -np.inf)
         return Plans(values, costs, rungs + 1)
     values, goals = np.full(len(candidates), -np.inf), rungs + 1
     bonus = np.broadcast_to(bonus, len(candidates))
-    top = np.sort(np.argsort(-hoped, kind="stable")[: terms.closely])
+    worth = hoped - terms.thrift * np.log(prices)
+    top = np.sort(np.argsort(-worth, kind="stable")[: terms.closely])
     for goal in range(terms.lowest, len(terms.times)):
-        dues = terms.costs[goal] - behind
+        dues = prices * (terms.costs[goal] - behind)
         at = top[(rungs[top] < goal) & (dues[top] <= terms.purse)]
         if not len(at):
             continue
