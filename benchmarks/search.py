@@ -10,10 +10,11 @@
 
 Unless others are named the problems are tables of real trainings (``search_problems.py``) and
 made-up ones, so that a run of a hundred full trainings takes a minute and everybody's regret is
-known.  Methods run on a simulated clock of one or four workers on which every epoch lasts as long;
-an individual that is continued pays for its further epochs alone, whoever continues it.  Regret is
-normalised: 0 is the best there is, 1 the median of random genomes; it is that of the true score of
-whoever had the highest observed score at any epoch.  Where each answer is a real training
+known.  Methods run on a simulated clock of one or four workers on which every epoch lasts as long,
+in the family "LCBench by time" as long as it took; an individual that is continued pays for its
+further epochs alone, whoever continues it.  Regret is normalised: 0 is the best there is, 1 the
+median of random genomes; it is that of the true score of whoever had the highest observed score at
+any epoch.  Where each answer is a real training
 (``search_trainings.py``) the best is what any run has found, so that regret is known only to the
 report.
 
@@ -40,7 +41,7 @@ from pathlib import Path
 
 import click
 import numpy as np
-from search_problems import FAMILIES, TABLES, TRAININGS, family_of, missing_data, problem
+from search_problems import FAMILIES, TABLES, TIMED, TRAININGS, family_of, missing_data, problem
 from search_tables import (
     POINTS,
     Run,
@@ -192,9 +193,7 @@ def report(path: Path, methods: list[str] | None) -> None:
         click.echo("no problem has been run by all methods yet")
         return
     where = f"{platform.machine()}, {os.cpu_count()} cores, {_versions()}"
-    real = all(group.family in TRAININGS for group in made)
-    head = "search_fine_tuning_head.md" if real else "search_head.md"
-    head = (HERE / head).read_text().format(where=where)
+    head = (HERE / _head({group.family for group in made})).read_text().format(where=where)
     chosen = [r for r in runs if methods is None or r.method in methods]
     tables = markdown(made, chosen)
     path.with_suffix(".md").write_text(head + tables)
@@ -210,6 +209,13 @@ def report(path: Path, methods: list[str] | None) -> None:
     except ImportError:
         click.echo("no plot without matplotlib")
     click.echo(tables)
+
+
+def _head(families: set[str]) -> str:
+    """Return the file with what is said before the tables of some families."""
+    if families <= TRAININGS.keys():
+        return "search_fine_tuning_head.md"
+    return "search_timed_head.md" if families <= TIMED.keys() else "search_head.md"
 
 
 def _versions() -> str:

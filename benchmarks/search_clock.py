@@ -72,8 +72,8 @@ def simulate(
 ) -> Trace:
     """Return what a search finds in ``full`` full trainings' worth of worker time.
 
-    An epoch lasts as long as any other.  All scores of a task's epochs count as observed when they
-    were measured; the search learns them when the task ends.
+    An epoch lasts as long as any other, or as the problem says.  All scores of a task's epochs
+    count as observed when they were measured; the search learns them when the task ends.
     """
     end = full * problem.epochs / workers
     now, decisions, meter, error = 0.0, 0, _Meter(), ""
@@ -88,8 +88,10 @@ def simulate(
                     break
                 noise = derive(seed, "noise", task.run)
                 answer = problem.answer(task.genome, noise, task.start, task.stop)
-                seen += [(now + after, *scores) for after, *scores in answer.judged]
-                heapq.heappush(running, (now + answer.lasts, decisions, task, answer.scores))
+                pace = problem.price(task.genome) if problem.price else 1.0
+                seen += [(now + pace * after, *scores) for after, *scores in answer.judged]
+                ends = now + pace * answer.lasts
+                heapq.heappush(running, (ends, decisions, task, answer.scores))
                 decisions += 1
             if not running:
                 break

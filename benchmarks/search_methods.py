@@ -24,7 +24,8 @@ class Evoft:
     Options are settings of the search, or constants of the evolution (its ``tuning.py``), those of
     its broods after ``brood_``; or ``cooldown``, the share of a rung's epochs that is one, which
     costs what it costs in a training and on a table is of no use.  ``advised`` tells it what
-    ``evoft evolve`` is told: the default recipe and the linear probe.
+    ``evoft evolve`` is told: the default recipe and the linear probe.  ``priced`` tells it what an
+    epoch of a genome takes.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Evoft:
         workers: int,
         cooldown: float = 0.0,
         advised: bool = False,
+        priced: bool = False,
         **options: Any,
     ) -> None:
         known = {field.name for field in fields(SearchSettings)}
@@ -50,6 +52,7 @@ class Evoft:
             space, named = problem.advised, {"linear probe": {"freeze_depth": 1.0}}
         self.search = Search(
             space, settings, seed, ladder=ladder, named=named, express=problem.express,
+            price=problem.price if priced else None,
             strategy=_evolution(constants) if constants else None,
         )  # fmt: skip
 

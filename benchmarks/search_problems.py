@@ -67,6 +67,8 @@ class Problem:
     #: Genome, seed, first and last epoch -> what training between them shows, where it is real:
     #: then there are neither curves nor a best that is known.  None: what the curves say.
     train: Callable[[Genome, int, int, int], Answer] | None = None
+    #: What an epoch of a genome takes, in epochs of the default's; None: all take the same.
+    price: Callable[[Genome], float] | None = None
     #: The same space with the default recipe that its maker advises, for methods that are told it.
     advised: SearchSpace | None = None
 
@@ -110,8 +112,10 @@ TABLES = {
     "short": tuple(f"short-{i}" for i in range(400, 412)),
     "noisy": tuple(f"noisy-{i}" for i in range(300, 306)),
 }
+#: The same tables, but an epoch takes as long as it took, rather than as any other.
+TIMED = {"LCBench by time": tuple(f"timed-{task}" for task in LCBENCH)}
 TRAININGS = {name: (name,) for name in ("digits", "sign_digits", "fashion_mnist")}
-FAMILIES = {**TABLES, **TRAININGS}
+FAMILIES = {**TABLES, **TIMED, **TRAININGS}
 
 
 def family_of(name: str) -> str:
@@ -129,6 +133,8 @@ def problem(name: str) -> Problem:
     kind, _, which = name.partition("-")
     if kind == "lcbench":
         return _lcbench(name, which)
+    if kind == "timed":
+        return replace(_lcbench(f"lcbench-{which}", which), name=name, price=_pace(which))
     if kind == "taskset":
         return _taskset(name, _TASKSETS[which])
     if kind == "fcnet":
@@ -178,8 +184,27 @@ def _accuracies(code: int, inputs: Array) -> Array:
     return np.asarray(_surrogate().run(None, fed)[0][:, 1], dtype=float)
 
 
-def _lcbench(name: str, task: str) -> Problem:
+def _code(task: str) -> int:
+    """Return what the surrogate calls a task."""
     codes = json.loads((DATA / "lcbench/encoding.json").read_text())["OpenML_task_id"]
+    return int(codes[task])
+
+
+def _pace(task: str) -> Callable[[Genome], float]:
+    """Return how long an epoch of a genome takes, in epochs of the middle one."""
+    code = np.full((1, 1), _code(task), np.int32)
+
+    @functools.lru_cache(65536)
+    def seconds(genome: Genome) -> float:
+        row = np.array([[_LCBENCH_EPOCHS, *map(float, genome.values())]], dtype=np.float32)
+        return float(_surrogate().run(None, {"x_cat": code, "x_cont": row})[0][0, 0])
+
+    middle = seconds(_LCBENCH_SPACE.default())
+    return lambda genome: max(seconds(genome) / middle, 0.01)
+
+
+def _lcbench(name: str, task: str) -> Problem:
+    code = _code(task)
     epochs = np.arange(1.0, _LCBENCH_EPOCHS + 1)
 
     def rows(genomes: list[Genome], epoch: float) -> Array:
@@ -189,10 +214,10 @@ def _lcbench(name: str, task: str) -> Problem:
     def curve(genome: Genome) -> Array:
         inputs = np.repeat(rows([genome], 0.0), len(epochs), axis=0)
         inputs[:, 0] = epochs
-        return _accuracies(codes[task], inputs)
+        return _accuracies(code, inputs)
 
     def at(units: Array, epoch: float) -> Array:
-        return _accuracies(codes[task], rows([_LCBENCH_SPACE.at(u) for u in units], epoch))
+        return _accuracies(code, rows([_LCBENCH_SPACE.at(u) for u in units], epoch))
 
     def top(units: Array) -> Array:
         return np.array([curve(_LCBENCH_SPACE.at(u)).max() for u in units])
