@@ -25,7 +25,12 @@ from evoft.training.data.images import (
 )
 from evoft.training.data.parallel import for_each
 from evoft.training.data.pictures import read_bytes, to_picture
-from evoft.training.data.splitting import distinct_images, require_splittable, split_off
+from evoft.training.data.splitting import (
+    distinct_images,
+    require_splittable,
+    split_off,
+    taken_from,
+)
 from evoft.training.data.tables import find_in_table
 from evoft.training.data.unusable import told_of_all
 
@@ -71,7 +76,13 @@ def read_images(
     content = _numbered(digests)
     _require_no_leak(found, content)
     distinct = distinct_images(labels, found.split, content, len(index))
-    require_splittable(found.source, found.classes, distinct, made)
+    require_splittable(
+        found.source,
+        found.classes,
+        distinct,
+        made,
+        lambda label: taken_from(label, labels, found.split, content),
+    )
     split = split_off(labels, found.split, content, {i: shares[i] for i in made}, seed)
     return Images(
         name=found.name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,8 +61,30 @@ def distinct_images(
     return np.bincount(owner, minlength=classes).astype(np.int64)
 
 
+def taken_from(
+    label: int, labels: NDArray[np.int64], split: NDArray[np.int8], content: NDArray[np.int64]
+) -> dict[int, int]:
+    """Return how many of a class's distinct training images count to which other class.
+
+    Args:
+        label: Index of the class.
+        labels: ``(images,)`` index of the class.
+        split: ``(images,)`` index into ``SPLITS``.
+        content: ``(images,)`` equal where two images are the same to the byte.
+    """
+    train = np.flatnonzero(split == 0)
+    owner, member, _ = _bundles(labels[train], content[train])
+    owners = owner[np.unique(member[labels[train] == label])]
+    others, counts = np.unique(owners[owners != label], return_counts=True)
+    return dict(zip(others.tolist(), counts.tolist(), strict=True))
+
+
 def require_splittable(
-    source: str, classes: Sequence[str], counts: NDArray[np.int64], made: Sequence[int]
+    source: str,
+    classes: Sequence[str],
+    counts: NDArray[np.int64],
+    made: Sequence[int],
+    taken: Callable[[int], Mapping[int, int]] = lambda label: {},
 ) -> None:
     """Check that each class has an image for train and for every split that is made from it.
 
@@ -71,17 +93,22 @@ def require_splittable(
         classes: Names of the classes.
         counts: ``(classes,)`` distinct training images.
         made: The splits to be made, by index into ``SPLITS``.
+        taken: How many more of a class's images count to which other class.
 
     Raises:
         DataError: A class is too small.
     """
     needed = 1 + len(made)
     parts = ", ".join(SPLITS[i] for i in (0, *made))
-    for name, count in zip(classes, counts, strict=True):
+    for label, (name, count) in enumerate(zip(classes, counts, strict=True)):
         if made and count < needed:
+            same = "".join(
+                f", and {more} that class `{classes[other]}` has too"
+                for other, more in taken(label).items()
+            )
             raise DataError(
                 f"{source}: class `{name}` is too small to be split: it must have at least "
-                f"{needed} different images, one each for {parts}, but has {count}; "
+                f"{needed} different images, one each for {parts}, but has {count}{same}; "
                 "add images, take the class out, or give the splits yourself"
             )
 

@@ -158,6 +158,16 @@ class TestRefusals:
         root = fill(tmp_path, {"train/a": 2, "train/b": 1, "test/a": 1, "test/b": 1})
         refused(root, "`b`", "at least 2", "train, val")
 
+    def test_a_folder_that_is_a_link_to_another_class_is_told_by_its_images(self, fill, tmp_path):
+        root = fill(tmp_path, {"a": 4, "b": 5})
+        (root / "c").symlink_to(root / "a")
+        refused(root, "class `c`", "but has 0, and 4 that class `a` has too;")
+        (root / "c").unlink()
+        shutil.copytree(root / "b", root / "c")
+        (root / "c" / "0.png").write_bytes((root / "a" / "0.png").read_bytes())
+        words = "has 0, and 1 that class `a` has too, and 4 that class `b` has too;"
+        refused(root, "class `c`", words)
+
     def test_copies_do_not_make_a_class_large_enough(self, fill, tmp_path):
         root = fill(tmp_path, {"a": 5, "b": 2})
         shutil.copy(root / "b" / "0.png", root / "b" / "copy.png")
