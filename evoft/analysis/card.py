@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from evoft.analysis.largest_class import (
@@ -20,6 +21,7 @@ from evoft.analysis.sentences import (
 )
 from evoft.analysis.wording import epochs_text, percent
 from evoft.lineage import Population
+from evoft.soup import Soup
 from evoft.trial import Stage, Trial, TrialKey
 
 _LOADING = """```python
@@ -32,13 +34,16 @@ labels = model.pretrained_cfg.get("label_names")
 ```"""
 
 
-def model_card(population: Population, key: TrialKey, again: float | None = None) -> str:
+def model_card(
+    population: Population, key: TrialKey, again: float | None = None, soup: Soup | None = None
+) -> str:
     """Return the text of the folder's README.md.
 
     Args:
         population: Where the model is from.
         key: The run whose weights the folder holds.
         again: Fitness, when the weights were lost and the run was made again.
+        soup: With which other runs' weights those of this one were averaged.
     """
     header, individual = population.header, population[key[1]]
     data = header.data
@@ -58,7 +63,7 @@ def model_card(population: Population, key: TrialKey, again: float | None = None
         f"- evoft {header.environment.get('evoft')}, timm {header.environment.get('timm')}, "
         f"torch {header.environment.get('torch')}\n",
         "## How good it is\n",
-        *_results(population, key, again),
+        *(_soup(population, soup) if soup and soup.taken else _results(population, key, again)),
         "## How to load it\n",
         _LOADING + "\n",
         "Or without writing code: `evoft predict FOLDER IMAGE...`. `recipe.json` holds how it was "
@@ -68,20 +73,16 @@ def model_card(population: Population, key: TrialKey, again: float | None = None
 
 
 def model_metrics(
-    population: Population, key: TrialKey, again: float | None = None
+    population: Population, key: TrialKey, again: float | None = None, soup: Soup | None = None
 ) -> dict[str, Any]:
     """Return what ``metrics.json`` says; the arguments are those of ``model_card``."""
-    trial, fitness = population.records[key].trial, population.records[key].outcome.fitness
-    run: dict[str, Any] = {
-        "individual": trial.individual,
-        "stage": str(trial.stage),
-        "repeat": trial.repeat,
-    }
-    if trial.epochs is not None:
-        run["epochs"] = trial.epochs
+    fitness, run = population.records[key].outcome.fitness, _run(population, key)
     metric = metric_of(population)
     name = f"validation_{metric}"
     largest = largest_class_numbers(largest_class_of(population), metric)
+    if soup and soup.taken:
+        others = [_run(population, other) for other in soup.taken]
+        return {**run, "soup": others, name: soup.fitness, f"{name}_alone": soup.alone, **largest}
     if again is not None and again != fitness:
         return {**run, name: again, f"{name}_recorded": fitness, **largest}
     report = report_of(population)
@@ -92,6 +93,16 @@ def model_metrics(
     if report is not None and report.default and role == "default":
         accuracies[f"test_{metric}"] = bounds(report.default.test)
     return accuracies
+
+
+def _run(population: Population, key: TrialKey) -> dict[str, Any]:
+    trial = population.records[key].trial
+    run: dict[str, Any] = {
+        "individual": trial.individual,
+        "stage": str(trial.stage),
+        "repeat": trial.repeat,
+    }
+    return run if trial.epochs is None else {**run, "epochs": trial.epochs}
 
 
 def _judged_as(population: Population, key: TrialKey) -> str | None:
@@ -125,6 +136,26 @@ def _results(population: Population, key: TrialKey, again: float | None) -> list
     else:
         lines.append("The test split was not read for it.")
     return ["\n".join(lines) + "\n"]
+
+
+def _soup(population: Population, soup: Soup) -> list[str]:
+    metric = metric_of(population)
+    return [
+        f"{soup_sentence(population, soup)} The test split was not read for it.\n",
+        *(f"{s}\n" for s in largest_class_sentences(largest_class_of(population), "val", metric)),
+    ]
+
+
+def soup_sentence(population: Population, soup: Soup) -> str:
+    """Return how good a soup of several runs is, and of whose."""
+    runs = Counter(key[1] for key in (soup.base, *soup.taken))
+    whose = ", ".join(f"#{id} ({count})" if count > 1 else f"#{id}" for id, count in runs.items())
+    return (
+        f"The mean of the weights of {1 + len(soup.taken)} runs, of {whose}: "
+        f"validation {words_of(metric_of(population))} {100 * soup.fitness:.1f} %, the first of "
+        f"them alone {100 * soup.alone:.1f} %. They were chosen by that, so it is an optimistic "
+        "number."
+    )
 
 
 def _run_sentence(trial: Trial, fitness: float, metric: str) -> str:

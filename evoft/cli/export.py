@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from evoft.analysis.card import model_card, model_metrics
+from evoft.analysis.card import model_card, model_metrics, soup_sentence
 from evoft.cli.values import PATH
 from evoft.errors import NoResultError, SettingsError
 from evoft.lineage import Population, nobody_left
 from evoft.places import place
+from evoft.soup import Fate, Soup
 from evoft.trial import TrialKey
 
 
 @click.command("export", short_help="Write any individual's model as a folder for timm.")
 @click.argument("file", type=PATH)
 @click.argument("rest", nargs=-1, required=True, metavar="[ID] DIR")
-@click.option("--data", help="Where the same images are now, if the model must be trained again.")
-def export_command(file: Path, rest: tuple[str, ...], data: str | None) -> None:
+@click.option("--data", help="Where the same images are now, if they are to be looked at again.")
+@click.option(
+    "--soup",
+    is_flag=True,
+    help="Average its weights with those of other kept runs in its basin that make it better.",
+)
+def export_command(file: Path, rest: tuple[str, ...], data: str | None, soup: bool) -> None:
     """Write the model of the winner, or of individual ID, to DIR, so that plain timm loads it.
 
     An individual whose weights were not kept is trained again, with its recipe and its seed.
@@ -34,9 +40,38 @@ def export_command(file: Path, rest: tuple[str, ...], data: str | None) -> None:
     def describe(key: TrialKey, again: float | None) -> tuple[str, Mapping[str, Any]]:
         return model_card(population, key, again), model_metrics(population, key, again)
 
-    if export_individual(population, id, folder, describe, data):
+    if soup:
+        _export_soup(population, id, folder, data)
+    elif export_individual(population, id, folder, describe, data):
         click.echo(f"individual {id} was trained again: its weights had not been kept")
     click.echo(f"model {folder}")
+
+
+def _export_soup(population: Population, id: int, folder: Path, data: str | None) -> None:
+    from evoft.fine_tuning.exporting import export_soup
+
+    def describe(soup: Soup) -> tuple[str, Mapping[str, Any]]:
+        return (
+            model_card(population, soup.base, soup=soup),
+            model_metrics(population, soup.base, soup=soup),
+        )
+
+    soup = export_soup(population, id, folder, describe, data)
+    for line in _soup_lines(population, soup):
+        click.echo(line)
+
+
+def _soup_lines(population: Population, soup: Soup) -> Iterator[str]:
+    others = soup.fates
+    if not others:
+        yield "other kept runs: none of its backbone"
+    else:
+        counts = ", ".join(f"{soup.count(fate)} {fate}" for fate in Fate)
+        yield f"other kept runs of its backbone: {len(others)}, of which {counts}"
+    if soup.taken:
+        yield soup_sentence(population, soup)
+    else:
+        yield f"no mean of weights is better than individual {soup.base[1]} alone"
 
 
 def _id_and_folder(rest: tuple[str, ...], population: Population) -> tuple[int, Path]:

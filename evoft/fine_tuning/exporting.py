@@ -1,9 +1,10 @@
-"""Export of any individual of a population, trained again where its weights were not kept."""
+"""Export of any individual of a population, alone or in a soup."""
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,9 @@ from evoft.lineage import Population
 from evoft.outcome import Outcome
 from evoft.search.space import SearchSpace
 from evoft.settings import Settings
+from evoft.soup import Soup
 from evoft.training.facts import BackboneFacts
-from evoft.training.fine_tuner import FineTuner, checkpoint_path
+from evoft.training.fine_tuner import FineTuner, Left, checkpoint_path
 from evoft.training.pixels import Pixels
 from evoft.trial import Stage, Trial, TrialKey
 from evoft.workers.local import LocalWorkers
@@ -63,18 +65,7 @@ def export_individual(
         StorageError: The folder is not empty, cannot be written, or has no place there.
         DataError: The folder of images that it would lie in cannot be read.
     """
-    header, path = population.header, population.path
-    require_fine_tuned(population)
-    assert path is not None
-    if population[id].score == -math.inf:
-        outcome = population[id].outcome
-        reason = f" ({outcome.status}: {outcome.reason})" if outcome else ""
-        raise NoResultError(
-            f"individual {id} has no model: its latest trial did not end well{reason}"
-        )
-    require_free(folder)
-    require_apart_from_population(folder, path)
-    require_model_apart_from_images(folder, data or header.settings["training"]["data"])
+    header, path = _exportable(population, id, folder, data)
     keys = runs_of(population, id)
     kept = (key for key in keys if checkpoint_path(checkpoints_of(path), key).is_file())
     key = next(kept, None)
@@ -89,6 +80,83 @@ def export_individual(
     finally:
         workers.close()
     return False
+
+
+def export_soup(
+    population: Population,
+    id: int,
+    folder: Path,
+    describe: Callable[[Soup], tuple[str, Mapping[str, Any]]],
+    data: str | None = None,
+) -> Soup:
+    """Write the mean of an individual's weights and others' of its basin to a folder for timm.
+
+    Others are all runs of its backbone whose weights are kept: finalists, the default recipe, and
+    further runs of its own.  Where none of them makes it better, it is the individual's alone.
+
+    Args:
+        population: As in ``export_individual``, as are the others.
+        id: With whose best kept run the soup begins.
+        folder: Where to.
+        describe: Gives the model card and the metrics of a soup.
+        data: Where the images are now; None: where they were.
+
+    Returns:
+        Who was taken, and who was not.
+
+    Raises:
+        NoResultError: The individual's latest trial did not end well, or its weights are not kept.
+        PopulationMismatchError, StorageError, DataError: As in ``export_individual``.
+        WorkerError: There is too little memory to judge the validation images.
+    """
+    _, path = _exportable(population, id, folder, data)
+    kept = [key for key in population.records if _is_kept(population, path, key)]
+    base = next((key for key in runs_of(population, id) if key in kept), None)
+    if base is None:
+        raise NoResultError(
+            f"individual {id} can begin no soup, for its weights were not kept: leave out --soup, "
+            "and it is trained again"
+        )
+    with _at_work(population, data) as (tuner, workers):
+
+        def left(key: TrialKey) -> Left:
+            return population[key[1]].genome, key
+
+        def backbone(key: TrialKey) -> str:
+            return tuner.express(population[key[1]].genome).model
+
+        alike = [key for key in kept if key != base and backbone(key) == backbone(base)]
+        alike.sort(key=lambda key: (-population.records[key].outcome.score, key))
+        soup: Soup = workers.call("soup", left(base), [left(key) for key in alike])
+        card, metrics = describe(soup)
+        classes, taken = tuple(population.header.data["classes"]), [*map(left, soup.taken)]
+        place = folder.absolute()
+        workers.call("export", *left(base), place, classes, card, dict(metrics), False, taken)
+    return soup
+
+
+def _is_kept(population: Population, path: Path, key: TrialKey) -> bool:
+    ended_well = population.records[key].outcome.score > -math.inf
+    return ended_well and checkpoint_path(checkpoints_of(path), key).is_file()
+
+
+def _exportable(
+    population: Population, id: int, folder: Path, data: str | None
+) -> tuple[Header, Path]:
+    """Check that an individual has a model and the folder is fit; return header and path."""
+    header, path = population.header, population.path
+    require_fine_tuned(population)
+    assert path is not None
+    if population[id].score == -math.inf:
+        outcome = population[id].outcome
+        reason = f" ({outcome.status}: {outcome.reason})" if outcome else ""
+        raise NoResultError(
+            f"individual {id} has no model: its latest trial did not end well{reason}"
+        )
+    require_free(folder)
+    require_apart_from_population(folder, path)
+    require_model_apart_from_images(folder, data or header.settings["training"]["data"])
+    return header, path
 
 
 def require_fine_tuned(population: Population) -> None:
@@ -122,12 +190,11 @@ def _tuner(header: Header, path: Path) -> FineTuner:
     return FineTuner(settings.training, express, pixels, checkpoints_of(path))
 
 
-def _train_again(
-    population: Population, key: TrialKey, folder: Path, describe: Describe, data: str | None
-) -> None:
-    """Repeat a run, to the bit on a CPU, and export what it gives."""
+@contextlib.contextmanager
+def _at_work(population: Population, data: str | None) -> Iterator[tuple[FineTuner, LocalWorkers]]:
+    """Give a worker with the run's images, once they are known to be the same."""
     assert population.path is not None
-    header, recorded = population.header, population.records[key].trial
+    header = population.header
     settings = Settings.of_file(header.settings)
     if data is not None:
         settings = replace(settings, training=replace(settings.training, data=data))
@@ -142,8 +209,17 @@ def _train_again(
             preparation.decode(plan, None),
             checkpoints_of(population.path),
         )
-        workers = preparation.workers
-        workers.retarget(tuner, plan.devices[:1])
+        preparation.workers.retarget(tuner, plan.devices[:1])
+        yield tuner, preparation.workers
+
+
+def _train_again(
+    population: Population, key: TrialKey, folder: Path, describe: Describe, data: str | None
+) -> None:
+    """Repeat a run, to the bit on a CPU, and export what it gives."""
+    assert population.path is not None
+    recorded = population.records[key].trial
+    with _at_work(population, data) as (_, workers):
         outcome = _outcome(workers, recorded)
         if outcome.score == -math.inf:
             raise NoResultError(
@@ -151,7 +227,7 @@ def _train_again(
                 f"({outcome.status}: {outcome.reason})"
             )
         card, metrics = describe(key, outcome.fitness)
-        classes = tuple(header.data["classes"])
+        classes = tuple(population.header.data["classes"])
         arguments = (recorded.genome, key, folder.absolute(), classes, card, dict(metrics))
         workers.call("export", *arguments)
         checkpoint_path(checkpoints_of(population.path), key).unlink(missing_ok=True)

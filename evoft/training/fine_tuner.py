@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evoft.errors import WorkerError, words_of
 from evoft.genome import Genome
 from evoft.objectives import LATENCY, PARAMETERS
 from evoft.outcome import Outcome
 from evoft.recipe import Recipe
 from evoft.settings import TrainingSettings
+from evoft.soup import Soup
 from evoft.training.commons import Commons
 from evoft.training.device import gpu_peak, the_device
 from evoft.training.expression import Expression
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
     from evoft.training.heads.learner import Head
     from evoft.training.loop import Trained
+
+#: What a trial left behind: its genome, and the key of its checkpoint.
+Left = tuple[Genome, TrialKey]
 
 
 @dataclass
@@ -204,23 +207,41 @@ class FineTuner:
         import torch
 
         from evoft.training.judging import predict
-        from evoft.training.memory import is_out_of_memory
+        from evoft.training.memory import enough_to_judge
 
         torch.set_num_threads(1)
-        try:
+        with enough_to_judge("test"):
             model = self.trained(genome, key).to(the_device())
             name = self.express(genome).model
             test = self.commons.examples(name, "test")
             logits = predict(model, test, self.commons.precision(name))
-        except RuntimeError as error:
-            if not is_out_of_memory(error):
-                raise
-            raise WorkerError(
-                f"there is too little memory to judge the test images ({words_of(error, 200)}): "
-                "free some, or go on with other --devices"
-            ) from error
         right: NDArray[np.bool_] = (logits.argmax(dim=1) == test.labels).cpu().numpy()
         return right
+
+    def soup(self, base: Left, others: Sequence[Left]) -> Soup:
+        """Return what becomes of trials' models in a soup, judged on the validation images.
+
+        Args:
+            base: The one that it begins with.
+            others: Of the same backbone, the most promising first.
+
+        Raises:
+            WorkerError: There is too little memory for it.
+        """
+        import torch
+
+        from evoft.training.memory import enough_to_judge
+        from evoft.training.soups import greedy_soup, judge_in
+
+        torch.set_num_threads(1)
+        name = self.express(base[0]).model
+        with enough_to_judge("validation"):
+            model, val = self.trained(*base).to(the_device()), self.commons.examples(name, "val")
+            judge = judge_in(model, val, self.commons.precision(name), self.settings.metric)
+            states = (self.trained(*other).state_dict() for other in others)
+            found = greedy_soup(self.trained(*base).state_dict(), states, judge)
+        fates = zip((key for _, key in others), found.fates, strict=True)
+        return Soup(base[1], found.alone.fitness, found.taste.fitness, tuple(fates))
 
     def export(
         self,
@@ -231,17 +252,23 @@ class FineTuner:
         card: str,
         metrics: Mapping[str, Any],
         replace: bool = False,
+        others: Sequence[Left] = (),
     ) -> None:
-        """Write the model that a trial left behind as a folder that plain timm loads."""
+        """Write the model that a trial left behind as a folder that plain timm loads.
+
+        With ``others`` it is the mean of their weights and the trial's.
+        """
         from evoft.training.backbone import build
         from evoft.training.checkpoints import recipe_of
         from evoft.training.export import export
+        from evoft.training.soups import mean_of
 
         assert self.checkpoints is not None
         recipe = self.express(genome)
         # Built again without dropout, so that the folder's config holds what prediction needs.
         model = build(recipe.model, self.settings, len(classes), pretrained=False)
-        model.load_state_dict(self.trained(genome, key).state_dict())
+        runs = ((genome, key), *others)
+        model.load_state_dict(mean_of(self.trained(*run).state_dict() for run in runs))
         export(
             model,
             folder,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from evoft.errors import words_of
+from evoft.errors import WorkerError, words_of
 from evoft.machine import available_memory
 from evoft.outcome import Outcome, Status
 from evoft.peak import own_peak
@@ -52,6 +53,27 @@ def shortage(error: BaseException, device: torch.device) -> str:
         f"{asked} beside {own_peak() / _GIB:.2f} GiB in use, where the machine has "
         f"{available_memory() / _GIB:.2f} GiB left"
     )
+
+
+@contextmanager
+def enough_to_judge(split: str) -> Iterator[None]:
+    """Say what cannot be judged where there is too little memory.
+
+    Args:
+        split: Whose images are judged.
+
+    Raises:
+        WorkerError: There was too little.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        raise WorkerError(
+            f"there is too little memory to judge the {split} images ({words_of(error, 200)}): "
+            "free some, or go on with other --devices"
+        ) from error
 
 
 def is_out_of_memory(error: BaseException) -> bool:

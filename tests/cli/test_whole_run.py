@@ -4,10 +4,12 @@ import csv
 import io
 import json
 import math
+import re
 import shutil
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import h5py
 import pytest
@@ -387,6 +389,57 @@ class TestExport:
         best = finished.file.with_suffix(".best")
         for name in ("model.safetensors", "recipe.json", "metrics.json"):
             assert (tmp_path / "winner" / name).read_bytes() == (best / name).read_bytes()
+
+    def test_a_soup_has_the_weights_of_those_who_make_it_better(self, cli, finished, tmp_path):
+        population = evoft.Population.open(finished.file)
+        done = cli("export", finished.file, tmp_path / "soup", "--soup", cwd=tmp_path)
+        assert done.code == 0, done.err
+        assert done.modules == ""
+        metrics = json.loads((tmp_path / "soup" / "metrics.json").read_text())
+        kept = list(finished.file.with_suffix(".checkpoints").glob("*.safetensors"))
+        counts = [int(number) for number in re.findall(r"\d+", done.out.splitlines()[0])]
+        assert counts[0] == len(kept) - 1 == sum(counts[1:])
+        assert len(metrics.get("soup", [])) == counts[1]
+        assert metrics["individual"] == population.winner.id
+        if counts[1]:
+            assert metrics["validation_accuracy"] >= metrics["validation_accuracy_alone"]
+            assert "test_accuracy" not in metrics
+            card = (tmp_path / "soup" / "README.md").read_text()
+            assert done.out.splitlines()[1] in card
+        pets = population.header.data["source"]
+        alone = subprocess.run(
+            [sys.executable, "-c", ALONE, str(tmp_path / "soup"), f"{pets}/val"],
+            check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        said = json.loads(alone.stdout)
+        right = sum(label == path.split("/")[-2] for path, (label, _) in said.items())
+        assert right / len(said) == pytest.approx(metrics["validation_accuracy"])
+
+    def test_a_soup_of_one_is_the_model_alone(self, cli, finished, tmp_path):
+        folder = tmp_path / "alone.checkpoints"
+        folder.mkdir()
+        file = Path(shutil.copy(finished.file, tmp_path / "alone.h5"))
+        words = "can begin no soup, for its weights were not kept: leave out --soup"
+        cli("export", file, "soup", "--soup", cwd=tmp_path).refused(8, words)
+        _, id, repeat = evoft.Population.open(file).verdicts[-1].winner_run
+        name = f"{id}-final-{repeat}.safetensors"
+        shutil.copy(finished.file.with_suffix(".checkpoints") / name, folder)
+        done = cli("export", file, "soup", "--soup", cwd=tmp_path)
+        assert done.code == 0, done.err
+        assert "none of its backbone" in done.out
+        assert f"no mean of weights is better than individual {id} alone" in done.out
+        best = finished.file.with_suffix(".best")
+        for written in ("model.safetensors", "recipe.json", "metrics.json"):
+            there = (tmp_path / "soup" / written).read_bytes()
+            assert there == (best / written).read_bytes()
+
+    def test_a_soup_of_changed_images_is_refused(self, cli, finished, pets, tmp_path):
+        moved = tmp_path / "moved"
+        shutil.copytree(pets, moved)
+        next(iter(sorted((moved / "val").rglob("*.png")))).unlink()
+        done = cli("export", finished.file, "soup", "--soup", "--data", moved, cwd=tmp_path)
+        done.refused(5, "images")
+        assert not (tmp_path / "soup").exists()
 
     def test_a_forgotten_folder_is_not_taken_for_the_id(self, cli, finished, tmp_path):
         cli("export", finished.file, "2", cwd=tmp_path).refused(2, "needs a folder", "./2")
