@@ -161,13 +161,23 @@ print(json.dumps(said))
 """
 
 
-def test_plain_timm_predict_and_the_verdict_agree(finished, installed, pets):
-    folder = finished.file.with_suffix(".best")
+def told_by_timm(model, images):
+    """Return the label and its probability of each image in class folders, by plain timm."""
     alone = subprocess.run(
-        [sys.executable, "-c", ALONE, str(folder), str(pets / "test")],
+        [sys.executable, "-c", ALONE, str(model), str(images)],
         check=True, capture_output=True, text=True,
     )  # fmt: skip
-    said = json.loads(alone.stdout)
+    return json.loads(alone.stdout)
+
+
+def right_of(said):
+    """Return how many images are of the class that was told."""
+    return sum(label == path.split("/")[-2] for path, (label, _) in said.items())
+
+
+def test_plain_timm_predict_and_the_verdict_agree(finished, installed, pets):
+    folder = finished.file.with_suffix(".best")
+    said = told_by_timm(folder, pets / "test")
     assert len(said) == 24
     done = installed("predict", folder, *said, "--format", "json", cwd=finished.folder)
     assert done.code == 0, done.err
@@ -178,9 +188,8 @@ def test_plain_timm_predict_and_the_verdict_agree(finished, installed, pets):
         label, probability = said[row["image"]]
         assert row["label"] == label
         assert row["probability"] == pytest.approx(probability, abs=1e-5)
-    right = sum(label == path.split("/")[-2] for path, (label, _) in said.items())
     verdict = evoft.Population.open(finished.file).verdicts[-1]
-    assert right == verdict.both + verdict.only_winner
+    assert right_of(said) == verdict.both + verdict.only_winner
 
 
 class TestReading:
@@ -359,13 +368,8 @@ class TestExport:
         assert metrics["stage"] == "search"
         assert "The test split was not read for it." in (tmp_path / "other/README.md").read_text()
         pets = population.header.data["source"]
-        alone = subprocess.run(
-            [sys.executable, "-c", ALONE, str(tmp_path / "other"), f"{pets}/val"],
-            check=True, capture_output=True, text=True,
-        )  # fmt: skip
-        said = json.loads(alone.stdout)
-        right = sum(label == path.split("/")[-2] for path, (label, _) in said.items())
-        assert right / len(said) == pytest.approx(other.fitness)
+        said = told_by_timm(tmp_path / "other", f"{pets}/val")
+        assert right_of(said) / len(said) == pytest.approx(other.fitness)
         checkpoints = finished.file.with_suffix(".checkpoints")
         assert not (checkpoints / f"{other.id}.safetensors").exists()
 
@@ -407,13 +411,8 @@ class TestExport:
             card = (tmp_path / "soup" / "README.md").read_text()
             assert done.out.splitlines()[1] in card
         pets = population.header.data["source"]
-        alone = subprocess.run(
-            [sys.executable, "-c", ALONE, str(tmp_path / "soup"), f"{pets}/val"],
-            check=True, capture_output=True, text=True,
-        )  # fmt: skip
-        said = json.loads(alone.stdout)
-        right = sum(label == path.split("/")[-2] for path, (label, _) in said.items())
-        assert right / len(said) == pytest.approx(metrics["validation_accuracy"])
+        said = told_by_timm(tmp_path / "soup", f"{pets}/val")
+        assert right_of(said) / len(said) == pytest.approx(metrics["validation_accuracy"])
 
     def test_a_soup_of_one_is_the_model_alone(self, cli, finished, tmp_path):
         folder = tmp_path / "alone.checkpoints"
