@@ -14,7 +14,7 @@ class Fate(StrEnum):
     #: Its weights are in the mean.
     TAKEN = "taken"
     #: It lies in another basin: halfway to it models are worse than at either end.
-    APART = "another basin"
+    APART = "in another basin"
     #: With it the mean was no better.
     LEFT = "no better"
 

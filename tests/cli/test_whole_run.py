@@ -399,10 +399,11 @@ class TestExport:
         done = cli("export", finished.file, tmp_path / "soup", "--soup", cwd=tmp_path)
         assert done.code == 0, done.err
         assert done.modules == ""
+        assert "evoft export populations/pets.h5 populations/pets.soup --soup" in finished.done.out
         metrics = json.loads((tmp_path / "soup" / "metrics.json").read_text())
         kept = list(finished.file.with_suffix(".checkpoints").glob("*.safetensors"))
         counts = [int(number) for number in re.findall(r"\d+", done.out.splitlines()[0])]
-        assert counts[0] == len(kept) - 1 == sum(counts[1:])
+        assert counts[0] == len(kept) - 1 == sum(counts[1:]) > 0
         assert len(metrics.get("soup", [])) == counts[1]
         assert metrics["individual"] == population.winner.id
         if counts[1]:
