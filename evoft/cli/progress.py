@@ -217,7 +217,6 @@ def end_text(run: FineTuning, folder: Path) -> str:
             "",
             "Go on with:",
             f"  evoft predict {shlex.quote(str(folder))} IMAGE...",
-            f"  evoft export {quoted} {shlex.quote(str(file.with_suffix('.soup')))} --soup",
             f"  evoft lineage {quoted}",
             f"  evoft show {quoted}{_front(run)}",
             f"  evoft resume {quoted} {_more(run)}",
