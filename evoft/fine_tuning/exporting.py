@@ -76,7 +76,7 @@ def export_individual(
     try:
         classes = tuple(header.data["classes"])
         genome, (card, metrics) = population[id].genome, describe(key, None)
-        workers.call("export", genome, key, folder.absolute(), classes, card, dict(metrics))
+        workers.call("export", [(genome, key)], folder.absolute(), classes, card, dict(metrics))
     finally:
         workers.close()
     return False
@@ -129,9 +129,9 @@ def export_soup(
         alike.sort(key=lambda key: (-population.records[key].outcome.score, key))
         soup: Soup = workers.call("soup", left(base), [left(key) for key in alike])
         card, metrics = describe(soup)
-        classes, taken = tuple(population.header.data["classes"]), [*map(left, soup.taken)]
+        classes, runs = tuple(population.header.data["classes"]), [base, *soup.taken]
         place = folder.absolute()
-        workers.call("export", *left(base), place, classes, card, dict(metrics), False, taken)
+        workers.call("export", [*map(left, runs)], place, classes, card, dict(metrics))
     return soup
 
 
@@ -228,7 +228,8 @@ def _train_again(
             )
         card, metrics = describe(key, outcome.fitness)
         classes = tuple(population.header.data["classes"])
-        arguments = (recorded.genome, key, folder.absolute(), classes, card, dict(metrics))
+        left = [(recorded.genome, key)]
+        arguments = (left, folder.absolute(), classes, card, dict(metrics))
         workers.call("export", *arguments)
         checkpoint_path(checkpoints_of(population.path), key).unlink(missing_ok=True)
 

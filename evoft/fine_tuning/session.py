@@ -185,7 +185,7 @@ class FineTuning:
         genome = self.evolution.population[key[1]].genome
         classes = self.plan.images.classes
         place = folder.absolute()
-        self._workers.call("export", genome, key, place, classes, card, metrics, replace)
+        self._workers.call("export", [(genome, key)], place, classes, card, metrics, replace)
 
     @property
     def _store(self) -> Store:

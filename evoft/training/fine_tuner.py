@@ -210,7 +210,7 @@ class FineTuner:
         from evoft.training.memory import enough_to_judge
 
         torch.set_num_threads(1)
-        with enough_to_judge("test"):
+        with enough_to_judge("test", "go on with other --devices"):
             model = self.trained(genome, key).to(the_device())
             name = self.express(genome).model
             test = self.commons.examples(name, "test")
@@ -235,7 +235,7 @@ class FineTuner:
 
         torch.set_num_threads(1)
         name = self.express(base[0]).model
-        with enough_to_judge("validation"):
+        with enough_to_judge("validation", "leave out --soup"):
             model, val = self.trained(*base).to(the_device()), self.commons.examples(name, "val")
             judge = judge_in(model, val, self.commons.precision(name), self.settings.metric)
             states = (self.trained(*other).state_dict() for other in others)
@@ -245,18 +245,16 @@ class FineTuner:
 
     def export(
         self,
-        genome: Genome,
-        key: TrialKey,
+        runs: Sequence[Left],
         folder: Path,
         classes: Sequence[str],
         card: str,
         metrics: Mapping[str, Any],
         replace: bool = False,
-        others: Sequence[Left] = (),
     ) -> None:
-        """Write the model that a trial left behind as a folder that plain timm loads.
+        """Write the mean of what trials left behind as a folder that plain timm loads.
 
-        With ``others`` it is the mean of their weights and the trial's.
+        The recipe beside it is the first one's.
         """
         from evoft.training.backbone import build
         from evoft.training.checkpoints import recipe_of
@@ -264,10 +262,10 @@ class FineTuner:
         from evoft.training.soups import mean_of
 
         assert self.checkpoints is not None
+        genome, key = runs[0]
         recipe = self.express(genome)
         # Built again without dropout, so that the folder's config holds what prediction needs.
         model = build(recipe.model, self.settings, len(classes), pretrained=False)
-        runs = ((genome, key), *others)
         model.load_state_dict(mean_of(self.trained(*run).state_dict() for run in runs))
         export(
             model,

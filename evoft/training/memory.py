@@ -56,11 +56,12 @@ def shortage(error: BaseException, device: torch.device) -> str:
 
 
 @contextmanager
-def enough_to_judge(split: str) -> Iterator[None]:
+def enough_to_judge(split: str, otherwise: str) -> Iterator[None]:
     """Say what cannot be judged where there is too little memory.
 
     Args:
         split: Whose images are judged.
+        otherwise: What can be done but to free some.
 
     Raises:
         WorkerError: There was too little.
@@ -72,7 +73,7 @@ def enough_to_judge(split: str) -> Iterator[None]:
             raise
         raise WorkerError(
             f"there is too little memory to judge the {split} images ({words_of(error, 200)}): "
-            "free some, or go on with other --devices"
+            f"free some, or {otherwise}"
         ) from error
 
 

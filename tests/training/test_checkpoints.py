@@ -69,7 +69,7 @@ def exports(make_tuner, tmp_path_factory):
         assert outcome.status is Status.OK, outcome.reason
         folder = root / kind
         labels = [f"digit {i}" for i in range(10)]
-        tuner.export(trial.genome, trial.key, folder, labels, f"# {kind}", {"accuracy": 0.5})
+        tuner.export([(trial.genome, trial.key)], folder, labels, f"# {kind}", {"accuracy": 0.5})
         made[kind] = folder, tuner, trial, outcome
     return made
 
@@ -160,25 +160,25 @@ class TestExportRefuses:
         _, tuner, trial, _ = exports["embedded"]
         (tmp_path / "mine").write_text("precious")
         with pytest.raises(StorageError, match="not empty"):
-            tuner.export(trial.genome, trial.key, tmp_path, ["a"] * 10, "", {})
+            tuner.export([(trial.genome, trial.key)], tmp_path, ["a"] * 10, "", {})
         assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
     def test_a_place_that_cannot_be_written(self, exports, tmp_path):
         _, tuner, trial, _ = exports["embedded"]
         (tmp_path / "file").write_text("")
         with pytest.raises(StorageError, match="cannot be written"):
-            tuner.export(trial.genome, trial.key, tmp_path / "file" / "x", ["a"] * 10, "", {})
+            tuner.export([(trial.genome, trial.key)], tmp_path / "file" / "x", ["a"] * 10, "", {})
         assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
     def test_a_disk_that_is_full(self, exports, tmp_path, limited_files):
         _, tuner, trial, _ = exports["embedded"]
         with limited_files(20_000), pytest.raises(StorageError, match="cannot be written"):
-            tuner.export(trial.genome, trial.key, tmp_path / "x", ["a"] * 10, "", {})
+            tuner.export([(trial.genome, trial.key)], tmp_path / "x", ["a"] * 10, "", {})
         assert list(tmp_path.iterdir()) == []
 
     def test_an_empty_folder_is_filled(self, exports, tmp_path):
         _, tuner, trial, _ = exports["embedded"]
-        tuner.export(trial.genome, trial.key, tmp_path, ["a"] * 10, "", {})
+        tuner.export([(trial.genome, trial.key)], tmp_path, ["a"] * 10, "", {})
         assert (tmp_path / "model.safetensors").is_file()
 
 

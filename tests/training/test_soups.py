@@ -172,8 +172,8 @@ class TestOfTrials:
         found = judging.evaluate(tuner.trained(*base), tuner.commons.examples("embedded", "val"))
         assert soup.alone == found["val_accuracy"]
         # Whoever was taken: the mean of both goes to the folder.
-        tuner.export(*base, tmp_path / "mean", list("0123456789"), "", {}, others=[other])
-        tuner.export(*base, tmp_path / "alone", list("0123456789"), "", {})
+        tuner.export([base, other], tmp_path / "mean", list("0123456789"), "", {})
+        tuner.export([base], tmp_path / "alone", list("0123456789"), "", {})
 
         def weights(name):
             return load_file(tmp_path / name / "model.safetensors")
@@ -208,7 +208,9 @@ class TestOfTrials:
             raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
         monkeypatch.setattr(judging, "in_halves", scarce)
-        with pytest.raises(WorkerError, match="too little memory to judge the validation images"):
+        with pytest.raises(
+            WorkerError, match=r"to judge the validation images .* or leave out --soup"
+        ):
             tuner.soup(base, [other])
 
 
