@@ -12,18 +12,23 @@ from pathlib import Path
 import evoft.settings
 from evoft.errors import PopulationExistsError, SettingsError
 from evoft.genome import Genome
+from evoft.ladder import is_too_dear
 from evoft.outcome import Outcome
 from evoft.places import place
 from evoft.quantities import seconds
 from evoft.rules import plain
 from evoft.search.checks import check_epochs, idle, in_vain
 from evoft.search.chronicle import Founders
-from evoft.search.pricing import Price, checked
+from evoft.search.pricing import Price, relative
+from evoft.search.sobol import sobol_points
 from evoft.search.space import SearchSpace
 from evoft.settings import RunSettings, Settings
 from evoft.trial import Trial
 
 _logger = logging.getLogger(__name__)
+
+#: Genomes, evenly spread, by which it is told how much of a space is too dear.
+_LOOKED_AT = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,17 +127,43 @@ def check_fitness(fitness: FitnessFunction) -> None:
         ) from None
 
 
-def check_price(price: Price | None, space: SearchSpace | None = None) -> None:
-    """Refuse what cannot be called with a genome, or gives no price for a space's default."""
-    if price is None:
-        return
-    if not callable(price):
+def check_price(price: Price | None) -> None:
+    """Refuse what cannot be called with a genome."""
+    if price is not None and not callable(price):
         raise SettingsError(
             f"`price` must be a function of a genome, but is {price!r:.80}: give one that returns "
             "what an epoch of it costs, or None where all cost the same"
         )
-    if space is not None:
-        checked(price)(space.default())
+
+
+def check_prices(price: Price | None, space: SearchSpace, settings: Settings) -> None:
+    """Refuse a price that a default or founder does not have; say who is too dear to be born."""
+    if price is None:
+        return
+    size, ladder = settings.search.population_size, settings.ladder(fine_tuning=False)
+    of_genome = relative(price, space)
+
+    def costs(found: float) -> str:
+        first = f"{found * ladder.cost(0):,.1f}"
+        return (
+            f"a first training costs {first} full ones of the default, and a generation has {size}"
+        )
+
+    for name, part in settings.founders.items():
+        if is_too_dear(found := of_genome(space.complete(part)), size, ladder):
+            raise SettingsError(
+                f"founder {name!r} is too dear: {costs(found)}; leave it out, or give a larger "
+                "`population_size`"
+            )
+    points = sobol_points(len(space), settings.seed, first=0, count=_LOOKED_AT)
+    dear = [p for p in map(of_genome, map(space.at, points)) if is_too_dear(p, size, ladder)]
+    if dear:
+        _logger.warning(
+            "about %.0f %% of the space is too dear to be born (where it is dearest, %s): a larger "
+            "`population_size` lets more of it in",
+            100 * len(dear) / _LOOKED_AT,
+            costs(max(dear)),
+        )
 
 
 def check_space(space: SearchSpace, settings: Settings) -> None:

@@ -271,10 +271,12 @@ class Evolution:
     def _last_of_next(self) -> int | None:
         """Return where the next generation's stints end; None while more of them may come."""
         stints, last = self.search.stints, max(self._first, self._looked)
+        if self._first < len(stints):  # a dear stint may have left some in which nothing begins
+            self._shown = stints[self._first].generation
         while last < len(stints) and stints[last].generation == self._shown:
             last += 1
         self._looked = last
-        if self.search.generation > self._shown:
+        if self.search.generation > self._shown and last > self._first:
             return last
         all_are_in_it = last == len(stints) and last > self._first
         return last if all_are_in_it and not self.search.pays_for_more else None

@@ -99,24 +99,37 @@ def generation_at(spent: float, size: int) -> int:
     return int((spent + EQUAL) // size)
 
 
-def left_in_generation(spent: float, size: int, ladder: Ladder) -> float:
+def is_too_dear(price: float, size: int, ladder: Ladder) -> bool:
+    """Tell whether a whole generation does not pay for a genome's training to the lowest rung.
+
+    Args:
+        price: What an epoch of it costs, in epochs of the default's.
+        size: Full trainings in a generation.
+        ladder: What stints cost.
+    """
+    return price * ladder.cost(0) > size + EQUAL
+
+
+def left_in_generation(spent: float, size: int, ladder: Ladder, price: float = 1.0) -> float:
     """Return the full trainings left in a generation, or in the next where they pay for no stint.
 
     Args:
         spent: Full trainings so far.
         size: Full trainings in a generation.
         ladder: What stints cost.
+        price: The least that an epoch costs, in epochs of the default's.
     """
     end = (generation_at(spent, size) + 1) * size
-    return end - spent + (0 if pays_for_more(spent, end, ladder) else size)
+    return end - spent + (0 if pays_for_more(spent, end, ladder, price) else size)
 
 
-def pays_for_more(spent: float, births: float | None, ladder: Ladder) -> bool:
+def pays_for_more(spent: float, births: float | None, ladder: Ladder, price: float = 1.0) -> bool:
     """Tell whether what is left to spend pays for the cheapest stint of all.
 
     Args:
         spent: Full trainings so far.
         births: Full trainings over the life of the population; None: as many as one likes.
         ladder: What stints cost.
+        price: The least that an epoch costs, in epochs of the default's.
     """
-    return births is None or spent + ladder.cheapest <= births + EQUAL
+    return births is None or spent + price * ladder.cheapest <= births + EQUAL

@@ -19,6 +19,7 @@ from evoft.arguments import (
     SearchSettings,
     check_fitness,
     check_price,
+    check_prices,
     check_space,
     named,
     place_of_new,
@@ -36,7 +37,7 @@ from evoft.lineage import Population, Store
 from evoft.places import place
 from evoft.run import MOST_FOR_FINALS, cost_of_finals, drive, final_trials, run_all
 from evoft.search.chronicle import Founders
-from evoft.search.pricing import Price
+from evoft.search.pricing import Price, relative
 from evoft.search.search import Search
 from evoft.search.space import SearchSpace
 from evoft.settings import Settings
@@ -110,11 +111,11 @@ def evolve(  # noqa: PLR0913  # each is a setting that users name at this one ca
             takes the place of its own, ``strategy``, ``objectives``, ``epochs`` and
             ``population_size`` where they are given.
         price: What an epoch of training a genome, or evaluating it, costs, as ``price(genome)``, in
-            epochs of the default's: a larger network may have 4, a frozen one 0.2.  A generation
-            then has as much training as ``population_size`` full ones of the default, of dear
-            genomes fewer and of cheap ones more, and ``evolution`` asks of each genome what it may
-            bring for its price.  It must give the same for a genome at all times.  None: all cost
-            the same.
+            any unit, such as operations: above 0, and the same for a genome at all times.  It
+            counts by how many times the default's it is.  A generation then has as much training as
+            ``population_size`` full ones of the default, of dear genomes fewer and of cheap ones
+            more, and ``evolution`` asks of each genome what it may bring for its price.  None: all
+            cost the same.
 
     Raises:
         PopulationExistsError: There is such a file: go on with it by ``resume``.
@@ -128,9 +129,10 @@ def evolve(  # noqa: PLR0913  # each is a setting that users name at this one ca
     )
     check_fitness(fitness)
     check_space(space, settings)
-    check_price(price, space)
+    check_price(price)
     path = place_of_new(file)
     settings = with_elders(settings, space, elders)
+    check_prices(price, space, settings)
     return _generations(lambda: _new(space, settings, path, price), fitness, settings)
 
 
@@ -167,7 +169,7 @@ def resume(
     check_price(price)
     run = run_settings(workers, budget, trial_timeout)
     settings = replace(_reopened(file, generations), run=run)
-    had = 0 if generations is None else len(Population.open(file).generations)
+    had = 0 if generations is None else _had(Population.open(file))
     if generations is not None and generations <= had:
         _logger.warning(
             "`generations` is a total over the life of the population, which has had %d, so %d "
@@ -206,9 +208,11 @@ def new(  # noqa: PLR0913  # those of ``evolve``
         founders=named(founders),
     )
     check_space(space, settings)
-    check_price(price, space)
+    check_price(price)
     path = place_of_new(file)
-    return _new(space, with_elders(settings, space, elders), path, price)
+    settings = with_elders(settings, space, elders)
+    check_prices(price, space, settings)
+    return _new(space, settings, path, price)
 
 
 def reopen(
@@ -230,13 +234,20 @@ def reopen(
     settings = _reopened(file, generations)
     store = Store.open(place(file))
     try:
+        space = SearchSpace.from_dict(store.header.space)
+        evolution = Evolution(_search(space, settings, price), store)
+        # Not before the price is known to be the one that the population was made with.
         if settings.to_dict() != Settings.of_file(store.header.settings).to_dict():
             store.amend_settings(settings.to_dict())
-        space = SearchSpace.from_dict(store.header.space)
-        return Evolution(_search(space, settings, price), store)
+        return evolution
     except BaseException:
         store.close()
         raise
+
+
+def _had(population: Population) -> int:
+    """Return how many generations a population has had, those in which nothing began among them."""
+    return population.generations[-1].index + 1 if population.generations else 0
 
 
 def _reopened(file: str | os.PathLike[str], generations: int | None) -> Settings:
@@ -263,7 +274,8 @@ def _new(
 
 def _search(space: SearchSpace, settings: Settings, price: Price | None) -> Search:
     ladder, named = settings.ladder(fine_tuning=False), settings.founders
-    return Search(space, settings.search, settings.seed, ladder=ladder, named=named, price=price)
+    prices = relative(price, space) if price else None
+    return Search(space, settings.search, settings.seed, ladder=ladder, named=named, price=prices)
 
 
 def _workers(fitness: FitnessFunction, settings: Settings) -> Workers:

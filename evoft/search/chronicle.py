@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Mapping
 
 from evoft.genome import Genome, Value
 from evoft.individual import Individual
-from evoft.ladder import Ladder
+from evoft.ladder import Ladder, is_too_dear
 from evoft.search.pricing import Price, checked
 from evoft.search.prior import Prior
 from evoft.search.space import SearchSpace
@@ -53,9 +53,13 @@ class Chronicle:
         #: Who was looked at last, for whoever is found to be new is then born.
         self._expressed: tuple[Genome, Hashable] | None = None
 
-    def is_new(self, genome: Genome) -> bool:
-        """Tell whether nobody was born who means the same as this genome."""
-        return self._phenotype(genome) not in self._phenotypes
+    def may_be_born(self, genome: Genome) -> bool:
+        """Tell whether nobody was born who means the same, and a generation pays for a first look.
+
+        Did that go by what is left of the budget, a run of more generations would not begin like
+        one of fewer.
+        """
+        return self._phenotype(genome) not in self._phenotypes and not self._is_too_dear(genome)
 
     def add(self, stint: Stint, individual: Individual | None) -> None:
         """Take the next stint, and the individual that is born by it."""
@@ -64,6 +68,10 @@ class Chronicle:
             self._phenotypes.add(self._phenotype(individual.genome))
         self.stints.append(stint)
         self.spent += stint.cost
+
+    def _is_too_dear(self, genome: Genome) -> bool:
+        size = self.settings.population_size
+        return self.price is not None and is_too_dear(self.price(genome), size, self.ladder)
 
     def _phenotype(self, genome: Genome) -> Hashable:
         if self._expressed is None or self._expressed[0] is not genome:

@@ -61,7 +61,7 @@ class Genetic:
         """Return the next founder, or an offspring of the living."""
         number = len(self._chronicle.born)
         founder = self._founder(number) if self.blind else None
-        if founder is not None and self._chronicle.is_new(founder.genome):
+        if founder is not None and self._chronicle.may_be_born(founder.genome):
             return founder  # as nearly all are: a generator would take longer than all else
         rng = generator(self._chronicle.seed, "breed", number)
         if founder is not None:

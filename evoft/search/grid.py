@@ -42,7 +42,7 @@ class Grid(Heedless):
         """Return the next founder, or the next of the grid who means something new."""
         if (founder := next_founder(self._chronicle)) is not None:
             return founder
-        while self._next is not None and not self._chronicle.is_new(self._next):
+        while self._next is not None and not self._chronicle.may_be_born(self._next):
             self._next = next(self._walk, None)
         return None if self._next is None else Offspring(self._next, (), "grid")
 

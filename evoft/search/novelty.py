@@ -34,17 +34,17 @@ def make_new(
     Returns:
         None when every phenotype of the space has been born, as far as can be told.
     """
-    if chronicle.is_new(child.genome):
+    if chronicle.may_be_born(child.genome):
         return child
     for _ in range(_MUTATIONS if mutant and child.parents else 0):
         assert mutant is not None
         child = mutant(child)
-        if chronicle.is_new(child.genome):
+        if chronicle.may_be_born(child.genome):
             return child
     space = chronicle.space
     for _ in range(_STRANGERS):
         genome = space.sample(rng)
-        if chronicle.is_new(genome):
+        if chronicle.may_be_born(genome):
             return Offspring(genome, (), stranger)
     left = space.genomes() if space.size <= _SMALL else iter(())
-    return next((Offspring(g, (), stranger) for g in left if chronicle.is_new(g)), None)
+    return next((Offspring(g, (), stranger) for g in left if chronicle.may_be_born(g)), None)

@@ -81,7 +81,7 @@ class Sample:
         # How far to look must follow from who was born, not from where an earlier look ended.
         for number in range(self._first, 2 * len(chronicle.born) + _STALE):
             element = self._element(number)
-            if chronicle.is_new(element.genome):
+            if chronicle.may_be_born(element.genome):
                 return element
             self._first = number + 1
         return stranger(chronicle)
@@ -103,7 +103,7 @@ def next_founder(chronicle: Chronicle) -> Offspring | None:
     if number > len(named):
         return None
     founder = founders(chronicle.space, named, 1 + len(named), chronicle.seed)[number]
-    return founder if chronicle.is_new(founder.genome) else None
+    return founder if chronicle.may_be_born(founder.genome) else None
 
 
 def newcomer(chronicle: Chronicle) -> Offspring | None:

@@ -18,7 +18,7 @@ from evoft.ladder import EQUAL, Ladder, generation_at, pays_for_more
 from evoft.outcome import Outcome
 from evoft.search.chronicle import Chronicle, Express, Founders
 from evoft.search.clock import Clock
-from evoft.search.pricing import Price
+from evoft.search.pricing import Price, same_price
 from evoft.search.space import SearchSpace
 from evoft.search.stint import Decision, Offspring, Promotion, Stint
 from evoft.search.strategies import strategy_of
@@ -218,10 +218,11 @@ class Search:
         # Nobody is continued in flight: if it was, on the clock, then the search waited for it.
         while rung and any(self.stints[n].individual == id for n in self._clock.running):
             self._due.append(self._clock.wait())
-        if rung == 0 and (price := self._price_of(individual.genome)) != individual.price:
+        if rung == 0 and not same_price(self._price_of(individual.genome), individual.price):
             raise PopulationMismatchError(
-                f"individual {id} was born at a price of {individual.price:g}, but `price` now "
-                f"says {price:g}: go on with the function that the population was made with"
+                f"individual {id} was born at a price of {individual.price:.10g}, but `price` now "
+                f"says {self._price_of(individual.genome):.10g}: go on with the function that the "
+                "population was made with"
             )
         self._take(self._stint(individual, rung), None if rung else individual.unjudged)
 

@@ -8,11 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.random import Generator
 
 from evoft.errors import PopulationMismatchError, SettingsError
 from evoft.genome import Genome
 from evoft.ladder import Ladder
 from evoft.outcome import Outcome
+from evoft.search.evolution.algorithm import Evolution
 from evoft.search.genes import Float, Ordinal
 from evoft.search.pricing import checked
 from evoft.search.search import Search
@@ -110,6 +112,27 @@ def test_the_dear_are_bred_where_they_are_better() -> None:
     search = wide_is_better(search_of(by_width))
     best = max(search.born, key=lambda one: (one.score, one.rung))
     assert best.genome["width"] == 8
+
+
+def test_the_end_of_a_generation_is_not_filled_with_strangers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def none(evolution: Evolution, rng: Generator) -> None:
+        raise AssertionError("nobody of the brood was taken")
+
+    monkeypatch.setattr(Evolution, "_stranger", none)
+    for ladder in (LADDER, Ladder()):  # what is left of six after four pays for no other four
+        search = run(search_of(lambda genome: 4.0, ladder))
+        assert search.spent > 20 if ladder.top else search.spent == 24
+
+
+def test_a_price_may_round_otherwise_elsewhere() -> None:
+    search = run(search_of(by_width))
+    again = search_of(lambda genome: by_width(genome) * (1 + 1e-12))
+    for stint in search.stints:
+        again.restore(search.born[stint.individual], stint.rung)
+        again.tell(stint.number, judge(search, stint))
+    assert [one.price for one in again.born] == [one.price for one in search.born]
 
 
 def test_a_twin_and_a_resumed_search_have_the_same_prices() -> None:

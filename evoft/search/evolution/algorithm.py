@@ -136,17 +136,30 @@ class Evolution:
 
     def _obliged(self, given_up: bool) -> int | None:
         """Return who climbs whatever its score."""
-        known, chronicle = self._knowledge, self._chronicle
+        known, chronicle, purse = self._knowledge, self._chronicle, self._purse
+
+        def can_pay(id: int) -> bool:
+            # Whom no generation may ever pay for must not keep the others waiting.
+            return chronicle.born[id].price <= 1.0 or self._price(id) <= purse
+
         latest = known.latest
         # Of those born before the rung was given up, the referee chooses: only the latest climbs.
         if given_up and latest and latest.rung == 0 and known.is_waiting(latest.individual):
             return latest.individual
         count = min(self._founding.count, len(chronicle.born))
-        id = schooled(known, count, self._costs, self._tuning.schooling)
+        id = schooled(known, count, self._costs, self._tuning.schooling, can_pay)
         if id is not None:
             return id
         audit, ladder = self._audit, chronicle.ladder
-        return audited(known, audit.sample, ladder, chronicle.spent, audit)
+        return audited(
+            known,
+            audit.sample,
+            ladder,
+            chronicle.spent,
+            audit,
+            can_pay,
+            lambda id: chronicle.born[id].price,
+        )
 
     def _left_over(self) -> Promotion | None:
         """Return anybody who can be continued: for when nobody can be born."""
@@ -159,7 +172,11 @@ class Evolution:
 
     @property
     def _purse(self) -> float:
-        """What plans may cost, in full trainings: what is left in the generation.
+        """What plans may cost, in full trainings: what is left in the generation."""
+        return self._purse_for(1.0)
+
+    def _purse_for(self, price: float) -> float:
+        """Return what plans may cost, of candidates the cheapest of whom has this price.
 
         Where the last generation ends, the search does.  Were it what is left in all, a search
         would not begin like one of more generations.
@@ -168,7 +185,7 @@ class Evolution:
         if chronicle.settings.births is None:
             return np.inf
         size = chronicle.settings.population_size
-        return left_in_generation(chronicle.spent, size, chronicle.ladder) + EQUAL
+        return left_in_generation(chronicle.spent, size, chronicle.ladder, price) + EQUAL
 
     # --- the referee's choice
 
@@ -240,10 +257,14 @@ class Evolution:
         given_up: bool,
     ) -> Plans:
         tuning, brood = self._tuning, field.brood
+        prices = self._prices(self._genomes(brood))
+        elders = [self._chronicle.born[id].genome for id in field.paused.tolist()]
+        their_prices = self._prices(elders)
+        least = min(np.min(prices), np.min(their_prices, initial=np.inf))
         terms = Terms(
             self._knowledge.times,
             self._costs,
-            self._purse,
+            self._purse_for(float(least)),
             tuning.thrift,
             tuning.closely,
             lowest=int(given_up),
@@ -255,16 +276,14 @@ class Evolution:
         unjudged = np.full(len(brood), -1, dtype=np.intp)
         bonus = self._faith.bonus(self._genomes(brood))
         bonus = np.where(twins(rows, self._knowledge.rows), -np.inf, bonus)
-        prices = self._prices(self._genomes(brood))
         plans = plan(referee.unborn(rows), unjudged, best, terms, bonus, prices)
         if not len(field.paused):
             return plans
-        elders = [self._chronicle.born[id].genome for id in field.paused.tolist()]
         latest = self._knowledge.latest
         loyal = tuning.loyalty * (field.paused == (latest.individual if latest else -1))
         bonus = loyal + self._faith.bonus(elders)
         born = referee.born(field.paused)
-        return plans.then(plan(born, field.rungs, best, terms, bonus, self._prices(elders)))
+        return plans.then(plan(born, field.rungs, best, terms, bonus, their_prices))
 
     def _genomes(self, brood: Brood) -> Iterator[Genome]:
         return (self._encoding.genome(units) for units in brood.units)
@@ -282,7 +301,7 @@ class Evolution:
                 return Promotion(int(field.paused[chosen - len(brood)]))
             parents = brood.parents[chosen]
             genome = self._encoding.genome(brood.units[chosen], [born[id].genome for id in parents])
-            if self._chronicle.is_new(genome):
+            if self._chronicle.may_be_born(genome):
                 return Offspring(
                     genome, parents, brood.operators[chosen], float(brood.steps[chosen])
                 )

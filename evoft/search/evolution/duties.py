@@ -8,7 +8,7 @@ on it is trained on at once.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from evoft.audit import EVERY, agreement, is_audited
 from evoft.ladder import Ladder
@@ -34,17 +34,31 @@ def ways(ladder: Ladder) -> list[float]:
     return costs
 
 
-def schooled(known: Knowledge, founders: int, costs: Array, most: float) -> int | None:
-    """Return the founder that is continued next; None: all that live are where they are to climb.
+def _same(id: int) -> float:
+    """Return the price of an individual where all have the default's."""
+    return 1.0
+
+
+def schooled(
+    known: Knowledge,
+    founders: int,
+    costs: Array,
+    most: float,
+    can_pay: Callable[[int], bool] = lambda id: True,
+) -> int | None:
+    """Return the founder that is continued next; None: all that can be are where they are to climb.
 
     Args:
         known: What is known.
         founders: How many there are: the first born.
         costs: Of the way to each rung, in full trainings, ``(rungs,)``.
         most: All founders climb to the highest rung to which they can for no more full trainings.
+        can_pay: Tells whether the next rung of an individual can be paid for.
     """
     goal = max((r for r in range(len(costs)) if founders * costs[r] <= most), default=0)
-    behind = [(known.rung(id), id) for id in range(founders) if known.is_waiting(id)]
+    behind = [
+        (known.rung(id), id) for id in range(founders) if known.is_waiting(id) and can_pay(id)
+    ]
     rung, id = min(behind, default=(goal, 0))
     return id if rung < goal else None
 
@@ -81,12 +95,12 @@ class Audit:
         """Tell whether one of the sample has been left to climb by its promise for long enough."""
         return self._born - self._since[id] >= _PATIENCE
 
-    def paid(self, known: Knowledge, rung: int) -> int:
-        """Return how many climbs to the next rung were the audit's, and nobody's choice.
+    def paid(self, known: Knowledge, rung: int, price: Callable[[int], float] = _same) -> float:
+        """Return the prices of climbs to the next rung that were the audit's, and nobody's choice.
 
         It goes by birth: who climbed before an elder of the sample was chosen.
         """
-        count, latest = 0, -1
+        total, latest = 0.0, -1
         for id in self.sample:
             curve = known.curves.get(id, ())
             if len(curve) == rung + 1 and not curve[rung] > -math.inf:
@@ -94,9 +108,9 @@ class Audit:
             if (id, rung + 1) not in self._climbs:
                 break
             number, late = self._climbs[id, rung + 1]
-            count += late and number > latest
+            total += price(id) if late and number > latest else 0.0
             latest = max(latest, number)
-        return count
+        return total
 
 
 def audited(
@@ -105,6 +119,8 @@ def audited(
     ladder: Ladder,
     spent: float,
     audit: Audit | None = None,
+    can_pay: Callable[[int], bool] = lambda id: True,
+    price: Callable[[int], float] = _same,
 ) -> int | None:
     """Return the audited individual that is continued next; None: none, or not at this price.
 
@@ -114,18 +130,21 @@ def audited(
         ladder: The rungs.
         spent: Cost of all stints so far, in full trainings.
         audit: Knows who is to climb by now, and for whom the audit paid; None: all and for all.
+        can_pay: Tells whether the next rung of an individual can be paid for.
+        price: What an epoch of an individual costs, in epochs of the default's.
     """
     costs = 0.0
     for rung in range(ladder.top):
-        above = sum(max(known.rung(id), known.running.get(id, -1)) > rung for id in sample)
-        costs += (audit.paid(known, rung) if audit else above) * ladder.cost(rung + 1)
-        if above >= _ENOUGH:
+        above = [id for id in sample if max(known.rung(id), known.running.get(id, -1)) > rung]
+        paid = audit.paid(known, rung, price) if audit else sum(map(price, above))
+        costs += paid * ladder.cost(rung + 1)
+        if len(above) >= _ENOUGH:
             continue
         waiting = (id for id in sample if known.rung(id) == rung and known.is_waiting(id))
-        id = next(waiting, None)
-        if audit and id is not None and not audit.is_due(id):
+        id = next((id for id in waiting if can_pay(id)), None)
+        if id is None or (audit and not audit.is_due(id)):
             return None
-        return id if costs + ladder.cost(rung + 1) <= _SHARE * spent else None
+        return id if costs + price(id) * ladder.cost(rung + 1) <= _SHARE * spent else None
     return None
 
 

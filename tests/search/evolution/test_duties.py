@@ -52,6 +52,24 @@ def test_the_audited_climb_in_order_at_a_small_share_of_the_cost() -> None:
     assert audited(known, [0, 5, 7], Ladder(), 100.0) is None
 
 
+def test_whom_nothing_pays_for_keeps_no_founder_waiting() -> None:
+    known = known_of({0: [0.1], 1: [0.2], 2: [0.3]})
+    assert schooled(known, 3, WAYS, 0.5, lambda id: id != 0) == 1
+    assert schooled(known, 3, WAYS, 0.5, lambda id: False) is None
+
+
+def test_the_audit_passes_over_whom_nothing_pays_for_and_counts_what_the_dear_cost() -> None:
+    known = known_of({0: [0.1], 5: [0.2]})
+    spent = 2 / 27 / 0.05 + 0.1
+    assert audited(known, [0, 5], LADDER, spent) == 0
+    assert audited(known, [0, 5], LADDER, spent, can_pay=lambda id: id != 0) == 5
+    assert audited(known, [0, 5], LADDER, spent, price=lambda id: 3.0) is None
+    assert audited(known, [0, 5], LADDER, 3 * spent, price=lambda id: 3.0) == 0
+    known = known_of({0: [0.1, 0.2], 5: [0.2]})
+    assert audited(known, [0, 5], LADDER, 4 * spent, price=lambda id: 3.0) is None
+    assert audited(known, [0, 5], LADDER, 6 * spent, price=lambda id: 3.0) == 5
+
+
 def test_the_next_pair_of_rungs_comes_when_the_lower_has_enough() -> None:
     many = {id: [0.1 * id, 0.2] for id in range(16)}
     assert audited(known_of({**many, 20: [0.0]}), [*range(16), 20], LADDER, 1e3) == 0
