@@ -17,6 +17,8 @@ class Fate(StrEnum):
     APART = "in another basin"
     #: With it the mean was no better.
     LEFT = "no better"
+    #: Its checkpoint cannot be read.
+    DAMAGED = "damaged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,11 @@ class Soup:
     def taken(self) -> tuple[TrialKey, ...]:
         """The runs whose weights are in the mean beside the base's, in order."""
         return tuple(key for key, fate in self.fates if fate is Fate.TAKEN)
+
+    @property
+    def damaged(self) -> tuple[TrialKey, ...]:
+        """The runs whose checkpoints cannot be read, in order."""
+        return tuple(key for key, fate in self.fates if fate is Fate.DAMAGED)
 
     def count(self, fate: Fate) -> int:
         """Return how many of the others had a fate."""

@@ -49,6 +49,7 @@ def export_command(file: Path, rest: tuple[str, ...], data: str | None, soup: bo
 
 def _export_soup(population: Population, id: int, folder: Path, data: str | None) -> None:
     from evoft.fine_tuning.exporting import export_soup
+    from evoft.fine_tuning.plan import checkpoints_of
 
     def describe(soup: Soup) -> tuple[str, Mapping[str, Any]]:
         return (
@@ -57,17 +58,23 @@ def _export_soup(population: Population, id: int, folder: Path, data: str | None
         )
 
     soup = export_soup(population, id, folder, describe, data)
-    for line in _soup_lines(population, soup):
+    assert population.path is not None
+    for line in _soup_lines(population, soup, checkpoints_of(population.path)):
         click.echo(line)
 
 
-def _soup_lines(population: Population, soup: Soup) -> Iterator[str]:
+def _soup_lines(population: Population, soup: Soup, folder: Path) -> Iterator[str]:
+    from evoft.training.fine_tuner import checkpoint_path
+
     others = soup.fates
     if not others:
         yield "other kept runs: none of its backbone"
     else:
-        counts = ", ".join(f"{soup.count(fate)} {fate}" for fate in Fate)
+        shown = [fate for fate in Fate if fate is not Fate.DAMAGED or soup.damaged]
+        counts = ", ".join(f"{soup.count(fate)} {fate}" for fate in shown)
         yield f"other kept runs of its backbone: {len(others)}, of which {counts}"
+    for key in soup.damaged:
+        yield f"damaged: {checkpoint_path(folder, key)}; remove it, or fetch it from a copy"
     if soup.taken:
         yield soup_sentence(population, soup)
     else:

@@ -78,10 +78,10 @@ def recipe_of(path: Path) -> dict[str, Any]:
 def _about(path: Path) -> dict[str, Any]:
     try:
         with safe_open(path, framework="pt") as file:
-            about = file.metadata()
+            about = file.metadata() or {}
             return {"seed": int(about["seed"]), "recipe": json.loads(about["recipe"])}
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise PopulationDamagedError(f"the checkpoint {path} cannot be read ({error})") from error
+        raise _unreadable(path, error) from error
 
 
 def load(model: nn.Module, path: Path) -> None:
@@ -94,9 +94,16 @@ def load(model: nn.Module, path: Path) -> None:
         with safe_open(path, framework="pt") as file:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
-        raise PopulationDamagedError(f"the checkpoint {path} cannot be read ({error})") from error
+        raise _unreadable(path, error) from error
     here = model.state_dict()
     fits = set(state) == trained_names(model)
     if not fits or any(tensor.shape != here[name].shape for name, tensor in state.items()):
         raise PopulationDamagedError(f"the checkpoint {path} belongs to another model or recipe")
     model.load_state_dict(state, strict=False)
+
+
+def _unreadable(path: Path, error: Exception) -> PopulationDamagedError:
+    return PopulationDamagedError(
+        f"the checkpoint {path} cannot be read ({error}): remove it, and its model is trained "
+        "again when it is asked for"
+    )

@@ -40,6 +40,7 @@ def export(
     Raises:
         StorageError: The folder is there already and not empty, or cannot be written.
     """
+    folder = Path(os.path.realpath(folder))  # of a link, where it leads
     if not replace and folder.exists() and any(folder.iterdir()):
         raise StorageError(f"{folder} is there already and not empty: name another folder")
     unfinished = folder.with_name(f".{folder.name}.{os.getpid()}")
@@ -55,7 +56,10 @@ def export(
         _take_place(unfinished, folder)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(unfinished, ignore_errors=True)
-        raise StorageError(f"{folder} cannot be written ({error})") from error
+        raise StorageError(
+            f"{folder} cannot be written ({error}): free some space, make its parent writable, or "
+            "name another folder"
+        ) from error
 
 
 def _write_model(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evoft.errors import PopulationDamagedError
 from evoft.genome import Genome
 from evoft.objectives import LATENCY, PARAMETERS
 from evoft.outcome import Outcome
@@ -207,10 +208,10 @@ class FineTuner:
         import torch
 
         from evoft.training.judging import predict
-        from evoft.training.memory import enough_to_judge
+        from evoft.training.memory import enough_memory
 
         torch.set_num_threads(1)
-        with enough_to_judge("test", "go on with other --devices"):
+        with enough_memory("judge the test images", "go on with other --devices"):
             model = self.trained(genome, key).to(the_device())
             name = self.express(genome).model
             test = self.commons.examples(name, "test")
@@ -230,18 +231,25 @@ class FineTuner:
         """
         import torch
 
-        from evoft.training.memory import enough_to_judge
+        from evoft.training.memory import enough_memory
         from evoft.training.soups import greedy_soup, judge_in
 
         torch.set_num_threads(1)
         name = self.express(base[0]).model
-        with enough_to_judge("validation", "leave out --soup"):
+        with enough_memory("judge the validation images", "leave out --soup"):
             model, val = self.trained(*base).to(the_device()), self.commons.examples(name, "val")
             judge = judge_in(model, val, self.commons.precision(name), self.settings.metric)
-            states = (self.trained(*other).state_dict() for other in others)
+            states = (self._state(*other) for other in others)
             found = greedy_soup(self.trained(*base).state_dict(), states, judge)
         fates = zip((key for _, key in others), found.fates, strict=True)
         return Soup(base[1], found.alone.fitness, found.taste.fitness, tuple(fates))
+
+    def _state(self, genome: Genome, key: TrialKey) -> dict[str, torch.Tensor] | None:
+        """Return what a trial's model has learned; None where its checkpoint cannot be read."""
+        try:
+            return self.trained(genome, key).state_dict()
+        except PopulationDamagedError:
+            return None
 
     def export(
         self,
@@ -255,29 +263,34 @@ class FineTuner:
         """Write the mean of what trials left behind as a folder that plain timm loads.
 
         The recipe beside it is the first one's.
+
+        Raises:
+            WorkerError: There is too little memory for it.
         """
         from evoft.training.backbone import build
         from evoft.training.checkpoints import recipe_of
         from evoft.training.export import export
+        from evoft.training.memory import enough_memory
         from evoft.training.soups import mean_of
 
         assert self.checkpoints is not None
         genome, key = runs[0]
         recipe = self.express(genome)
-        # Built again without dropout, so that the folder's config holds what prediction needs.
-        model = build(recipe.model, self.settings, len(classes), pretrained=False)
-        model.load_state_dict(mean_of(self.trained(*run).state_dict() for run in runs))
-        export(
-            model,
-            folder,
-            preprocessing=self.express.facts[recipe.model].preprocessing,
-            labels=classes,
-            # As it was trained, which may have been for less than all of its epochs.
-            recipe={**recipe.to_dict(), **recipe_of(checkpoint_path(self.checkpoints, key))},
-            metrics=metrics,
-            card=card,
-            replace=replace,
-        )
+        with enough_memory("export the model", "run the command again"):
+            # Built again without dropout, so that the folder's config holds what prediction needs.
+            model = build(recipe.model, self.settings, len(classes), pretrained=False)
+            model.load_state_dict(mean_of(self.trained(*run).state_dict() for run in runs))
+            export(
+                model,
+                folder,
+                preprocessing=self.express.facts[recipe.model].preprocessing,
+                labels=classes,
+                # As it was trained, which may have been for less than all of its epochs.
+                recipe={**recipe.to_dict(), **recipe_of(checkpoint_path(self.checkpoints, key))},
+                metrics=metrics,
+                card=card,
+                replace=replace,
+            )
 
 
 def checkpoint_path(folder: Path, key: TrialKey) -> Path:

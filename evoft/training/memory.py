@@ -56,11 +56,11 @@ def shortage(error: BaseException, device: torch.device) -> str:
 
 
 @contextmanager
-def enough_to_judge(split: str, otherwise: str) -> Iterator[None]:
-    """Say what cannot be judged where there is too little memory.
+def enough_memory(act: str, otherwise: str) -> Iterator[None]:
+    """Say what cannot be done where there is too little memory.
 
     Args:
-        split: Whose images are judged.
+        act: What is done.
         otherwise: What can be done but to free some.
 
     Raises:
@@ -68,12 +68,12 @@ def enough_to_judge(split: str, otherwise: str) -> Iterator[None]:
     """
     try:
         yield
-    except RuntimeError as error:
-        if not is_out_of_memory(error):
+    except (RuntimeError, MemoryError) as error:
+        if isinstance(error, RuntimeError) and not is_out_of_memory(error):
             raise
         raise WorkerError(
-            f"there is too little memory to judge the {split} images ({words_of(error, 200)}): "
-            f"free some, or {otherwise}"
+            f"there is too little memory to {act} ({words_of(error, 200) or 'MemoryError'}): free "
+            f"some, or {otherwise}"
         ) from error
 
 

@@ -63,17 +63,23 @@ def judge_in(
     return judge
 
 
-def greedy_soup(base: State, others: Iterable[State], judge: Callable[[State], Taste]) -> Tasted:
+def greedy_soup(
+    base: State, others: Iterable[State | None], judge: Callable[[State], Taste]
+) -> Tasted:
     """Return whose weights make a mean that is better than the base.
 
     Args:
         base: The model that the soup begins with.
         others: Models of the same architecture, the most promising first; each is asked for once.
+            None: its checkpoint cannot be read.
         judge: Judges weights on images that trained none of the models.
     """
     alone = taste = judge(base)
     soup, count, fates = base, 1, []
     for other in others:
+        if other is None:
+            fates.append(Fate.DAMAGED)
+            continue
         least = min(alone.fitness, judge(other).fitness)
         if judge(mixed(base, other, 0.5)).fitness < least:
             fates.append(Fate.APART)

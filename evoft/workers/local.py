@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
 import time
 from collections.abc import Hashable, Sequence
@@ -185,7 +186,7 @@ class LocalWorkers:
                 death = self._slots.bury(worker)
                 death = worker.farewell or death
                 if chance == _SECOND_CHANCES:
-                    raise WorkerError(f"a worker process died again: {death}") from None
+                    raise WorkerError(f"a worker process died again: {_told(death)}") from None
         if message.error is not None:
             raise message.error
         return message.result
@@ -293,3 +294,10 @@ class LocalWorkers:
                 break
             done += self._hear(worker)
         return done
+
+
+def _told(death: str) -> str:
+    """Return what a worker died of, and what to do where it can be known."""
+    if signal.SIGKILL.name not in death:
+        return death
+    return f"{death}, as a system does that runs out of memory: free some, and try again"

@@ -432,6 +432,24 @@ class TestExport:
             there = (tmp_path / "soup" / written).read_bytes()
             assert there == (best / written).read_bytes()
 
+    def test_a_soup_goes_without_a_damaged_checkpoint_and_names_it(self, cli, finished, tmp_path):
+        file = Path(shutil.copy(finished.file, tmp_path / "hurt.h5"))
+        there = finished.file.with_suffix(".checkpoints")
+        shutil.copytree(there, tmp_path / "hurt.checkpoints")
+        _, id, repeat = evoft.Population.open(file).verdicts[-1].winner_run
+        own = tmp_path / "hurt.checkpoints" / f"{id}-final-{repeat}.safetensors"
+        for path in own.parent.iterdir():
+            if path != own:
+                path.write_bytes(b"")
+        done = cli("export", file, "soup", "--soup", cwd=tmp_path)
+        assert done.code == 0, done.err
+        count = len(list(own.parent.iterdir())) - 1
+        assert done.out.splitlines()[0].endswith(f"0 no better, {count} damaged")
+        named = re.findall(r"damaged: (.*); remove it", done.out)
+        assert sorted(named) == sorted(str(path) for path in own.parent.iterdir() if path != own)
+        own.write_bytes(b"")
+        cli("export", file, "other", "--soup", cwd=tmp_path).refused(5, own.name, "remove it, and")
+
     def test_a_soup_of_changed_images_is_refused(self, cli, finished, pets, tmp_path):
         moved = tmp_path / "moved"
         shutil.copytree(pets, moved)

@@ -11,7 +11,13 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from evoft.errors import BackboneError, DataError, PopulationDamagedError, StorageError
+from evoft.errors import (
+    BackboneError,
+    DataError,
+    PopulationDamagedError,
+    StorageError,
+    WorkerError,
+)
 from evoft.outcome import Status
 from evoft.search.space import SearchSpace
 from evoft.settings import TrainingSettings
@@ -172,9 +178,41 @@ class TestExportRefuses:
 
     def test_a_disk_that_is_full(self, exports, tmp_path, limited_files):
         _, tuner, trial, _ = exports["embedded"]
-        with limited_files(20_000), pytest.raises(StorageError, match="cannot be written"):
+        with (
+            limited_files(20_000),
+            pytest.raises(StorageError, match=r"cannot be written.*: free some space"),
+        ):
             tuner.export([(trial.genome, trial.key)], tmp_path / "x", ["a"] * 10, "", {})
         assert list(tmp_path.iterdir()) == []
+
+    def test_a_link_is_followed_and_stays_one(self, exports, tmp_path):
+        _, tuner, trial, _ = exports["embedded"]
+        there, link = tmp_path / "disk" / "there", tmp_path / "link"
+        there.mkdir(parents=True)
+        (there / "old").write_text("")
+        link.symlink_to(there)
+        for _ in range(2):
+            left = [(trial.genome, trial.key)]
+            tuner.export(left, link, ["a"] * 10, "", {}, replace=True)
+            assert link.is_symlink()
+            assert (there / "model.safetensors").is_file()
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["disk", "link"]
+        assert [path.name for path in (tmp_path / "disk").iterdir()] == ["there"]
+        assert not (there / "old").exists()
+        dangling = tmp_path / "dangling"
+        dangling.symlink_to(tmp_path / "new")
+        tuner.export([(trial.genome, trial.key)], dangling, ["a"] * 10, "", {})
+        assert (tmp_path / "new" / "model.safetensors").is_file()
+
+    def test_too_little_memory(self, exports, tmp_path, monkeypatch):
+        _, tuner, trial, _ = exports["embedded"]
+
+        def scarce(*_):
+            raise MemoryError
+
+        monkeypatch.setattr(type(tuner), "trained", scarce)
+        with pytest.raises(WorkerError, match=r"too little memory to export the model .* again"):
+            tuner.export([(trial.genome, trial.key)], tmp_path / "x", ["a"] * 10, "", {})
 
     def test_an_empty_folder_is_filled(self, exports, tmp_path):
         _, tuner, trial, _ = exports["embedded"]

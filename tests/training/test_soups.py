@@ -8,16 +8,17 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from sklearn.datasets import load_digits
 from torch import nn
 from torch.nn.functional import cross_entropy
 from trials import CLEAN, trial
 
-from evoft.errors import WorkerError
+from evoft.errors import PopulationDamagedError, WorkerError
 from evoft.settings import TrainingSettings
 from evoft.soup import Fate, Soup
 from evoft.training import judging
+from evoft.training.fine_tuner import checkpoint_path
 from evoft.training.soups import Taste, greedy_soup, mean_of, mixed
 from evoft.trial import Stage
 
@@ -201,11 +202,28 @@ class TestOfTrials:
         assert soup.fitness == soup.alone
         assert soup.taken == ()
 
-    def test_too_little_memory_is_told_in_a_sentence(self, left, monkeypatch):
+    def test_damaged_checkpoints_are_left_out_and_that_of_the_base_is_told(self, left):
+        tuner, (base, other) = left
+        path = checkpoint_path(tuner.checkpoints, other[1])
+        path.write_bytes(path.read_bytes()[:-100])
+        soup = tuner.soup(base, [other, base])
+        assert [fate for _, fate in soup.fates] == [Fate.DAMAGED, Fate.LEFT]
+        assert soup.damaged == (other[1],)
+        for use in (lambda: tuner.soup(other, [base]), lambda: tuner.trained(*other)):
+            with pytest.raises(PopulationDamagedError, match=r"cannot be read .*: remove it, and"):
+                use()
+        save_file({"weight": torch.zeros(1)}, path)
+        with pytest.raises(PopulationDamagedError, match=r"cannot be read \('seed'\): remove it"):
+            tuner.trained(*other)
+
+    @pytest.mark.parametrize(
+        "error", [RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"), MemoryError()]
+    )
+    def test_too_little_memory_is_told_in_a_sentence(self, left, monkeypatch, error):
         tuner, (base, other) = left
 
         def scarce(*_):
-            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+            raise error
 
         monkeypatch.setattr(judging, "in_halves", scarce)
         with pytest.raises(
@@ -215,8 +233,9 @@ class TestOfTrials:
 
 
 def test_fates_are_counted_and_the_taken_named_in_order():
-    keys = [(Stage.FINAL, 1, turn) for turn in range(4)]
-    fates = (Fate.TAKEN, Fate.APART, Fate.LEFT, Fate.TAKEN)
+    keys = [(Stage.FINAL, 1, turn) for turn in range(5)]
+    fates = (Fate.TAKEN, Fate.APART, Fate.LEFT, Fate.TAKEN, Fate.DAMAGED)
     soup = Soup((Stage.SEARCH, 0, 0), 0.5, 0.6, tuple(zip(keys, fates, strict=True)))
     assert soup.taken == (keys[0], keys[3])
-    assert [soup.count(fate) for fate in Fate] == [2, 1, 1]
+    assert [soup.count(fate) for fate in Fate] == [2, 1, 1, 1]
+    assert soup.damaged == (keys[4],)

@@ -240,6 +240,9 @@ def test_methods_of_the_target_are_called(pool: Any, trial: Any, outcomes: Any) 
         def die(self) -> None:
             os._exit(5)
 
+        def be_killed(self) -> None:
+            os.kill(os.getpid(), signal.SIGKILL)
+
         def lock(self) -> Any:
             return threading.Lock()
 
@@ -251,6 +254,8 @@ def test_methods_of_the_target_are_called(pool: Any, trial: Any, outcomes: Any) 
             workers.call("lock")
         with pytest.raises(WorkerError, match="a worker process died again: it exited with code 5"):
             workers.call("die")
+        with pytest.raises(WorkerError, match=r"killed by SIGKILL, as .* out of memory: free some"):
+            workers.call("be_killed")
         assert outcomes(workers, [trial(0)])[0].status is Status.OK
 
 
