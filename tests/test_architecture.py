@@ -7,6 +7,7 @@ imports inside functions.
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -145,6 +146,7 @@ def imports_in(node: ast.AST, at_once: bool = True) -> Iterator[Import]:
             yield from imports_in(child, at_once and not late)
 
 
+@functools.cache
 def imports_of(path: Path) -> list[Import]:
     return list(imports_in(ast.parse(path.read_text())))
 
@@ -183,16 +185,21 @@ def test_torch_is_imported_only_when_it_is_needed(path: Path) -> None:
     """Outside training nothing heavy is imported with a module; nor what imports it."""
     if room_of(path) in {"training", "kernels"}:
         return
-    heavy = {
+    assert "evoft.training.loop" in heavy()
+    for found in at_once(path):
+        assert found.name.split(".")[0] not in LATE, f"line {found.line}: {found.name}"
+        assert found.name.rpartition(".")[0] not in heavy(), f"line {found.line}: {found.name}"
+
+
+@functools.cache
+def heavy() -> set[str]:
+    """Return the modules of training and kernels that import something heavy with themselves."""
+    return {
         "evoft." + str(p.relative_to(PACKAGE).with_suffix("")).replace("/", ".")
         for p in FILES
         if room_of(p) in {"training", "kernels"}
         and any(f.name.split(".")[0] in LATE for f in at_once(p))
     }
-    assert "evoft.training.loop" in heavy
-    for found in at_once(path):
-        assert found.name.split(".")[0] not in LATE, f"line {found.line}: {found.name}"
-        assert found.name.rpartition(".")[0] not in heavy, f"line {found.line}: {found.name}"
 
 
 def at_once(path: Path) -> list[Import]:
