@@ -26,7 +26,14 @@ from evoft.training.prefix.dataflow import Dataflow
 from evoft.training.prefix.layouts import Layout
 from evoft.training.prefix.parts import Bound, Part
 from evoft.training.prefix.rounding import equal
-from evoft.training.prefix.tracing import BATCHES, VALUES, random_images, reason_of, trace
+from evoft.training.prefix.tracing import (
+    BATCHES,
+    VALUES,
+    random_images,
+    reason_of,
+    trace,
+    whole_floats,
+)
 
 #: Images in the batch that a split is checked with, unlike those that it was traced with; and where
 #: memory runs out.  One alone would upset batch norm.
@@ -232,7 +239,8 @@ def _plan(model: nn.Module, example: Tensor) -> Plan | Whole:
 def _difference(model: nn.Module, plan: Plan, example: Tensor, count: int = _CHECKED) -> str:
     """Return in what the parts of a model differ from the whole; empty if in nothing."""
     try:
-        return _compared(model, plan, random_images(example, count))
+        with whole_floats():
+            return _compared(model, plan, random_images(example, count))
     except Exception as error:  # what was traced may not run for another batch
         if not is_out_of_memory(error):
             return reason_of(error)

@@ -91,7 +91,7 @@ def trace(model: nn.Module, example: Tensor, *, training: bool) -> Traced:
     root = _Root(copied)
     tracer = _ValueTracer(root, [images[:length].clone() for length in BATCHES])
     before = torch_state(images.device)
-    with torch.no_grad(), _whole_floats():
+    with torch.no_grad(), whole_floats():
         graph = tracer.trace(root)
     if not _same(before, torch_state(images.device)):
         raise TraceError("something random happens outside of the graph")
@@ -99,11 +99,12 @@ def trace(model: nn.Module, example: Tensor, *, training: bool) -> Traced:
 
 
 @contextlib.contextmanager
-def _whole_floats() -> Iterator[None]:
+def whole_floats() -> Iterator[None]:
     """Have a GPU's convolutions compute in all bits of their floats for a while.
 
-    Else they take ten bits for one length of the batch and not for another, as they see fit, and an
-    image's values in one batch look unlike those in another.
+    That is for values that are compared with those of another batch.  Else they take ten bits for
+    one length of the batch and not for another, as they see fit, and an image's values in one batch
+    look unlike those in another.
     """
     before = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False

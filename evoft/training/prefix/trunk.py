@@ -23,7 +23,15 @@ from evoft.training.prefix.layouts import Layout
 from evoft.training.prefix.parts import Bound, Part
 from evoft.training.prefix.rounding import equal
 from evoft.training.prefix.split import Plan, kept_of, name_of_cut
-from evoft.training.prefix.tracing import BATCHES, VALUES, Traced, random_images, reason_of, trace
+from evoft.training.prefix.tracing import (
+    BATCHES,
+    VALUES,
+    Traced,
+    random_images,
+    reason_of,
+    trace,
+    whole_floats,
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -190,7 +198,8 @@ def _same(model: nn.Module, trunk: Trunk, straight: Part, example: Tensor, count
     Where bits are not promised, fewer images may tell as well, if so many do not fit.
     """
     try:
-        return _compared(model, trunk, straight, random_images(example, count))
+        with whole_floats():
+            return _compared(model, trunk, straight, random_images(example, count))
     except RuntimeError as error:
         if not is_out_of_memory(error) or example.device.type == "cpu" or count == 1:
             raise

@@ -479,3 +479,20 @@ def test_where_memory_runs_out_a_split_is_checked_with_fewer_images(monkeypatch,
     monkeypatch.setattr(splitting, "_compared", scarce)
     assert isinstance(split(resnet(), 3, images(64, 1)), Split)
     assert sizes == tried
+
+
+def test_a_split_is_checked_in_all_bits_of_floats(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    compared = splitting._compared
+
+    def watched(*given: object) -> str:
+        seen.append(torch.backends.cudnn.allow_tf32)
+        return compared(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    monkeypatch.setattr(splitting, "_compared", watched)
+    model = timm.create_model("test_resnet", num_classes=3).eval()
+    freeze(model, 2)
+    assert isinstance(split(model, 2, torch.randn(2, 3, 64, 64)), Split)
+    assert seen == [False]
+    assert torch.backends.cudnn.allow_tf32

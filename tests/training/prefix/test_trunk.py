@@ -171,3 +171,18 @@ def test_another_process_gets_it_whole() -> None:
             along(trunk.way(plan), model, images(3)),
         )
     )
+
+
+def test_it_is_checked_in_all_bits_of_floats(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    compared = module._compared
+
+    def watched(*given: object) -> bool:
+        seen.append(torch.backends.cudnn.allow_tf32)
+        return compared(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    monkeypatch.setattr(module, "_compared", watched)
+    assert make_trunk(build("test_resnet"), images(2), [2, 3], most=ROOM, batch=4).stretches
+    assert set(seen) == {False}
+    assert torch.backends.cudnn.allow_tf32
