@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
+from collections.abc import Sequence
+
 from evoft.errors import SettingsError
-from evoft.settings import RunSettings
+from evoft.settings import BLIND, RunSettings, SearchSettings
 from evoft.training.facts import Survey
 
 #: Share of a device's free memory that is filled: a prediction is none the wiser for being tight.
@@ -56,6 +60,20 @@ def place_workers(
     total = run.workers or count * len(wanted)
     devices = tuple(wanted[i % len(wanted)] for i in range(total))
     return _said(devices, survey.cores, limit if alone or not run.workers else "")
+
+
+def at_a_time(devices: Sequence[str], search: SearchSettings) -> int:
+    """Return how many trials a GPU has at a time, the most of any; 1 where there is none.
+
+    Args:
+        devices: Of each worker.
+        search: Says how many trials are asked for at a time; no more workers are busy.
+    """
+    gpus = Counter(device for device in devices if device != "cpu")
+    if not gpus:
+        return 1
+    asked = search.population_size if search.strategy in BLIND else search.births_ahead + 1
+    return min(max(gpus.values()), math.ceil(asked / len(gpus)))
 
 
 def _one_each(run: RunSettings, gpu: str, gpus: int) -> tuple[int, str]:

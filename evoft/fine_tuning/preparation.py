@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from evoft.evolution import Evolution
 from evoft.fine_tuning.checks import largest_batch
 from evoft.fine_tuning.depths import freeze_depths
-from evoft.fine_tuning.devices import gpus_asked_for, place_workers
+from evoft.fine_tuning.devices import at_a_time, gpus_asked_for, place_workers
 from evoft.fine_tuning.forecast import Forecast
 from evoft.fine_tuning.lasting_facts import as_before, to_measure
 from evoft.fine_tuning.plan import Plan, checkpoints_of
@@ -130,7 +130,9 @@ class Preparation:
         def place() -> tuple[tuple[str, ...], str]:
             # No probe has the images in it; what trials were seen to take of a GPU has.
             needed = max(probed, costs.memory(largest) - pixels)
-            return place_workers(settings.run, survey, needed, context, pixels)
+            placed = place_workers(settings.run, survey, needed, context, pixels)
+            costs.share(at_a_time(placed[0], settings.search))
+            return placed
 
         devices, why = place()
         backbones = as_before(survey.backbones, before) if before else survey.backbones

@@ -80,11 +80,21 @@ class Backbone:
             return 1.0 - depth / max(1, self._facts.layer_groups)
         return min(1.0, max(0.0, (self.parts(depth).image - all_frozen) / (none - all_frozen)))
 
-    def terms(self, recipe: Recipe, train: int, val: int, epochs: float) -> list[float]:
+    def terms(
+        self, recipe: Recipe, train: int, val: int, epochs: float, sharing: int = 1
+    ) -> list[float]:
         """Return the seconds of a trial's parts: start, steps, changes of images, validation.
 
         The fifth is a whole trial that trains a classifier on features that are kept: such trials
         may go together, and then cost less than their parts.
+
+        Args:
+            recipe: What it trains by.
+            train: Images to train on.
+            val: Images of validation.
+            epochs: For how many it trains.
+            sharing: How many trials a GPU has at a time.  Their steps' kernels take turns there;
+                what a step takes beside them, such as the launching, goes on in all at once.
         """
         batch = min(recipe.batch_size, train)
         steps = epochs * (train // batch)
@@ -94,10 +104,11 @@ class Backbone:
         # What a frozen prefix made of images that do not change is computed once and shared.
         shared = recipe.freeze_depth > 0 and bool(self._facts.weights)
         spared = (1.0 - above) * forward if shared and not recipe.changes_images else 0.0
-        work = images * max(parts.image - spared, 0.01 * parts.image) + steps * parts.step
+        on_images = images * max(parts.image - spared, 0.01 * parts.image)
+        work = max(on_images + steps * parts.step, sharing * on_images)
         val_share = above if shared else 1.0
-        looks = max(1.0, epochs) * val * self._probes.val_seconds * max(val_share, 0.01)
-        changes = _CHANGES * images * forward if recipe.changes_images else 0.0
+        looks = sharing * max(1.0, epochs) * val * self._probes.val_seconds * max(val_share, 0.01)
+        changes = sharing * _CHANGES * images * forward if recipe.changes_images else 0.0
         start = _START + 2 * self._probes.build_seconds
         if recipe.freeze_depth >= self._facts.layer_groups and not recipe.changes_images:
             return [0.0, 0.0, 0.0, 0.0, start + work + looks]
@@ -135,6 +146,12 @@ class Costs:
         self._factors: NDArray[np.float64] | None = None
         #: Bytes that a trial took more than its probes say, the most so far.
         self._beyond = 0
+        #: How many trials a GPU has at a time.
+        self._sharing = 1
+
+    def share(self, trials: int) -> None:
+        """Take in how many trials a GPU has at a time; a probe has it to itself."""
+        self._sharing = trials
 
     def seconds(self, recipe: Recipe, start: float = 0.0, stop: float | None = None) -> float:
         """Return the seconds that a trial of this recipe is going to take.
@@ -173,7 +190,8 @@ class Costs:
 
     def _of(self, recipe: Recipe, start: float, stop: float | None) -> list[float]:
         epochs = (recipe.epochs if stop is None else stop) - start
-        return self._backbones[recipe.model].terms(recipe, self._train, self._val, epochs)
+        known = self._backbones[recipe.model]
+        return known.terms(recipe, self._train, self._val, epochs, self._sharing)
 
     def _fit(self) -> NDArray[np.float64]:
         """Return what each part is to be multiplied by."""

@@ -3,8 +3,8 @@
 import pytest
 
 from evoft.errors import SettingsError
-from evoft.fine_tuning.devices import gpus_asked_for, place_workers
-from evoft.settings import RunSettings
+from evoft.fine_tuning.devices import at_a_time, gpus_asked_for, place_workers
+from evoft.settings import RunSettings, SearchSettings
 from evoft.training.facts import Survey
 
 GIB = 2**30
@@ -105,3 +105,15 @@ def test_several_workers_on_such_a_gpu_are_had_for_the_asking_and_that_is_said()
     )
     assert placed(gpus=2, exclusive=(1,), workers=3) == (("0", "1", "0"), said)
     assert placed(gpus=2, exclusive=(1,), workers_per_device=2) == (("0", "1") * 2, said)
+
+
+def test_a_gpu_has_as_many_trials_at_a_time_as_workers_or_as_are_asked_for():
+    evolution = SearchSettings(population_size=12, lookahead=3)
+    assert at_a_time(("cpu",) * 8, evolution) == 1
+    assert at_a_time(("0",), evolution) == 1
+    assert at_a_time(("0",) * 2, evolution) == 2
+    assert at_a_time(("0",) * 16, evolution) == 4
+    assert at_a_time(("0", "1") * 8, evolution) == 2
+    assert at_a_time(("0", "1", "0"), evolution) == 2
+    blind = SearchSettings(strategy="random", population_size=12)
+    assert at_a_time(("0",) * 16, blind) == 12

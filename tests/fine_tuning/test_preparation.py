@@ -13,6 +13,7 @@ from evoft.search.space import SearchSpace
 from evoft.settings import RunSettings, Settings, TrainingSettings
 from evoft.training.data import Preprocessing
 from evoft.training.facts import BackboneFacts, Probe, Probes, Survey
+from evoft.trial import Trial
 
 SPACE = SearchSpace(batch_size=Ordinal([8, 16]))
 
@@ -126,3 +127,15 @@ def test_backbones_are_checked_before_the_images_are_read_but_after_what_is_seen
             plan(tmp_path, settings, new)
     with pytest.raises(DataError, match="does not exist"):
         plan(tmp_path / "nowhere", wrong)
+
+
+def test_the_forecast_knows_how_many_trials_share_a_gpu(monkeypatch):
+    monkeypatch.setattr(preparation, "LocalWorkers", TwoGpus)
+    seconds = []
+    for workers in (2, 4, None):
+        run = RunSettings(devices="auto", workers=workers)
+        with preparation.Preparation(Settings(run=run)) as prepared:
+            plan = prepared.plan(Path("unused.h5"), SPACE)
+            seconds.append(plan.forecast.cost(Trial(0, SPACE.default(), 0)))
+    # Two GPUs, and four trials asked for at a time: no more than two are on each.
+    assert seconds[0] < seconds[1] == seconds[2]

@@ -183,3 +183,29 @@ def test_short_trials_teach_what_long_ones_take():
         known.learn(asked, 3 * costs().seconds(asked, stop=1.0), stop=1.0)
         known.learn(asked, 3 * costs().seconds(asked, 0.75, 3.0), 0.75, 3.0)
     assert known.seconds(asked) == pytest.approx(3 * costs().seconds(asked), rel=0.1)
+
+
+def test_trials_that_share_a_gpu_take_turns_with_their_kernels_and_not_with_their_launches():
+    alone, shared = costs(), costs()
+    shared.share(4)
+    # A step of 32 images is 5 ms of launches and 96 ms of kernels, which four do in turn.
+    wanted = 0.25 + 2 * (4 * 640 * (FORWARD + BACKWARD) + 4 * 100 * FORWARD)
+    assert shared.seconds(recipe()) == pytest.approx(wanted)
+    launched = costs(train=640, val=0), costs(train=640, val=0)
+    launched[1].share(2)
+    frozen = recipe(freeze_depth=3, batch_size=4)
+    once, twice = (known.seconds(frozen) for known in launched)
+    assert twice == pytest.approx(once)
+    assert alone.seconds(recipe()) < wanted / 2
+
+
+def test_what_trials_took_counts_as_they_took_it_together():
+    known, truth = costs(), costs()
+    known.share(4)
+    truth.share(4)
+    dice = random.Random(3)
+    for _ in range(20):
+        one = sample(dice)
+        known.learn(one, 1.5 * truth.seconds(one))
+    asked = recipe(batch_size=64)
+    assert known.seconds(asked) == pytest.approx(1.5 * truth.seconds(asked), rel=0.05)
