@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from evoft.recipe import Recipe
 from evoft.training.examples import Examples
 from evoft.training.features.kept import Features
-from evoft.training.features.passes import Rendered, passed
+from evoft.training.features.passes import Rendered, made_of, passed
 from evoft.training.features.placing import Placed
 from evoft.training.features.plans import Plans
 from evoft.training.features.store import FeatureStore, address
@@ -70,6 +70,8 @@ class FeatureCache:
         self._views = views
         self._precisions = precisions or {}
         self._prospects = prospects
+        #: By backbone and cut, bytes that are kept of an image.
+        self._sizes: dict[tuple[str, str], int] = {}
         self._plans = Plans(store.folder if store.limit else None)
         self._placed = Placed()
 
@@ -162,7 +164,7 @@ class FeatureCache:
             apart: Have each view by itself on a GPU, once for all who hold it at a time; else all
                 in one piece, from which batches are gathered faster.
         """
-        if parts is None or not self._fits(parts, model, len(examples)):
+        if parts is None or not self._fits(parts, model, examples, 1):
             return None
         rendered = [Rendered(UNCHANGED, 1, self._precisions.get(model))]
         return self._of(parts, model, examples, rendered, alive, apart)
@@ -195,15 +197,28 @@ class FeatureCache:
         views = max(1, self._views)
         wanted = possible(recipe, views)
         versions = 1 if wanted == (UNCHANGED,) else KINDS * views
-        if not self._fits(parts, recipe.model, versions * len(examples)):
+        if not self._fits(parts, recipe.model, examples, versions):
             return None
         precision = self._precisions.get(recipe.model)
         rendered = [Rendered(view, views, precision) for view in wanted]
         return self._of(parts, recipe.model, examples, rendered, alive, apart)
 
-    def _fits(self, parts: Split, model: str, images: int) -> bool:
+    def _fits(self, parts: Split, model: str, examples: Examples, versions: int) -> bool:
+        images = versions * len(examples)
         what = f"what frozen layers of {model} make of {images} images"
-        return self._store.fits(parts.bytes_per_image * images, what)
+        return self._store.fits(self._bytes_per_image(parts, model, examples) * images, what)
+
+    def _bytes_per_image(self, parts: Split, model: str, examples: Examples) -> int:
+        """Return what is kept of an image in the precision that the backbone trains in."""
+        precision, name = self._precisions.get(model), (model, parts.plan.key)
+        if precision is None:
+            return parts.bytes_per_image
+        if name not in self._sizes:
+            # Which values then have fewer bits is up to the layers that they come from.
+            device = examples.pixels.device
+            kept = made_of(parts, [_example(examples)], device, precision)
+            self._sizes[name] = sum(value[0].nbytes for value in kept)
+        return self._sizes[name]
 
     def _of(
         self,

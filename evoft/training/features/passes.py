@@ -58,10 +58,10 @@ def further(
     """
     device, size = examples.pixels.device, examples.passing
     for first in range(0, len(start[0]), size):
-        yield _made(through, [v[first : first + size] for v in start], device, precision)
+        yield made_of(through, [v[first : first + size] for v in start], device, precision)
 
 
-def _made(
+def made_of(
     through: Split | BoundStretch,
     given: Sequence[Tensor],
     device: torch.device,
@@ -96,4 +96,4 @@ def compute(
         images = render(batch, rendered.view, rendered.views, first)
         # As images lie that are not changed, which is what the model was split for.
         images = images.contiguous(memory_format=torch.channels_last)
-        yield _made(parts, [examples.normalise(images)], device, rendered.precision)
+        yield made_of(parts, [examples.normalise(images)], device, rendered.precision)

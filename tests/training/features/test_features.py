@@ -6,11 +6,13 @@ import pytest
 import torch
 from trials import CLEAN, same_but_for_cost, trial
 
+from evoft.outcome import Status
 from evoft.search.space import SearchSpace
 from evoft.settings import TrainingSettings
 from evoft.training.features import kept as kept_module
 from evoft.training.features.kept import Features, in_one_piece
 from evoft.training.freezing import freeze
+from evoft.training.precision import Precision
 from evoft.training.prefix.split import Split
 
 
@@ -252,3 +254,22 @@ class TestViews:
         one = tuner_with(make_tuner, tmp_path / "a", views=0).evaluate(asked)
         other = tuner_with(make_tuner, tmp_path / "b", views=3).evaluate(asked)
         assert same_but_for_cost(one, other)
+
+
+@pytest.mark.parametrize(("share", "kept"), [(0.6, True), (0.4, False)])
+def test_whether_they_fit_is_told_by_the_precision_that_they_are_kept_in(
+    make_tuner, space, tmp_path, monkeypatch, caplog, share, kept
+):
+    asked = trial(space, 1, **CLEAN)
+    tuner = tuner_with(make_tuner, tmp_path / "plain")
+    recipe = tuner.express(asked.genome)
+    model = tuner.start(recipe, 0)
+    freeze(model, recipe.freeze_depth)
+    train = tuner.commons.examples("embedded", "train")
+    plain = len(train) * tuner.commons.features.parts(model, recipe, train).bytes_per_image
+    few = Precision(torch.bfloat16, None)
+    monkeypatch.setattr("evoft.training.precision.precision_of", lambda *_: few)
+    # In half as many bits they take half as much.
+    tuner = tuner_with(make_tuner, tmp_path / "few", cache_size=int(share * plain))
+    assert tuner.evaluate(asked).status is Status.OK
+    assert (not any("too small" in said for said in caplog.messages)) == kept
