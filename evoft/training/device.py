@@ -37,10 +37,25 @@ def gpu_count() -> int:
 
 
 def gpu_peak(device: torch.device) -> int:
-    """Return the most bytes that were allocated on a GPU since its count was reset; else 0."""
+    """Return the most bytes that this process held of a GPU since ``begin_afresh``; else 0.
+
+    What torch holds though nothing lies in it is among them, for other processes go without it.
+    """
     import torch
 
-    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
+    return torch.cuda.max_memory_reserved(device) if device.type == "cuda" else 0
+
+
+def begin_afresh(device: torch.device) -> None:
+    """Give a GPU back what nothing lies in, so that what fits next is not up to what came before.
+
+    Its peak is counted anew from here.  A process that has not been on the GPU yet stays away.
+    """
+    import torch
+
+    if device.type == "cuda" and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
 
 
 def is_exclusive(gpu: int) -> bool:

@@ -19,7 +19,7 @@ from evoft.recipe import Recipe
 from evoft.settings import TrainingSettings
 from evoft.soup import Soup
 from evoft.training.commons import Commons
-from evoft.training.device import gpu_peak, the_device
+from evoft.training.device import begin_afresh, gpu_peak, the_device
 from evoft.training.expression import Expression
 from evoft.training.heads.company import company_of
 from evoft.training.paused_folder import PausedFolder
@@ -91,9 +91,7 @@ class FineTuner:
         import torch
 
         torch.set_num_threads(1)
-        device = the_device()
-        if device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(device)
+        begin_afresh(the_device())
         several = len(trials) != 1
         answers = self._together(trials) if several else [self._alone(*trials)]
         return [

@@ -45,6 +45,8 @@ def shortage(error: BaseException, device: torch.device) -> str:
     else:
         size = f"{int(found[1]) / _GIB:.2f} GiB" if found[1].isdecimal() else found[1]
         asked = f"{size} more"
+    if device.type == "cuda" and not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        return f"{asked} for another process on the GPU"
     if device.type == "cuda":
         used = torch.cuda.memory_allocated(device)
         total = torch.cuda.get_device_properties(device).total_memory

@@ -12,7 +12,7 @@ from evoft.errors import BackboneError, words_of
 from evoft.peak import forget_peak, own_peak
 from evoft.training.data import Preprocessing
 from evoft.training.density import density_of
-from evoft.training.device import gpu_failed, gpu_peak
+from evoft.training.device import begin_afresh, gpu_failed, gpu_peak
 from evoft.training.facts import Probe, Probes
 from evoft.training.freezing import freeze, layer_groups, train_mode
 from evoft.training.memory import is_out_of_memory
@@ -179,7 +179,7 @@ class _Laboratory:
 
     def _forget_peak(self) -> None:
         if self._device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(self._device)
+            begin_afresh(self._device)
             return
         forget_peak()
 

@@ -198,9 +198,9 @@ def pretended_gpu(monkeypatch, *, major=8, memory=16 * 2**30):
     answers = {
         "is_available": True, "device_count": 1, "current_device": 0, "memory_reserved": 0,
         "get_device_properties": about, "get_device_name": about.name, "_lazy_init": None,
-        "mem_get_info": (memory, memory), "memory_allocated": 1, "max_memory_allocated": 1,
+        "mem_get_info": (memory, memory), "memory_allocated": 1, "max_memory_reserved": 1,
         "reset_peak_memory_stats": None, "empty_cache": None, "synchronize": None,
-        "set_device": None,
+        "set_device": None, "is_initialized": True,
     }  # fmt: skip
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     for name, answer in answers.items():

@@ -10,7 +10,9 @@ from trials import CLEAN, trial
 from evoft.ladder import Ladder
 from evoft.outcome import Status
 from evoft.settings import TrainingSettings
+from evoft.training.device import begin_afresh
 from evoft.training.fine_tuner import checkpoint_path
+from evoft.training.memory import unless_out_of_memory
 from evoft.training.survey import Surveyor
 from evoft.trial import Trial
 
@@ -136,3 +138,31 @@ def test_what_fails_on_a_gpu_fails_here(gpu):
         there.numpy()
     layer(there).sum().backward()
     assert type(layer.weight.grad) is OnGpu
+
+
+def test_a_trial_begins_with_all_of_a_gpu_that_nothing_lies_in(tuner, space, monkeypatch):
+    with pretended_gpu(monkeypatch):
+        done = []
+        for name in ("empty_cache", "reset_peak_memory_stats"):
+            monkeypatch.setattr(torch.cuda, name, lambda *_, name=name: done.append(name))
+        monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda *_: len(done))
+        outcome = tuner.evaluate(trial(space, **KINDS["head, unchanged"]))
+        assert outcome.status is Status.OK
+        assert done == ["empty_cache", "reset_peak_memory_stats"]
+        assert outcome.peak_memory == 2
+        # A process that has not been there yet needs no room for itself.
+        monkeypatch.setattr(torch.cuda, "is_initialized", lambda: False)
+        begin_afresh(GPU)
+        assert len(done) == 2
+
+
+def test_a_gpu_without_room_for_a_process_is_told_as_short_of_memory(monkeypatch):
+    with pretended_gpu(monkeypatch):
+        monkeypatch.setattr(torch.cuda, "is_initialized", lambda: False)
+
+        def begin():
+            raise RuntimeError("CUDA error: out of memory")
+
+        outcome = unless_out_of_memory(begin)
+    assert outcome.status is Status.INFEASIBLE
+    assert outcome.reason.endswith("it needs more memory for another process on the GPU")
