@@ -34,17 +34,17 @@ def find_in_table(source: str) -> Found:
             `~` at a path's beginning is the user's home.
 
     Raises:
-        DataError: A column is missing, a cell is empty, a split is unknown, a file is missing,
-            one file has two labels, or the CSV cannot be read.
+        DataError: A column is missing, a cell is empty or one too many, a split is unknown, a file
+            is missing, one file has two labels, or the CSV cannot be read.
     """
     try:
         with open(source, encoding="utf-8-sig", newline="") as file:
             header, *lines = list(_lines(file)) or [(1, [])]
     except (OSError, UnicodeError, csv.Error) as error:
-        raise DataError(f"{source} cannot be read as CSV in UTF-8 ({error}): mend it") from None
+        raise DataError(f"{source} cannot be read as CSV in UTF-8 ({error}): save it so") from None
     names = [name.strip() for name in header[1]]
     where = _columns(source, names)
-    rows = [_row(source, line, cells, where) for line, cells in lines]
+    rows = [_row(source, line, cells, where, len(names)) for line, cells in lines]
     _require_one_label_each(source, rows)
     extra = [name for name in names if name not in _COLUMNS]
     paths = tuple(row.path for row in rows)
@@ -87,12 +87,17 @@ def _way_out(names: Sequence[str], missing: str) -> str:
     return f"add `{missing}`, or rename the column that holds it"
 
 
-def _row(source: str, line: int, cells: Sequence[str], columns: dict[str, int]) -> _Row:
+def _row(source: str, line: int, cells: Sequence[str], columns: dict[str, int], count: int) -> _Row:
     values = {
         name: cells[column].strip() if column < len(cells) else ""
         for name, column in columns.items()
     }
     here = f"line {line} of {source}"
+    if any(cell.strip() for cell in cells[count:]):
+        raise DataError(
+            f"{here} has {len(cells)} cells, but the header has {count}: put what has a comma in "
+            "it in quotes, or take the others out"
+        )
     for name in ("filepath", "label"):
         if not values[name]:
             raise DataError(f"{here} has no {name}: fill it in or take the line out")

@@ -123,6 +123,7 @@ def test_a_header_alone(table):
         ("images/q/copy.png,q,test", ("images/q/copy.png", "images/q/0.png", "same image")),
         ("images/p/text.png,p,train", ("text.png", "not an image")),
         ('images/p/0.png,"p,train', ("UTF-8",)),
+        ("images/p/0.png,p, small,train", ("line 22", "4 cells", "header has 3", "quotes")),
     ],
 )
 def test_a_line_refused(table, tmp_path, line, words):
@@ -142,3 +143,11 @@ def test_a_class_that_a_split_lacks(table):
 
 def test_another_encoding(table):
     refused(table("\n".join(rows()).replace(",p", ",\xe9"), "latin-1"), "UTF-8")
+
+
+def test_empty_cells_beyond_the_header_are_let_alone(table):
+    lines = rows("train", "val", "test")
+    images = read_images(
+        table("\n".join([lines[0], *(f"{line},, " for line in lines[1:])])), seed=0
+    )
+    assert images.counts() == {"train": 8, "val": 6, "test": 6}
