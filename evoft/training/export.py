@@ -35,7 +35,8 @@ def export(
     what ``timm.create_model("local-dir:FOLDER", pretrained=True)`` reads; ``recipe.json``,
     ``metrics.json`` and ``README.md`` are for people.
 
-    With ``replace`` it takes the place of what is there, which stays until it is whole.
+    With ``replace`` it takes the place of what is there, which stays until it is whole; files of
+    other names are kept.
 
     Raises:
         StorageError: The folder is there already and not empty, or cannot be written.
@@ -52,7 +53,9 @@ def export(
         weights, other = unfinished / "model.safetensors", unfinished / "recipe.json"
         weights.chmod(other.stat().st_mode)
         _write_json(unfinished / "metrics.json", metrics)
-        (unfinished / "README.md").write_text(card)
+        # Names of files may have what no text in UTF-8 has.
+        (unfinished / "README.md").write_text(card, encoding="utf-8", errors="backslashreplace")
+        _keep_others(folder, unfinished)
         _take_place(unfinished, folder)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -95,6 +98,22 @@ def _with_tensors_apart(model: nn.Module) -> nn.Module:
     teller = copy.copy(model)
     teller.state_dict = lambda: state  # type: ignore[assignment,method-assign]
     return teller
+
+
+def _keep_others(earlier: Path, folder: Path) -> None:
+    """Have what somebody else put into an earlier folder in the one that takes its place, too."""
+    for path in earlier.iterdir() if earlier.is_dir() else ():
+        if not (place := folder / path.name).exists():
+            copy_of = shutil.copytree if path.is_dir() and not path.is_symlink() else _linked
+            copy_of(path, place)
+
+
+def _linked(path: Path, place: Path) -> None:
+    """Give a file a second name, or a copy where the disk knows no second names."""
+    try:
+        os.link(path, place, follow_symlinks=False)
+    except OSError:
+        shutil.copy2(path, place, follow_symlinks=False)
 
 
 def _take_place(unfinished: Path, folder: Path) -> None:

@@ -198,11 +198,34 @@ class TestExportRefuses:
             assert (there / "model.safetensors").is_file()
         assert sorted(path.name for path in tmp_path.iterdir()) == ["disk", "link"]
         assert [path.name for path in (tmp_path / "disk").iterdir()] == ["there"]
-        assert not (there / "old").exists()
+        assert (there / "old").read_text() == ""  # for somebody else put it there
         dangling = tmp_path / "dangling"
         dangling.symlink_to(tmp_path / "new")
         tuner.export([(trial.genome, trial.key)], dangling, ["a"] * 10, "", {})
         assert (tmp_path / "new" / "model.safetensors").is_file()
+
+    def test_what_others_put_into_an_earlier_folder_is_kept(self, exports, tmp_path):
+        _, tuner, trial, _ = exports["embedded"]
+        folder, left = tmp_path / "best", [(trial.genome, trial.key)]
+        tuner.export(left, folder, ["a"] * 10, "first", {})
+        (folder / "model.onnx").write_text("mine")
+        (folder / "notes").mkdir()
+        (folder / "notes" / "a.txt").write_text("mine, too")
+        (folder / "nowhere").symlink_to("gone")
+        tuner.export(left, folder, ["a"] * 10, "second", {}, replace=True)
+        assert (folder / "README.md").read_text() == "second"
+        assert (folder / "model.onnx").read_text() == "mine"
+        assert (folder / "notes" / "a.txt").read_text() == "mine, too"
+        assert os.readlink(folder / "nowhere") == "gone"
+        assert [path.name for path in tmp_path.iterdir()] == ["best"]
+
+    def test_a_name_that_is_no_text(self, exports, tmp_path):
+        _, tuner, trial, _ = exports["embedded"]
+        classes = ["cl\udcff", *"abcdefghi"]
+        left = [(trial.genome, trial.key)]
+        tuner.export(left, tmp_path / "x", classes, "of cl\udcff and ü", {"of": classes})
+        card = (tmp_path / "x" / "README.md").read_text(encoding="utf-8")
+        assert card == "of cl\\udcff and ü"
 
     def test_too_little_memory(self, exports, tmp_path, monkeypatch):
         _, tuner, trial, _ = exports["embedded"]
