@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from evoft.errors import NoResultError, PopulationMismatchError
+from evoft.errors import NoResultError, PopulationDamagedError, PopulationMismatchError
 from evoft.fine_tuning.checks import check_same
 from evoft.fine_tuning.outputs import (
     require_apart_from_population,
@@ -20,18 +20,18 @@ from evoft.fine_tuning.outputs import (
 )
 from evoft.fine_tuning.plan import checkpoints_of
 from evoft.fine_tuning.preparation import PRELOAD, Preparation, expression_of
+from evoft.fine_tuning.repeating import repeated
 from evoft.fine_tuning.sources import check_sources_again
 from evoft.fine_tuning.standing import best_run
 from evoft.header import Header
 from evoft.lineage import Population
-from evoft.outcome import Outcome
 from evoft.search.space import SearchSpace
 from evoft.settings import Settings
 from evoft.soup import Soup
 from evoft.training.facts import BackboneFacts
 from evoft.training.fine_tuner import FineTuner, Left, checkpoint_path
 from evoft.training.pixels import Pixels
-from evoft.trial import Stage, Trial, TrialKey
+from evoft.trial import Stage, TrialKey
 from evoft.workers.local import LocalWorkers
 
 #: Gives the model card and the metrics of a run, and of its repetition by its validation accuracy.
@@ -57,7 +57,7 @@ def export_individual(
         data: Where the images are now; None: where they were.
 
     Returns:
-        Whether it was trained again, because its weights had not been kept.
+        Whether it was trained again, because its weights had not been kept or cannot be read.
 
     Raises:
         PopulationMismatchError: Not a fine-tuning run, or the data or weights have changed.
@@ -65,21 +65,30 @@ def export_individual(
         StorageError: The folder is not empty, cannot be written, or has no place there.
         DataError: The folder of images that it would lie in cannot be read.
     """
-    header, path = _exportable(population, id, folder, data)
+    _, path = _exportable(population, id, folder, data)
     keys = runs_of(population, id)
     kept = (key for key in keys if checkpoint_path(checkpoints_of(path), key).is_file())
     key = next(kept, None)
-    if key is None:
-        _train_again(population, keys[0], folder, describe, data)
+    if key is None or not _export_kept(population, key, folder, describe):
+        _train_again(population, keys[0] if key is None else key, folder, describe, data)
         return True
+    return False
+
+
+def _export_kept(population: Population, key: TrialKey, folder: Path, describe: Describe) -> bool:
+    """Write a run's model from its checkpoint; return whether that could be read."""
+    header, path = population.header, population.path
+    assert path is not None
     workers = LocalWorkers(_tuner(header, path), devices=["cpu"], preload=PRELOAD)
     try:
         classes = tuple(header.data["classes"])
-        genome, (card, metrics) = population[id].genome, describe(key, None)
+        genome, (card, metrics) = population[key[1]].genome, describe(key, None)
         workers.call("export", [(genome, key)], folder.absolute(), classes, card, dict(metrics))
+    except PopulationDamagedError:
+        return False
     finally:
         workers.close()
-    return False
+    return True
 
 
 def export_soup(
@@ -220,7 +229,7 @@ def _train_again(
     assert population.path is not None
     recorded = population.records[key].trial
     with _at_work(population, data) as (_, workers):
-        outcome = _outcome(workers, recorded)
+        outcome = repeated(workers, recorded)
         if outcome.score == -math.inf:
             raise NoResultError(
                 f"individual {key[1]} could not be trained again "
@@ -232,10 +241,3 @@ def _train_again(
         arguments = (left, folder.absolute(), classes, card, dict(metrics))
         workers.call("export", *arguments)
         checkpoint_path(checkpoints_of(population.path), key).unlink(missing_ok=True)
-
-
-def _outcome(workers: LocalWorkers, trial: Trial) -> Outcome:
-    workers.submit(trial)
-    while True:
-        for _, outcome in workers.collect():
-            return outcome

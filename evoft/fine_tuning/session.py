@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evoft.errors import NoResultError
+from evoft.errors import NoResultError, PopulationDamagedError
 from evoft.evolution import Evolution
 from evoft.fine_tuning.keeping import Roster, bound, prune, remove_unfinished
 from evoft.fine_tuning.plan import Plan, checkpoints_of
+from evoft.fine_tuning.repeating import repeated
 from evoft.fine_tuning.standing import best_run, verdict_of
 from evoft.individual import Generation
 from evoft.lineage import Store
@@ -185,7 +186,7 @@ class FineTuning:
         genome = self.evolution.population[key[1]].genome
         classes = self.plan.images.classes
         place = folder.absolute()
-        self._workers.call("export", [(genome, key)], place, classes, card, metrics, replace)
+        self._of_weights(key, "export", [(genome, key)], place, classes, card, metrics, replace)
 
     @property
     def _store(self) -> Store:
@@ -195,8 +196,26 @@ class FineTuning:
 
     def _right(self, key: TrialKey) -> NDArray[np.bool_]:
         genome = self.evolution.population[key[1]].genome
-        right: NDArray[np.bool_] = self._workers.call("right", genome, key)
+        right: NDArray[np.bool_] = self._of_weights(key, "right", genome, key)
         return right
+
+    def _of_weights(self, key: TrialKey, method: str, *arguments: Any) -> Any:
+        """Return what a worker makes of a trial's weights; where they are lost it is trained again.
+
+        Raises:
+            PopulationDamagedError: It did not end well again.
+        """
+        try:
+            return self._workers.call(method, *arguments)
+        except PopulationDamagedError as error:
+            _logger.warning("individual %d is trained again, for %s", key[1], error)
+        outcome = repeated(self._workers, self.evolution.ledger.records[key].trial)
+        if outcome.score == -math.inf:
+            raise PopulationDamagedError(
+                f"the weights of individual {key[1]} are lost, and it could not be trained again "
+                f"({outcome.status}: {outcome.reason}): bring the checkpoints back"
+            )
+        return self._workers.call(method, *arguments)
 
     def _prune(self) -> None:
         """Remove the files that no finalist, present or past, and no continued trial needs."""

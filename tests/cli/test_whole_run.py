@@ -432,6 +432,30 @@ class TestExport:
             there = (tmp_path / "soup" / written).read_bytes()
             assert there == (best / written).read_bytes()
 
+    @pytest.mark.parametrize("damage", ["gone", "cut"])
+    def test_lost_weights_are_trained_again_where_they_are_wanted(
+        self, cli, finished, tmp_path, damage
+    ):
+        file = Path(shutil.copy(finished.file, tmp_path / "alone.h5"))
+        _, id, repeat = evoft.Population.open(file).verdicts[-1].winner_run
+        name = Path("alone.checkpoints") / f"{id}-final-{repeat}.safetensors"
+        if damage == "cut":
+            (tmp_path / name).parent.mkdir()
+            whole = (finished.file.with_suffix(".checkpoints") / name.name).read_bytes()
+            (tmp_path / name).write_bytes(whole[:-100])
+            done = cli("export", file, "winner", cwd=tmp_path)
+            assert done.code == 0, done.err
+            assert f"individual {id} was trained again" in done.out
+            (tmp_path / name).write_bytes(whole[:-100])
+        done = cli("resume", file, cwd=tmp_path)
+        assert done.code == 0, done.err
+        assert f"individual {id} is trained again, for the checkpoint" in done.err
+        best = finished.file.with_suffix(".best") / "model.safetensors"
+        assert (tmp_path / "alone.best" / "model.safetensors").read_bytes() == best.read_bytes()
+        if damage == "cut":
+            assert (tmp_path / "winner" / "model.safetensors").read_bytes() == best.read_bytes()
+        assert (tmp_path / name).is_file()
+
     def test_a_soup_goes_without_a_damaged_checkpoint_and_names_it(self, cli, finished, tmp_path):
         file = Path(shutil.copy(finished.file, tmp_path / "hurt.h5"))
         there = finished.file.with_suffix(".checkpoints")
