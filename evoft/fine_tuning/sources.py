@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from evoft.errors import BackboneError, SettingsError
+from evoft.errors import BackboneError, DataError, SettingsError
 from evoft.places import place
 from evoft.search.space import SearchSpace
 from evoft.settings import Settings, TrainingSettings
@@ -90,15 +90,22 @@ def check_sources(training: TrainingSettings) -> None:
 
 
 def check_sources_again(training: TrainingSettings, file: str | os.PathLike[str]) -> None:
-    """Refuse to go on with a population whose models or weights are no longer where they were.
+    """Refuse to go on with a population whose images, models or weights are no longer there.
 
     Args:
-        training: The population's.
+        training: The population's, with the place of the images as it is now said to be.
         file: Where it is.
 
     Raises:
-        BackboneError: A folder or file is gone.
+        DataError: The images are gone.
+        BackboneError: A folder or file of a model is gone.
     """
+    images = os.path.abspath(place(training.data))
+    if training.data != "digits" and not os.path.exists(images):
+        raise DataError(
+            f"{images} does not exist, where the images of {file} were: say where they are now "
+            "with --data"
+        )
     paths = [config for _, config in _configs(training)]
     if training.checkpoint is not None:
         paths.append(training.checkpoint)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from evoft.errors import BackboneError, SettingsError
+from evoft.errors import BackboneError, DataError, SettingsError
 from evoft.fine_tuning.sources import check_sources_again, with_whole_names
 from evoft.search.genes import Choice, Float
 from evoft.search.space import SearchSpace
@@ -52,6 +52,16 @@ def test_two_names_of_one_folder_are_one_model():
     settings = Settings(training=TrainingSettings(models=("local-dir:x", "local-dir:./x")))
     with pytest.raises(SettingsError, match="names a model twice"):
         with_whole_names(settings, None)
+
+
+def test_images_that_are_gone_can_be_said_to_be_elsewhere(work):
+    (work / "photos").mkdir()
+    for data in ("digits", str(work / "photos")):
+        check_sources_again(TrainingSettings(data=data), "p.h5")
+    (work / "photos").rename(work / "moved")
+    words = f"^{work}/photos does not exist, where the images of p.h5 were: .* with --data$"
+    with pytest.raises(DataError, match=words):
+        check_sources_again(TrainingSettings(data=str(work / "photos")), "p.h5")
 
 
 def test_what_a_population_was_made_with_and_is_gone(work):
