@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import sys
 from types import FrameType
@@ -21,10 +23,12 @@ from evoft.cli.resume import resume_command
 from evoft.cli.show import show_command
 from evoft.cli.space import space_command
 from evoft.environment import evoft_version
-from evoft.errors import EvoftError
+from evoft.errors import EvoftError, StorageError
 
 #: Exit codes of a run that was stopped from outside, as a shell has them.
 INTERRUPTED, TERMINATED = 130, 143
+#: How a disk refuses what is printed.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
 
 
 @click.group(cls=InOrder, context_settings={"help_option_names": ["-h", "--help"]})
@@ -112,4 +116,17 @@ def _run(arguments: list[str] | None) -> int:
         # Whoever read our output has enough; Python would complain at exit otherwise.
         sys.stderr.close()
         return 0
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        _drop_output()
+        click.echo(f"evoft: what it prints cannot be written ({error.strerror})", err=True)
+        return StorageError.exit_code
     return result if isinstance(result, int) else 0
+
+
+def _drop_output() -> None:
+    """Have nothing more written where the output went: Python would try once more at its exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

@@ -108,7 +108,8 @@ def run_to_the_end(run: FineTuning, output: Path | None) -> None:
             _export(run, verdict, folder)
         except BaseException as stop:
             # Of the errors those that have nothing to do with what was trained.
-            if isinstance(stop, StorageError | WorkerError) or not isinstance(stop, Exception):
+            of_the_machine = isinstance(stop, StorageError | WorkerError | OSError)
+            if of_the_machine or not isinstance(stop, Exception):
                 trials = counted(len(run.evolution.ledger.records), "trial")
                 are = "is" if trials == "1 trial" else "are"
                 click.echo(

@@ -1,5 +1,6 @@
-"""A stop that comes where Python drops exceptions is not lost."""
+"""A stop that comes where Python drops exceptions is not lost, nor is output that is refused."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -33,3 +34,15 @@ def test_a_stop_in_a_callback(number, code):
     )
     assert done.returncode == code
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no disk that is always full")
+@pytest.mark.parametrize("arguments", [["space"], ["--help"], ["--version"]])
+def test_output_that_a_full_disk_refuses(arguments):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "evoft", *arguments],
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert done.returncode == 6
+    assert done.stderr == "evoft: what it prints cannot be written (No space left on device)\n"

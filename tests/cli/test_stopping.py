@@ -265,3 +265,15 @@ def test_a_disk_that_takes_no_checkpoint_loses_nothing(cli, pets, tmp_path):
     folder.unlink()
     again = cli("resume", "populations/pets.h5", cwd=tmp_path)
     assert again.code == 0, again.err
+
+
+def test_where_nobody_reads_on_the_trials_are_safe_and_that_is_said(installed, pets, tmp_path):
+    process = installed.start("evolve", pets, *SHORT, "--workers", 1, cwd=tmp_path)
+    assert process.stdout.readline().startswith("data ")
+    process.stdout.close()
+    err = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(timeout=200) == 1
+    assert "Traceback" not in err
+    assert "safe in populations/pets.h5. Go on with:" in err
+    assert len(evoft.Population.open(tmp_path / "populations" / "pets.h5")) > 0
