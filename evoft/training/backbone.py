@@ -6,6 +6,7 @@ import contextlib
 import difflib
 import hashlib
 import logging
+import os
 import warnings
 from importlib.resources import files
 from pathlib import Path
@@ -147,6 +148,8 @@ def unknown_name(model: str) -> str:
         return ""
     architecture, _, tag = model.partition(".")
     if not timm.is_model(architecture):
+        if os.path.isfile(os.path.join(model, "config.json")):
+            return f"{model!r} is no name but a folder: name it as `local-dir:{model}`"
         near = difflib.get_close_matches(model, timm.list_models(), 5)
         hint = f"; it knows {', '.join(near)}" if near else ""
         return f"timm has no model named {model!r}{hint}: `timm.list_models()` lists them all"

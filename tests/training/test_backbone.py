@@ -70,6 +70,11 @@ class TestRefusals:
         refused("resnet50.a1_in1kk", words, pretrained=False)
         refused("resnet50.a1_in1kk", words, Surveyor.check_names)
 
+    def test_a_folder_is_to_be_named_as_one(self, tmp_path):
+        (tmp_path / "config.json").write_text("{}")
+        words = f"is no name but a folder: name it as `local-dir:{tmp_path}`"
+        refused(str(tmp_path), [words], Surveyor.check_names)
+
     def test_a_name_alone_tells_of_a_model_that_timm_has_not(self):
         refused("resnet18x", ["no model named 'resnet18x'; it knows "], Surveyor.check_names)
         known = ("resnet18", "resnet50.a1_in1k", "embedded", "local-dir:x", "hf-hub:x/y")

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from evoft.errors import DataError
 from evoft.training.data.images import SPLITS, FilePixels, Found, class_order, split_named
-from evoft.training.data.pictures import EXTENSIONS
+from evoft.training.data.pictures import EXTENSIONS, UNREAD
+
+#: What a Mac puts beside the folders in a zip file.
+_ZIPPED = "__MACOSX"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,8 @@ class _Listing:
     images: tuple[str, ...]
     #: How many hidden files and files of other kinds there are.
     others: int
+    #: Endings of those of them that are images of kinds that are not read.
+    unread: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +71,11 @@ def find_in_folder(root: str) -> Found:
             f"{os.path.join(root, '<class>')}, or list them with their labels in a CSV"
         )
     above = [top, *(listing for listing in listings.values() if listing is not top)]
-    others = sum(listing.others for listing in (*above, *(c.listing for c in classes)))
+    listed = [*above, *(c.listing for c in classes)]
+    others = sum(listing.others for listing in listed)
+    unread = Counter(ending for listing in listed for ending in listing.unread)
     loose = sum(len(listing.images) for listing in above)
-    return _found(root, classes, _notes(others, loose, beside))
+    return _found(root, classes, _notes(others, unread, loose, beside))
 
 
 def lies_among_images(root: str, path: str) -> bool:
@@ -154,10 +162,13 @@ def _list(folder: str) -> _Listing:
         raise DataError(f"{folder} cannot be listed ({error.strerror}): make it readable") from None
     folders = [name for name, kind in kinds.items() if kind == "folder"]
     images = [name for name, kind in kinds.items() if kind == "file" and _is_image(name)]
+    others = kinds.keys() - {*folders, *images}
+    endings = [os.path.splitext(name)[1].lower() for name in others if name[0] != "."]
     return _Listing(
-        folders=tuple(sorted(name for name in folders if name[0] != ".")),
+        folders=tuple(sorted(name for name in folders if name[0] != "." and name != _ZIPPED)),
         images=tuple(sorted(images)),
-        others=len(kinds) - len(folders) - len(images),
+        others=len(others),
+        unread=tuple(ending for ending in endings if ending in UNREAD),
     )
 
 
@@ -170,10 +181,15 @@ def _kind(entry: os.DirEntry[str]) -> str:
     return "file" if is_file else "other"
 
 
-def _notes(others: int, loose: int, beside: Sequence[str]) -> tuple[str, ...]:
+def _notes(
+    others: int, unread: Mapping[str, int], loose: int, beside: Sequence[str]
+) -> tuple[str, ...]:
     notes = []
     if others:
         notes.append(f"files that are no images were passed over: {others}")
+    if unread:
+        counts = ", ".join(f"{unread[ending]} {ending}" for ending in sorted(unread))
+        notes.append(f"images that evoft cannot read are among them: {counts}; convert them to PNG")
     if loose:
         notes.append(f"images outside the class folders were passed over: {loose}")
     if beside:

@@ -12,10 +12,11 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from evoft.errors import DataError
 
-#: File name endings of images, those of torchvision and gif.
+#: File name endings of images: those of torchvision, and two more.
 EXTENSIONS = (
     ".jpg",
     ".jpeg",
+    ".jfif",
     ".png",
     ".ppm",
     ".bmp",
@@ -24,6 +25,22 @@ EXTENSIONS = (
     ".tiff",
     ".webp",
     ".gif",
+)
+
+#: Endings of images of kinds that are not read.
+UNREAD = (
+    ".arw",
+    ".avif",
+    ".cr2",
+    ".dng",
+    ".exr",
+    ".heic",
+    ".heif",
+    ".jp2",
+    ".jxl",
+    ".nef",
+    ".svg",
+    ".tga",
 )
 
 # Pillow decides by content, and some of its other formats start programs (Ghostscript for

@@ -56,6 +56,23 @@ class TestWithoutSplits:
             "images outside the class folders were passed over: 1",
         )
 
+    def test_images_that_cannot_be_read_are_counted_by_their_endings(self, fill, tmp_path):
+        root = fill(tmp_path, {"a": 3, "b": 3})
+        for name in ("a/1.HEIC", "a/2.heic", "b/1.avif", "b/.hidden.heif", "b/notes.txt"):
+            (root / name).write_bytes(b"x")
+        shutil.copytree(root / "a", root / "__MACOSX" / "a")
+        found = find_in_folder(str(root))
+        assert found.classes == ("a", "b")
+        assert found.notes == (
+            "files that are no images were passed over: 5",
+            "images that evoft cannot read are among them: 1 .avif, 2 .heic; convert them to PNG",
+        )
+
+    def test_a_jpeg_as_browsers_save_it_is_read(self, fill, tmp_path):
+        root = fill(tmp_path, {"a": 3, "b": 3})
+        Image.new("RGB", (8, 8), (1, 200, 3)).save(root / "a" / "saved.jfif", "JPEG")
+        assert len(read_images(root, seed=0)) == 7
+
     def test_a_relative_path_and_a_link(self, fill, tmp_path, monkeypatch):
         fill(tmp_path / "real", {"a": 3, "b": 3})
         (tmp_path / "linked" / "a").mkdir(parents=True)
