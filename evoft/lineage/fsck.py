@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from evoft.errors import PopulationSchemaError
@@ -148,3 +149,18 @@ def _of_other_files(paths: Paths, examination: Examination) -> Iterator[Finding]
         if number is None or int(number[0]) not in known:
             what = "no individual of the population has this checkpoint"
             yield Finding("warning", str(checkpoint), what, "delete it if you need the space")
+        elif checkpoint.suffix == ".safetensors" and (why := _unreadable(checkpoint)):
+            what = f"it cannot be read ({why})"
+            way_out = "delete it: its model is trained again where it is wanted"
+            yield Finding("warning", str(checkpoint), what, way_out)
+
+
+def _unreadable(checkpoint: Path) -> str:
+    """Return why a checkpoint cannot be read; empty where its tensors are all there."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(checkpoint, framework="np"):
+            return ""
+    except (OSError, SafetensorError) as error:
+        return str(error)

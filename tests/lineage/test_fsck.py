@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from evoft.errors import (
     PopulationDamagedError,
@@ -216,9 +218,25 @@ def test_checkpoints_without_an_individual_are_named(population_path: Path) -> N
     folder = population_path.with_suffix(".checkpoints")
     folder.mkdir()
     for name in ("3.safetensors", "3-final-0.safetensors", "11.safetensors", "notes.txt"):
-        (folder / name).touch()
+        save_file({"weight": np.zeros(3)}, folder / name)
     orphans = [Path(f.where).name for f in check(population_path) if f.severity == "warning"]
     assert orphans == ["11.safetensors", "notes.txt"]
+
+
+def test_checkpoints_that_cannot_be_read_are_named(population_path: Path) -> None:
+    folder = population_path.with_suffix(".checkpoints")
+    folder.mkdir()
+    for name in ("1.safetensors", "2.safetensors", "3.safetensors"):
+        save_file({"weight": np.zeros(3)}, folder / name)
+    assert severities(check(population_path)) == {"ok"}
+    whole = (folder / "2.safetensors").read_bytes()
+    (folder / "2.safetensors").write_bytes(whole[:-1])
+    (folder / "3.safetensors").write_bytes(b"")
+    damaged = [f for f in check(population_path) if f.severity == "warning"]
+    assert [Path(f.where).name for f in damaged] == ["2.safetensors", "3.safetensors"]
+    for finding in damaged:
+        assert finding.what.startswith("it cannot be read (")
+        assert finding.way_out == "delete it: its model is trained again where it is wanted"
 
 
 def test_a_missing_population_is_a_finding(tmp_path: Path) -> None:
