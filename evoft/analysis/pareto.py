@@ -81,11 +81,16 @@ def pick(population: Population, limits: Mapping[str, float]) -> Individual:
                 f"no trial in {population.path} has measured its {name}: it can be limited in a "
                 f"population that was evolved with `--objective {name}`"
             )
-    known = {i.id: {name: _measured(population, i, name) for name in limits} for i in good}
-    within = [i for i in good if all(known[i.id][n] <= most for n, most in limits.items())]
+    within = [individual for individual in good if keeps_to(population, individual, limits)]
     if not within:
+        known = {i.id: {name: _measured(population, i, name) for name in limits} for i in good}
         raise NoResultError(_nobody(known, limits))
     return max(within, key=lambda i: (i.score, -i.id))
+
+
+def keeps_to(population: Population, individual: Individual, limits: Mapping[str, float]) -> bool:
+    """Tell whether an individual was measured to keep to limits; they are as in ``pick``."""
+    return all(_measured(population, individual, n) <= most for n, most in limits.items())
 
 
 def _measured(population: Population, individual: Individual, name: str) -> float:

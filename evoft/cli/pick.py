@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from evoft.analysis.pareto import pick
+from evoft.analysis.pareto import keeps_to, pick
 from evoft.cli.output import emit, format_option
 from evoft.cli.show import facts_of, individual_row
 from evoft.cli.values import PATH, parsed
@@ -29,14 +29,18 @@ def pick_command(
     file: Path, max_latency: float | None, max_parameters: float | None, form: str
 ) -> None:
     """Name the individual in FILE of the highest fitness within limits."""
-    limits = {"latency": max_latency, "parameters": max_parameters}
+    asked = {"latency": max_latency, "parameters": max_parameters}
+    limits = {name: most for name, most in asked.items() if most is not None}
     population = Population.open(file)
-    chosen = pick(population, {name: most for name, most in limits.items() if most is not None})
+    chosen = pick(population, limits)
     row = _row(population, chosen)
     if form != "table":
         emit([row | {f"gene.{k}": v for k, v in chosen.genome.items()}], form)
         return
     click.echo(facts_of(row, population.recipe(chosen.id) or chosen.genome))
+    winner = population.winner if population.verdicts else None
+    if winner is not None and winner.id != chosen.id and keeps_to(population, winner, limits):
+        click.echo(f"\nIn the final runs #{winner.id} was better, and it keeps to the limits too.")
     if population.header.data:
         click.echo(f"\nIts model: evoft export {file} {chosen.id} DIR")
 

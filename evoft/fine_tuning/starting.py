@@ -11,6 +11,7 @@ from pathlib import Path
 
 from evoft.elders import with_elders
 from evoft.errors import (
+    EvoftError,
     PopulationExistsError,
     PopulationMismatchError,
     SettingsError,
@@ -72,10 +73,7 @@ def start(
     if file.suffix != ".h5":
         raise SettingsError(f"a population file is named *.h5, but the name given is {file}")
     if os.path.exists(file):
-        raise PopulationExistsError(
-            f"{file} is there already: go on with it by `evoft resume {file}`, or give another "
-            "name with --file"
-        )
+        raise PopulationExistsError(_already(file, with_whole_paths(settings).training.data))
     require_writable(Paths.of(file).file, "no population can be made there")
     settings, space = with_whole_names(with_whole_paths(settings), space)
     settings = with_fitness_named(settings)
@@ -105,6 +103,21 @@ def start(
             run = preparation.run(plan, expression, pixels, store)
             unless_all_is_well.pop_all()
         return run
+
+
+def _already(file: Path, data: str) -> str:
+    """Return that there is a population, and of which images where these are others."""
+    try:
+        header = Population.open(file).header
+        theirs = header.settings["training"]["data"] if header.data else data
+    except (EvoftError, KeyError):
+        theirs = data
+    if theirs != data:
+        return f"{file} is there already, of the images of {theirs}: give another name with --file"
+    return (
+        f"{file} is there already: go on with it by `evoft resume {file}`, or give another "
+        "name with --file"
+    )
 
 
 def resume(

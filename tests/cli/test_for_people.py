@@ -15,6 +15,7 @@ from evoft.lineage import Record, Store
 from evoft.outcome import Outcome
 from evoft.settings import Settings, TrainingSettings
 from evoft.trial import Trial
+from evoft.verdict import Verdict
 
 #: Individual, fitness, backbone.
 BORN = [(0, 0.7, "small"), (1, 0.9, "large"), (2, 0.8, "small")]
@@ -59,6 +60,19 @@ def test_memory_is_told_in_gigabytes_to_people_and_in_bytes_to_programs(file: Pa
         told = json.loads(ran(*command, "--format", "json").output)
         row = told[0] if isinstance(told, list) else told
         assert row["peak_memory"] == 3 * 2**29
+
+
+def test_who_was_better_in_the_final_runs_is_named_beside_whom_is_picked(file: Path) -> None:
+    assert "final runs" not in ran("pick", file).output
+    with Store.open(file) as store:
+        store.append_verdict(Verdict(2, 0, 0, 0, 5, 2, 1, 1))
+    words = "In the final runs #2 was better, and it keeps to the limits too."
+    assert words in ran("pick", file).output
+    assert words in ran("pick", file, "--max-parameters", "9k").output
+    assert "final runs" not in ran("pick", file, "--max-parameters", "5k").output  # it is picked
+    with Store.open(file) as store:
+        store.append_verdict(Verdict(1, 0, 0, 0, 5, 2, 1, 1))
+    assert "final runs" not in ran("pick", file, "--max-parameters", "5k").output  # it is too large
 
 
 def test_size_and_latency_are_told_as_their_limits_are_given(file: Path, tmp_path: Path) -> None:

@@ -152,6 +152,11 @@ class TestGoingOn:
             done = cli("resume", copy, "--output", output, *flags, cwd=tmp_path)
             done.refused(6, f"the model cannot go to {output}", "another place with --output")
 
+    def test_the_place_of_another_populations_images_is_told(self, cli, copy, pets, tmp_path):
+        words = f"{copy} is there already, of the images of {pets}: give another name with --file"
+        cli("evolve", "digits", "--file", copy, cwd=tmp_path).refused(5, words)
+        cli("evolve", pets, "--file", copy, cwd=tmp_path).refused(5, "go on with it by `evoft res")
+
     def test_a_foreign_file_among_the_checkpoints_is_let_alone(self, cli, copy, tmp_path):
         mine = copy.with_suffix(".checkpoints") / "mine.safetensors"
         mine.write_text("precious")
