@@ -131,7 +131,7 @@ def _part(
     if x.ndim not in (3, 4) or (x.ndim == 4 and x.shape[3] not in (1, 3)):
         raise DataError(
             f"`{x_key}` of {source} must have the shape (images, height, width[, 1 or 3 "
-            f"channels]), but has {x.shape}: move the channels last"
+            f"channels]), but has {x.shape}: {_way_out(x.shape)}"
         )
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
@@ -217,3 +217,12 @@ def _plain(source: str, key: str, y: NDArray[Any]) -> list[int | str]:
     if not all(labels := [str(label) for label in y]):
         raise DataError(f"`{key}` of {source} has an empty string: every class must have a name")
     return list(labels)
+
+
+def _way_out(shape: tuple[int, ...]) -> str:
+    """Return what to do with images of a shape that is not taken."""
+    if len(shape) == 4 and shape[1] in (1, 3):
+        return "move the channels last"
+    if len(shape) == 4 and shape[3] in (2, 4):
+        return "leave out the last channel, which is the opacity as a rule"
+    return "reshape them"

@@ -139,7 +139,8 @@ def _class_folder(split: int, label: str, path: str) -> _ClassFolder:
         if _has_images(inner):
             raise DataError(
                 f"{inner} lies in the folder of class `{label}`, where only images may lie: "
-                "evoft takes <class>/* and {train,val,test}/<class>/*; move its images up"
+                "evoft takes <class>/* and {train,val,test}/<class>/*; move its images up, or give "
+                f"{path} if the classes are in there"
             )
     return _ClassFolder(split, label, path, listing)
 

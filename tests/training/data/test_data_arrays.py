@@ -112,6 +112,8 @@ class TestPixels:
             (np.full((6, 5, 4), np.nan), ("nan",)),
             (pixels(6).astype(complex), ("complex",)),
             (pixels(6, 3, 5, 4), ("(6, 3, 5, 4)", "channels last")),
+            (pixels(6, 5, 4, 4), ("(6, 5, 4, 4)", "leave out the last channel")),
+            (pixels(6, 60), ("(6, 60)", "reshape them")),
             (pixels(6, 20), ("(6, 20)",)),
             (pixels(0), ("no images",)),
             (pixels(6, 0, 4), ("no images",)),

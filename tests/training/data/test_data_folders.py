@@ -208,7 +208,8 @@ class TestRefusals:
         refused(root, tmp_path / "val", tmp_path / "valid", "merge")
 
     def test_images_too_deep(self, fill, tmp_path):
-        refused(fill(tmp_path, {"training/a": 3, "training/b": 3, "x": 3}), "training/a", "move")
+        root = fill(tmp_path, {"training/a": 3, "training/b": 3, "x": 3})
+        refused(root, "training/a", "move", f"or give {root}/training if the classes are in there")
 
     @pytest.mark.parametrize("cut", [0, 1, 40])
     def test_an_image_that_cannot_be_decoded(self, fill, tmp_path, cut):
