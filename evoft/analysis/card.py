@@ -66,8 +66,9 @@ def model_card(
         *(_soup(population, soup) if soup and soup.taken else _results(population, key, again)),
         "## How to load it\n",
         _LOADING + "\n",
-        "Or without writing code: `evoft predict FOLDER IMAGE...`. `recipe.json` holds how it was "
-        "trained, `metrics.json` the numbers above.\n",
+        "Or without writing code: `evoft predict FOLDER IMAGE...`, and `evoft evaluate FOLDER "
+        "DATA` for what it takes images of each class for. `recipe.json` holds how it was trained, "
+        "`metrics.json` the numbers above.\n",
     ]
     return "\n".join(parts)
 
@@ -76,6 +77,25 @@ def model_metrics(
     population: Population, key: TrialKey, again: float | None = None, soup: Soup | None = None
 ) -> dict[str, Any]:
     """Return what ``metrics.json`` says; the arguments are those of ``model_card``."""
+    return _numbers(population, key, again, soup) | {"data": _origin(population)}
+
+
+def _origin(population: Population) -> dict[str, Any]:
+    """Return on what data the model was trained, and how that was split."""
+    data, training = population.header.data, population.header.settings["training"]
+    return {
+        "name": data["name"],
+        "images": sum(data["splits"].values()),
+        "fingerprint": data["fingerprint"],
+        "content": data.get("content"),  # files of earlier versions do not say
+        "seed": population.header.seed,
+        **{name: training.get(name) for name in ("val_share", "test_share", "max_train_images")},
+    }
+
+
+def _numbers(
+    population: Population, key: TrialKey, again: float | None, soup: Soup | None
+) -> dict[str, Any]:
     fitness, run = population.records[key].outcome.fitness, _run(population, key)
     metric = metric_of(population)
     name = f"validation_{metric}"

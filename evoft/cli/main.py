@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from evoft.cli.compare import compare_command
+from evoft.cli.evaluate import evaluate_command
 from evoft.cli.evolve import evolve_command
 from evoft.cli.export import export_command
 from evoft.cli.fsck import fsck_command
@@ -58,6 +59,7 @@ for command in (
     pick_command,
     export_command,
     predict_command,
+    evaluate_command,
     space_command,
     fsck_command,
 ):
@@ -99,6 +101,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _run(arguments: list[str] | None) -> int:
     try:
+        _require_somewhere()
         result: Any = group.main(arguments, standalone_mode=False)
     except EvoftError as error:
         click.echo(f"evoft: {error}", err=True)
@@ -112,9 +115,7 @@ def _run(arguments: list[str] | None) -> int:
         return error.exit_code
     except (KeyboardInterrupt, Terminated) as stop:
         return INTERRUPTED if isinstance(stop, KeyboardInterrupt) else TERMINATED
-    except BrokenPipeError:
-        # Whoever read our output has enough; Python would complain at exit otherwise.
-        sys.stderr.close()
+    except SystemExit:  # click's alone: whoever read our output has enough
         return 0
     except OSError as error:
         if error.errno not in _FULL:
@@ -123,6 +124,20 @@ def _run(arguments: list[str] | None) -> int:
         click.echo(f"evoft: what it prints cannot be written ({error.strerror})", err=True)
         return StorageError.exit_code
     return result if isinstance(result, int) else 0
+
+
+def _require_somewhere() -> None:
+    """Refuse to work in a folder that was removed, which no path is then found from.
+
+    Raises:
+        StorageError: It was.
+    """
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise StorageError(
+            f"the folder that you are in cannot be found ({error.strerror}): cd to another"
+        ) from None
 
 
 def _drop_output() -> None:

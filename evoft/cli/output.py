@@ -26,14 +26,20 @@ format_option = click.option(
 Row = Mapping[str, Any]
 
 
-def emit(rows: Sequence[Row], form: str) -> None:
-    """Print rows of equal columns."""
+def emit(rows: Sequence[Row], form: str, columns: Sequence[str] = ()) -> None:
+    """Print rows of equal columns.
+
+    Args:
+        rows: From column to value.
+        form: ``table``, ``json`` or ``csv``.
+        columns: What the columns are called if there are no rows.
+    """
+    columns = list(rows[0]) if rows else columns
     if form == "json":
         click.echo(json.dumps([{k: finite(v) for k, v in row.items()} for row in rows], indent=2))
     elif form == "csv":
-        click.echo(_csv(rows), nl=False)
+        click.echo(_csv(columns, rows), nl=False)
     else:
-        columns = list(rows[0]) if rows else []
         cells = [[short(row[column]) for column in columns] for row in rows]
         click.echo(table(columns, cells))
 
@@ -88,11 +94,11 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def _csv(rows: Sequence[Row]) -> str:
+def _csv(columns: Sequence[str], rows: Sequence[Row]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    if rows:
-        writer.writerow(rows[0])
+    if columns:
+        writer.writerow(columns)
     for row in rows:
         writer.writerow(
             [" ".join(map(str, v)) if isinstance(v, list | tuple) else v for v in row.values()]

@@ -201,7 +201,8 @@ def end_text(run: FineTuning, folder: Path) -> str:
     default = f"default (#{report.default.id})" if report.default else "default"
     columns = ("", f"best (#{report.winner.id})", default)
     file = run.plan.file
-    quoted = shlex.quote(str(file))
+    quoted, model = shlex.quote(str(file)), shlex.quote(str(folder))
+    data = shlex.quote(run.plan.settings.training.data)
     return "\n".join(
         [
             "",
@@ -217,7 +218,8 @@ def end_text(run: FineTuning, folder: Path) -> str:
             f"population   {file}",
             "",
             "Go on with:",
-            f"  evoft predict {shlex.quote(str(folder))} IMAGE...",
+            f"  evoft predict {model} IMAGE...",
+            f"  evoft evaluate {model} {data}",
             f"  evoft lineage {quoted}",
             f"  evoft show {quoted}{_front(run)}",
             f"  evoft resume {quoted} {_more(run)}",

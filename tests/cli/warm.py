@@ -32,7 +32,7 @@ LIGHT = (
     "sklearn",
 )
 #: Commands that import torch themselves, and so have it.
-HEAVY_COMMANDS = ("predict",)
+HEAVY_COMMANDS = ("predict", "evaluate")
 HEAVY = ("torch", "torchvision", "timm", "functorch", "torchgen")
 
 

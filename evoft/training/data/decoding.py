@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from evoft.training.data.images import FilePixels, Images
+from evoft.training.data.images import ArrayPixels, FilePixels, Images
 from evoft.training.data.parallel import for_each
 from evoft.training.data.pictures import load_picture
 from evoft.training.data.preprocessing import Preprocessing, fit
@@ -43,12 +43,7 @@ def decode(
     pixels = images.pixels
 
     def one(index: int) -> None:
-        if isinstance(pixels, FilePixels):
-            where = pixels.paths[index]
-            fit(load_picture(where), preprocessing, out[index], where)
-        else:
-            picture = Image.fromarray(pixels.array[index]).convert("RGB")
-            fit(picture, preprocessing, out[index], f"image {index}")
+        _decode_one(pixels, index, preprocessing, out[index])
 
     for_each(len(images), one, threads=threads, progress=progress)
 
@@ -62,6 +57,34 @@ def load_one(path: str | os.PathLike[str], preprocessing: Preprocessing) -> NDAr
     Raises:
         DataError: The file is missing or cannot be decoded.
     """
+    return load_from(FilePixels((os.fspath(path),)), 0, preprocessing)
+
+
+def load_from(
+    pixels: FilePixels | ArrayPixels, index: int, preprocessing: Preprocessing
+) -> NDArray[np.uint8]:
+    """Return the image of an index as the backbone wants it.
+
+    Returns:
+        ``(height, width, 3)``, the same pixels that ``decode`` gives.
+
+    Raises:
+        DataError: Its file is missing or cannot be decoded.
+    """
     out = np.empty((*preprocessing.img_size, 3), np.uint8)
-    fit(load_picture(path), preprocessing, out, os.fspath(path))
+    _decode_one(pixels, index, preprocessing, out)
     return out
+
+
+def _decode_one(
+    pixels: FilePixels | ArrayPixels,
+    index: int,
+    preprocessing: Preprocessing,
+    out: NDArray[np.uint8],
+) -> None:
+    if isinstance(pixels, FilePixels):
+        where = pixels.paths[index]
+        fit(load_picture(where), preprocessing, out, where)
+    else:
+        picture = Image.fromarray(pixels.array[index]).convert("RGB")
+        fit(picture, preprocessing, out, f"image {index}")

@@ -78,6 +78,30 @@ def find_in_folder(root: str) -> Found:
     return _found(root, classes, _notes(others, unread, loose, beside))
 
 
+def images_below(root: str) -> list[str]:
+    """Return the images in a folder and in all folders below it, sorted, hidden ones left out.
+
+    Args:
+        root: A folder, by any path; the images' paths begin with it.  One that it leads to by
+            several links is gone through once.
+
+    Raises:
+        DataError: A folder cannot be listed.
+    """
+    return _images_below(root, set())
+
+
+def _images_below(root: str, seen: set[str]) -> list[str]:
+    if (real := os.path.realpath(root)) in seen:
+        return []
+    seen.add(real)
+    listing = _list(root)
+    images = [os.path.join(root, name) for name in listing.images]
+    for name in listing.folders:
+        images += _images_below(os.path.join(root, name), seen)
+    return images
+
+
 def lies_among_images(root: str, path: str) -> bool:
     """Tell whether a folder is, or would be, taken for a split, for a class or for a part of one.
 

@@ -19,6 +19,7 @@ def for_each(
     *,
     threads: int,
     progress: Callable[[int, int], None] | None = None,
+    at_a_time: int = _CHUNK,
 ) -> list[T]:
     """Return ``[task(0), ..., task(count - 1)]``.
 
@@ -28,6 +29,7 @@ def for_each(
         threads: How many threads work, at least 1.
         progress: Called on this thread with how many tasks have ended so far, and how many there
             are.
+        at_a_time: How many tasks a thread takes at a time.
 
     Raises:
         Exception: What the first failing task in order of index raised, whichever failed first
@@ -35,12 +37,12 @@ def for_each(
     """
 
     def several(start: int) -> list[T]:
-        return [task(i) for i in range(start, min(start + _CHUNK, count))]
+        return [task(i) for i in range(start, min(start + at_a_time, count))]
 
     results: list[T] = []
     pool = ThreadPoolExecutor(max_workers=threads)
     try:
-        for future in [pool.submit(several, start) for start in range(0, count, _CHUNK)]:
+        for future in [pool.submit(several, start) for start in range(0, count, at_a_time)]:
             results += future.result()
             if progress is not None:
                 progress(len(results), count)

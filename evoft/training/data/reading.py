@@ -64,7 +64,7 @@ def read_images(
         SettingsError: A share is out of its range.
     """
     shares = _shares(val_share, test_share)
-    found = _find(source)
+    found = find(source)
     index = {name: i for i, name in enumerate(found.classes)}
     labels = np.array([index[label] for label in found.labels], dtype=np.int64)
     made = [i for i in (1, 2) if not bool((found.split == i).any())]
@@ -109,7 +109,15 @@ def _shares(val_share: float, test_share: float) -> dict[int, float]:
     return {1: val_share, 2: test_share}
 
 
-def _find(source: str | os.PathLike[str]) -> Found:
+def find(source: str | os.PathLike[str]) -> Found:
+    """Return the images of a source as its author arranged them: none is read yet.
+
+    Args:
+        source: As in ``read_images``.
+
+    Raises:
+        DataError: There is no such source, or its arrangement is none that evoft knows.
+    """
     given = os.fspath(source)
     if given == "digits":
         return find_digits()
@@ -190,14 +198,20 @@ def _numbered(digests: Sequence[bytes]) -> NDArray[np.int64]:
 def _require_no_leak(found: Found, content: NDArray[np.int64]) -> None:
     """Check that no image is in two of the splits that the source gives."""
     first: dict[int, int] = {}
-    for index, image in enumerate(content.tolist()):
-        other = first.setdefault(image, index)
-        if found.split[other] != found.split[index]:
-            raise DataError(
-                f"{found.where(other)} in {SPLITS[found.split[other]]} and {found.where(index)} "
-                f"in {SPLITS[found.split[index]]} are the same image, so a score would be too "
-                "good: take it out of one split"
-            )
+    leaks = [
+        (other, index)
+        for index, image in enumerate(content.tolist())
+        if found.split[other := first.setdefault(image, index)] != found.split[index]
+    ]
+    if not leaks:
+        return
+    other, index = leaks[0]
+    more = f"; {len(leaks) - 1} more are in two splits" if len(leaks) > 1 else ""
+    raise DataError(
+        f"{found.where(other)} in {SPLITS[found.split[other]]} and {found.where(index)} in "
+        f"{SPLITS[found.split[index]]} are the same image, so a score would be too good: take it "
+        f"out of one split{more}"
+    )
 
 
 def _copies(labels: NDArray[np.int64], content: NDArray[np.int64]) -> list[str]:
