@@ -50,7 +50,7 @@ def configuration(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
     try:
-        tables = tomllib.loads(path.read_text())
+        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise unreadable(f"the configuration {path}", error) from error
     except tomllib.TOMLDecodeError as error:
@@ -58,7 +58,7 @@ def configuration(path: Path | None) -> dict[str, Any]:
     if unknown := sorted(tables.keys() - {"seed", *_TABLES}):
         raise SettingsError(
             f"the configuration has no `{unknown[0]}`; it has `seed` and the tables "
-            f"{', '.join(_TABLES)}"
+            f"{', '.join(_TABLES)}: mend {path}"
         )
     for name in _TABLES:
         if not isinstance(tables.get(name, {}), dict):

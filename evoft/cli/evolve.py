@@ -137,7 +137,7 @@ def _space(base: dict[str, Any], path: Path | None) -> SearchSpace | None:
     table = base.pop("space", None)
     if path is not None:
         try:
-            return SearchSpace.from_toml(path.read_text())
+            return SearchSpace.from_toml(path.read_text(encoding="utf-8-sig"))
         except (OSError, UnicodeDecodeError) as error:
             raise unreadable(f"the search space {path}", error) from error
     return None if table is None else SearchSpace.from_dict(table)

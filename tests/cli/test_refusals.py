@@ -157,7 +157,11 @@ class TestSettings:
         ("text", "words"),
         [
             ("epochs = = 2", ["mine.toml is not valid TOML"]),
-            ("epochs = 2", ["the configuration has no `epochs`", "founders, space"]),
+            (
+                "epochs = 2",
+                ["the configuration has no `epochs`", "founders, space: mend mine.toml"],
+            ),
+            ("\ufeff[training]\nepoch = 2", ["[training] has no `epoch`"]),
             ("[training]\nepoch = 2", ["[training] has no `epoch`"]),
             ("[training]\nepochs = 'two'", ["`epochs` must be a number, but is 'two'"]),
             ("[training]\nmodels = 'embedded'", ["`models` must be a list of names"]),

@@ -341,10 +341,21 @@ class TestReading:
         assert list(tmp_path.iterdir()) == []
 
     def test_a_reader_that_stops_reading(self, finished, installed):
-        shell = f"'{sys.executable.replace('python', 'evoft')}' space | head -n 1"
-        done = subprocess.run(shell, shell=True, capture_output=True, text=True,
-                              env=installed.environment)  # fmt: skip
-        assert "Traceback" not in done.stderr
+        evoft = Path(sys.executable).with_name("evoft")
+        for command in ("space", "evolve --help", f"show {finished.file} --curves --format csv"):
+            shell = f"set -o pipefail; '{evoft}' {command} | head -c 1"
+            done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True,
+                                  env=installed.environment)  # fmt: skip
+            assert done.returncode == 0, command
+            assert done.stderr == ""
+
+    def test_a_folder_that_was_removed(self, finished, installed):
+        evoft = Path(sys.executable).with_name("evoft")
+        shell = f"mkdir gone; cd gone; rmdir ../gone; '{evoft}' space"
+        done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True,
+                              cwd=installed.temporary, env=installed.environment)  # fmt: skip
+        assert done.returncode == 6
+        assert done.stderr.startswith("evoft: the folder that you are in cannot be found")
 
 
 class TestExport:

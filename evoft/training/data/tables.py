@@ -14,6 +14,7 @@ import numpy as np
 from evoft.errors import DataError
 from evoft.places import place
 from evoft.training.data.images import FilePixels, Found, class_order, split_named
+from evoft.training.data.unusable import told_of_all
 
 _COLUMNS = ("filepath", "label", "split")
 
@@ -45,6 +46,7 @@ def find_in_table(source: str) -> Found:
     names = [name.strip() for name in header[1]]
     where = _columns(source, names)
     rows = [_row(source, line, cells, where, len(names)) for line, cells in lines]
+    _require_files(source, rows)
     _require_one_label_each(source, rows)
     extra = [name for name in names if name not in _COLUMNS]
     paths = tuple(row.path for row in rows)
@@ -108,12 +110,20 @@ def _row(source: str, line: int, cells: Sequence[str], columns: dict[str, int], 
             "mend it, or leave the column out to have the data split"
         )
     path = os.path.normpath(os.path.join(os.path.dirname(source), place(values["filepath"])))
-    if not os.path.isfile(path):
-        raise DataError(
-            f"{here} names {path}, which is no file: paths are relative to the CSV's folder; "
-            "mend the path or take the line out"
-        )
     return _Row(line, path, values["label"], split)
+
+
+def _require_files(source: str, rows: Sequence[_Row]) -> None:
+    missing = {
+        index: DataError(
+            f"line {row.line} of {source} names {row.path}, which is no file: paths are relative "
+            "to the CSV's folder; mend the path or take the line out"
+        )
+        for index, row in enumerate(rows)
+        if not os.path.isfile(row.path)
+    }
+    if missing:
+        raise told_of_all(missing, [row.path for row in rows])
 
 
 def _require_one_label_each(source: str, rows: Sequence[_Row]) -> None:

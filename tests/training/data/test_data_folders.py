@@ -271,6 +271,9 @@ class TestRefusals:
         root = fill(tmp_path, {f"{s}/{c}": 3 for s in ("train", "test") for c in "ab"})
         shutil.copy(root / "train/a/1.png", root / "test/b/other name.png")
         refused(root, root / "train/a/1.png", root / "test/b/other name.png", "same image")
+        shutil.copy(root / "train/a/2.png", root / "test/a/2 again.png")
+        shutil.copy(root / "train/a/2.png", root / "test/b/2 again.png")
+        refused(root, "out of one split; 2 more are in two splits")
 
     @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root reads everything")
     def test_a_file_that_may_not_be_read(self, fill, tmp_path):

@@ -108,6 +108,18 @@ def test_a_header_alone(table):
     refused(table("filepath,label\n"), "labels.csv", "no images")
 
 
+def test_all_missing_files_are_told(table):
+    text = "\n".join([*rows(), *(f"images/p/none{i}.png,p" for i in range(3))])
+    words = (
+        "line 22",
+        "none0.png, which is no file",
+        "nor can these be used",
+        "none1.png",
+        "none2",
+    )
+    refused(table(text), *words)
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
