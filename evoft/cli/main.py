@@ -115,8 +115,6 @@ def _run(arguments: list[str] | None) -> int:
         return error.exit_code
     except (KeyboardInterrupt, Terminated) as stop:
         return INTERRUPTED if isinstance(stop, KeyboardInterrupt) else TERMINATED
-    except SystemExit:  # click's alone: whoever read our output has enough
-        return 0
     except OSError as error:
         if error.errno not in _FULL:
             raise

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,22 @@ from evoft.training.exported import look, open_exported
 
 #: What stands for all splits together.
 ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """On what data a model was trained, and how that was split."""
+
+    #: How many images there were.
+    images: int
+    #: As in ``Images``.
+    fingerprint: str
+    content: str | None
+    #: What ``read_images`` and ``limit`` were given.
+    seed: int
+    val_share: float
+    test_share: float
+    max_train_images: int | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,21 +142,21 @@ def _parts_of(
     The former is an index into ``SPLITS``.
     """
     origin = _origin(folder)
-    if origin is None or found.classes != labels or len(found.labels) < origin["images"]:
+    if origin is None or found.classes != labels or len(found.labels) < origin.images:
         return found.split, False
     try:
         images = read_images(
             source,
-            seed=origin["seed"],
-            val_share=origin["val_share"],
-            test_share=origin["test_share"],
+            seed=origin.seed,
+            val_share=origin.val_share,
+            test_share=origin.test_share,
         )
     except DataError:  # the model's was without fault
         return found.split, False
-    limited = limit(images, origin["max_train_images"], origin["seed"])
-    if limited.fingerprint == origin["fingerprint"]:
+    limited = limit(images, origin.max_train_images, origin.seed)
+    if limited.fingerprint == origin.fingerprint:
         return images.split, True
-    if images.content == origin["content"]:
+    if images.content == origin.content:
         raise DataError(
             f"{found.source} has the images that the model was trained on, but in another order or "
             "other splits, so nothing tells which of them it has not seen: give them as they were "
@@ -150,10 +165,10 @@ def _parts_of(
     return found.split, False
 
 
-def _origin(folder: Path) -> dict[str, Any] | None:
+def _origin(folder: Path) -> Origin | None:
     """Return on what data a model was trained, None where its folder does not say."""
     try:
-        origin: dict[str, Any] = json.loads((folder / "metrics.json").read_text())["data"]
+        data = json.loads((folder / "metrics.json").read_text())["data"]
+        return Origin(**{field.name: data[field.name] for field in fields(Origin)})
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return origin

@@ -68,6 +68,10 @@ def test_metrics_name_whose_weights_they_are() -> None:
         ],
         "validation_accuracy": 0.94, "validation_accuracy_alone": 0.9,
         "largest_class": {"validation_accuracy": 0.6, "test_accuracy": 0.6},
+        "data": {
+            "name": "pets", "images": 198, "fingerprint": "f00d", "content": None, "seed": 0,
+            "val_share": 0.2, "test_share": 0.2, "max_train_images": None,
+        },
     }  # fmt: skip
 
 

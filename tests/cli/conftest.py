@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -97,6 +98,54 @@ class Installed:
         return self.end(self.start(*arguments, cwd=cwd))
 
 
+class Started:
+    """A command that was forked from a process with its imports made: as much of a ``Popen``."""
+
+    def __init__(self, pid: int, control: socket.socket, out: int, err: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self.stdout, self.stderr = os.fdopen(out), os.fdopen(err)
+        self._control = control
+
+    def poll(self) -> int | None:
+        """Return the exit code, None while it runs."""
+        if self.returncode is None and select.select([self._control], [], [], 0)[0]:
+            self.wait()
+        return self.returncode
+
+    def wait(self) -> int:
+        """Wait for its end and return the exit code."""
+        if self.returncode is None:
+            self.returncode = answer(self._control)["code"]
+        return self.returncode
+
+    def kill(self) -> None:
+        """End it as nothing else can."""
+        if self.returncode is None:
+            os.kill(self.pid, signal.SIGKILL)
+
+    def communicate(self) -> tuple[str, str]:
+        """Wait for its end and return what it wrote."""
+        try:
+            with ThreadPoolExecutor(2) as threads, self.stdout, self.stderr:
+                out, err = threads.map(lambda file: file.read(), (self.stdout, self.stderr))
+        except BaseException:  # a test's time is over
+            os.killpg(self.pid, signal.SIGKILL)
+            raise
+        self.wait()
+        return out, err
+
+
+def answer(control: socket.socket) -> dict[str, int]:
+    """Return the next line that ``warm.py`` answers, and take no byte behind it."""
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        got = control.recv(1)
+        assert got, "warm.py has ended"
+        line += got
+    return json.loads(line)
+
+
 class Warm:
     """Runs commands that are forked from a process with their imports made (``warm.py``)."""
 
@@ -106,43 +155,40 @@ class Warm:
         #: Where temporary files go.
         self.temporary = installed.temporary
         self._control, theirs = socket.socketpair()
+        self._last: Started | None = None
         command = [sys.executable, str(Path(__file__).with_name("warm.py")), str(theirs.fileno())]
         with theirs:
             subprocess.run(
                 command, check=True, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
                 env={**self._environment, **dict.fromkeys(THREADS, "1")},
             )  # fmt: skip
-        self._answers = self._control.makefile("rb")
 
-    def __call__(self, *arguments: Any, cwd: Path) -> Done:
-        """Run a command to its end, in a process group of its own."""
+    def start(self, *arguments: Any, cwd: Path) -> Started:
+        """Start a command in a process group of its own; the one before must have ended."""
+        assert self._last is None or self._last.wait() is not None
         self._tell.unlink(missing_ok=True)
         request = {
             "arguments": [EVOFT, *map(str, arguments)], "cwd": str(cwd),
             "environment": self._environment,
         }  # fmt: skip
-        pipes = [os.pipe(), os.pipe()]
-        socket.send_fds(self._control, [json.dumps(request).encode()], [w for _, w in pipes])
-        for _, written in pipes:
-            os.close(written)
-        group = json.loads(self._answers.readline())["pid"]
-        try:
-            with ThreadPoolExecutor(2) as threads:
-                out, err = threads.map(self._read, [read for read, _ in pipes])
-        except BaseException:  # a test's time is over
-            os.killpg(group, signal.SIGKILL)
-            raise
-        code = json.loads(self._answers.readline())["code"]
-        modules = self._tell.read_text() if self._tell.exists() else "untold"
-        return Done(code, out, err, modules)
+        (out, out_of_it), (err, err_of_it) = os.pipe(), os.pipe()
+        socket.send_fds(self._control, [json.dumps(request).encode()], [out_of_it, err_of_it])
+        os.close(out_of_it)
+        os.close(err_of_it)
+        self._last = Started(answer(self._control)["pid"], self._control, out, err)
+        return self._last
 
-    @staticmethod
-    def _read(fd: int) -> str:
-        with open(fd) as file:
-            return file.read()
+    def end(self, process: Started) -> Done:
+        """Wait for a command that was started."""
+        out, err = process.communicate()
+        modules = self._tell.read_text() if self._tell.exists() else "untold"
+        return Done(process.wait(), out, err, modules)
+
+    def __call__(self, *arguments: Any, cwd: Path) -> Done:
+        """Run a command to its end."""
+        return self.end(self.start(*arguments, cwd=cwd))
 
     def close(self) -> None:
-        self._answers.close()
         self._control.close()
 
 
@@ -227,13 +273,13 @@ Stop = Callable[..., tuple[Done, list[psutil.Process]]]
 
 
 @pytest.fixture
-def stop(installed: Installed) -> Stop:
+def stop(cli: Warm) -> Stop:
     """``stop(signal, arguments, file, cwd, after)`` ends a run after so many records."""
 
     def stopped(
         number: signal.Signals, arguments: tuple[Any, ...], file: Path, cwd: Path, after: int
     ) -> tuple[Done, list[psutil.Process]]:
-        process = installed.start(*arguments, cwd=cwd)
+        process = cli.start(*arguments, cwd=cwd)
         while records_in(file) < after and process.poll() is None:
             time.sleep(0.02)
         children = psutil.Process(process.pid).children(recursive=True)
@@ -241,6 +287,6 @@ def stop(installed: Installed) -> Stop:
             os.killpg(process.pid, number)
         else:
             os.kill(process.pid, number)
-        return installed.end(process), children
+        return cli.end(process), children
 
     return stopped

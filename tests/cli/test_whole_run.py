@@ -346,7 +346,8 @@ class TestReading:
             shell = f"set -o pipefail; '{evoft}' {command} | head -c 1"
             done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True,
                                   env=installed.environment)  # fmt: skip
-            assert done.returncode == 0, command
+            # It may have written all by then, and 1 is click's for a pipe without a reader.
+            assert done.returncode in (0, 1), command
             assert done.stderr == ""
 
     def test_a_folder_that_was_removed(self, finished, installed):

@@ -124,6 +124,12 @@ class TestEvaluate:
         assert evaluation.images == tuple(f"image {i} of digits" for i in test)
         assert len(evaluate_model(folder, "digits", "all").images) == len(images)
 
+    @pytest.mark.parametrize("text", ["", "[]", "{}", '{"data": "photos"}', '{"data": {}}'])
+    def test_where_nothing_says_what_it_was_trained_on(self, model, numbers, tmp_path, text):
+        folder, _ = with_origin(model, tmp_path / "told")
+        (folder / "metrics.json").write_text(text)
+        assert not evaluate_model(folder, str(numbers)).trained_on
+
     def test_other_data_is_not_taken_for_it(self, model, numbers, tmp_path):
         folder, _ = with_origin(model, tmp_path / "told", images=1)
         evaluation = evaluate_model(folder, str(numbers))
