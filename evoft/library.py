@@ -133,7 +133,9 @@ def evolve(  # noqa: PLR0913  # each is a setting that users name at this one ca
     path = place_of_new(file)
     settings = with_elders(settings, space, elders)
     check_prices(price, space, settings)
-    return _generations(lambda: _new(space, settings, path, price), fitness, settings)
+    # The loop may begin somewhere else.
+    here = None if path is None else path.absolute()
+    return _generations(lambda: _new(space, settings, here, price), fitness, settings)
 
 
 def resume(
@@ -178,8 +180,9 @@ def resume(
             generations,
             had + generations,
         )
+    here = place(file).absolute()  # the loop may begin somewhere else
     return _generations(
-        lambda: reopen(file, generations=generations, price=price), fitness, settings
+        lambda: reopen(here, generations=generations, price=price), fitness, settings
     )
 
 

@@ -835,6 +835,22 @@ def test_resuming_what_is_not_there_is_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_path_counts_from_where_it_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    made = evolve(file="mine.h5", generations=1)
+    monkeypatch.chdir(tmp_path)
+    assert len(list(made)) == 1
+    assert (tmp_path / "here" / "mine.h5").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == ["here"]
+    monkeypatch.chdir(tmp_path / "here")
+    resumed = evoft.resume(fitness, "mine.h5", generations=2, workers=0)
+    monkeypatch.chdir(tmp_path)
+    assert [generation.index for generation in resumed] == [1]
+
+
 def test_a_generator_that_was_never_started_leaves_nothing(tmp_path: Path) -> None:
     evolve(file=tmp_path / "mine.h5").close()
     assert list(tmp_path.iterdir()) == []

@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 
 #: Outcomes that Optuna's samplers want before they model anything.
 _STARTUP = 10
+#: Whole numbers that a gene may have for Optuna, whose Gaussian process lists them all.
+_MOST_WHOLE = 2**16
+#: The least and the largest number, and the finest range, whose squares leave a float some digits.
+_LEAST, _MOST, _FINEST = 1e-100, 1e100, 1e-9
 
 
 class Bayes:
@@ -173,9 +177,14 @@ def _settled(space: SearchSpace, genome: Genome) -> Genome:
 
 
 def _distribution(gene: Gene) -> BaseDistribution:
-    """Return what Optuna knows a gene as; of listed values it knows the places."""
+    """Return what Optuna knows a gene as; of listed values it knows the places.
+
+    Of a gene beyond what Optuna reckons with it knows the unit interval.
+    """
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
+    if _is_extreme(gene):
+        return FloatDistribution(0.0, 1.0)
     if isinstance(gene, Float):
         return FloatDistribution(gene.low, gene.high, log=gene.log)
     if isinstance(gene, Integer):
@@ -186,13 +195,28 @@ def _distribution(gene: Gene) -> BaseDistribution:
     return CategoricalDistribution(range(count))
 
 
+def _is_extreme(gene: Gene) -> bool:
+    """Tell whether Optuna's samplers would run out of numbers, or of memory, with a gene."""
+    if isinstance(gene, Integer):
+        return gene.size > _MOST_WHOLE
+    if not isinstance(gene, Float):
+        return False
+    width, farthest = gene.high - gene.low, max(abs(gene.low), abs(gene.high))
+    least = gene.low if gene.log else width
+    return least < _LEAST or farthest > _MOST or width < _FINEST * farthest
+
+
 def _parameter(gene: Gene, value: Value) -> Value:
     """Return what Optuna knows a gene's value as."""
+    if _is_extreme(gene):
+        return gene.unit(value)
     return gene.index(value) if isinstance(gene, Ordinal | Choice) else value
 
 
 def _value(gene: Gene, parameter: Any) -> Value:
     """Return the gene's value that Optuna means."""
+    if _is_extreme(gene):
+        return gene.at(float(parameter))
     if isinstance(gene, Ordinal | Choice):
         value: Value = gene.values[parameter]
         return value

@@ -66,10 +66,11 @@ def grid(space: SearchSpace, points: int, seed: int) -> Iterator[Genome]:
 
     Args:
         space: The genes.
-        points: Values of each gene, those of a choice apart, which has all of its own.
+        points: Values of each gene, those of a choice apart, which has all of its own, and those
+            with which other genes count, which come on top.
         seed: Of the order.
     """
-    levels = {name: levels_of(gene, points) for name, gene in space.items()}
+    levels = {name: _levels_in(space, name, points) for name in space}
     cells = list(_cells(space, levels))
     shuffled = generator(seed, "grid", points).permutation(len(cells))
     walks = [_cell(space, levels, cells[i], seed, i) for i in shuffled.tolist()]
@@ -93,6 +94,14 @@ def levels_of(gene: Gene, points: int) -> list[Value]:
     values = [gene.at((i + 0.5) / points) for i in range(points)]
     # A logarithm may have several places at one whole number.
     return [value for value, _ in itertools.groupby(values)]
+
+
+def _levels_in(space: SearchSpace, name: str, points: int) -> list[Value]:
+    """Return a gene's values on a grid, and those with which other genes count."""
+    gene, levels = space[name], levels_of(space[name], points)
+    wanted = [value for other in space.values() for value in (other.when or {}).get(name, ())]
+    missing = [value for value in wanted if not any(same(value, level) for level in levels)]
+    return sorted({*levels, *missing}, key=gene.unit) if missing else levels
 
 
 def _is_thinned(gene: Gene, points: int) -> bool:

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 
+from evoft.search.undisturbed import undisturbed
 from evoft.seeds import generator
 
 
@@ -25,7 +26,8 @@ def sobol_points(genes: int, seed: int, *, first: int, count: int) -> NDArray[np
     # scipy.stats takes half a second to import, and a resumed run may never need it.
     from scipy.stats import qmc
 
-    sequence = qmc.Sobol(d=genes, rng=generator(seed, "founders"))
+    with undisturbed():  # scipy loads its tables there, and drops what is raised meanwhile
+        sequence = qmc.Sobol(d=genes, rng=generator(seed, "founders"))
     if first:
         sequence.fast_forward(first)
     with warnings.catch_warnings():

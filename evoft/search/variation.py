@@ -9,6 +9,7 @@ operator can make a value that the gene does not have.
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -48,24 +49,32 @@ class Chromosome(list[Value]):
         return Chromosome(individual.genome.values(), individual.id, individual.score)
 
 
-#: DEAP's modules that draw.
-_DRAWING: tuple[Any, ...] = (crossover, selection)
+class _Source(threading.local):
+    """What DEAP's modules draw from: on each thread what ``deap_random`` says, else Python's."""
+
+    source: Any = random
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.source, name)
+
+
+_SOURCE = _Source()
+# For good: to put Python's back where searches run in several threads would take it from another.
+for _module in (crossover, selection):
+    _module.random = _SOURCE
 
 
 @contextmanager
 def deap_random(rng: np.random.Generator) -> Iterator[None]:
-    """Let DEAP's operators draw from a source seeded from ``rng`` for a while.
+    """Let DEAP's operators draw on this thread from a source seeded from ``rng`` for a while.
 
     To seed Python's global one and put it back as it was would take a tenth of a birth's time.
     """
-    source = random.Random(int(rng.integers(2**63)))
-    for module in _DRAWING:
-        module.random = source
+    before, _SOURCE.source = _SOURCE.source, random.Random(int(rng.integers(2**63)))
     try:
         yield
     finally:
-        for module in _DRAWING:
-            module.random = random
+        _SOURCE.source = before
 
 
 def toolbox(space: SearchSpace, settings: SearchSettings) -> base.Toolbox:

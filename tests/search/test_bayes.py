@@ -168,3 +168,22 @@ def test_a_suggestion_is_of_the_space_whatever_its_genes(space: SearchSpace, see
     seen = [(space.at([(i + 0.5) / 12] * len(space)), (float(i % 5),)) for i in range(12)]
     genome = _suggest(space, "tpe", seen, seed)
     assert space.check(genome) == genome
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_genes_beyond_what_optuna_reckons_with(sampler: str) -> None:
+    space = SearchSpace(
+        a=Float(-1e300, 1e300),
+        b=Float(5e-324, 1e300, log=True),
+        c=Integer(-(2**40), 2**40),
+        d=Float(1.0, 1.0 + 3e-16),
+        e=Integer(1, 2**40, log=True),
+        f=Float(0, 5e-324),
+        g=Float(0, 1),
+    )
+    settings = SearchSettings(strategy="bayes", sampler=sampler, population_size=7, generations=2)
+    search = Search(space, settings, seed=3)
+    straight(search, lambda stint, individual: Outcome.of_fitness(individual.genome["g"]))
+    assert len(search.born) == 14
+    for one in search.born:
+        space.check(one.genome)

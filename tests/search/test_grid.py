@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import GENES, spaces
 
+from evoft.genome import same
 from evoft.outcome import Outcome
 from evoft.search.gene import Gene
 from evoft.search.genes import Choice, Float, Integer, Ordinal
@@ -41,6 +43,15 @@ def test_a_grid_has_every_combination_once() -> None:
     assert len(found) == len(set(found)) == plain * (2 + 2 * conditional)
 
 
+def test_values_with_which_others_count_are_on_the_grid() -> None:
+    space = SearchSpace(n=Integer(1, 9), x=Float(0, 1, when={"n": [3]}), y=Float(0, 1))
+    genomes = list(grid(space, 3, 0))
+    assert sorted({genome["n"] for genome in genomes}) == [2, 3, 5, 8]
+    assert len({genome["x"] for genome in genomes if genome["n"] == 3}) == 3
+    assert len(genomes) == 3 * 3 + 3 * 3
+    assert len(set(meanings(space, 3))) == len(genomes)
+
+
 def test_a_gene_that_does_not_count_has_its_default() -> None:
     for genome in grid(SPACE, 3, 0):
         for name in genome.keys() - SPACE.phenotype(genome).keys():
@@ -54,6 +65,11 @@ def test_no_combination_comes_twice_and_none_is_left_out(
 ) -> None:
     found = meanings(space, points, seed)
     levels = [levels_of(gene, points) for gene in space.values()]
+    for name, values in zip(space, levels, strict=True):  # and what other genes ask for
+        wanted = [value for gene in space.values() for value in (gene.when or {}).get(name, ())]
+        values += [
+            value for value in dict.fromkeys(wanted) if not any(map(partial(same, value), values))
+        ]
     every = set()
     for values in itertools.product(*levels):
         genome = dict(zip(space, values, strict=True))

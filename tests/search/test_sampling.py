@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +19,7 @@ from evoft.search.checks import unheeded
 from evoft.search.genes import Choice, Float, Integer
 from evoft.search.sampling import Sobol
 from evoft.search.search import Search
+from evoft.search.sobol import sobol_points
 from evoft.search.space import SearchSpace
 from evoft.settings import SearchSettings
 from evoft.testing.trace import straight
@@ -131,3 +134,34 @@ def test_a_grid_says_that_it_makes_nothing_of_a_confidence() -> None:
 def test_the_library_says_so_before_anything_runs(caplog: pytest.LogCaptureFixture) -> None:
     new(SURE, strategy="grid", population_size=4)
     assert [m for m in caplog.messages if "makes nothing of the confidence" in m]
+
+
+#: Draws the sample, and is told to stop while scipy loads what it draws from.
+STOPPED = """
+import os, signal, sys, time
+import numpy as np
+from evoft.search.sobol import sobol_points
+
+real = np.load
+
+def load(*given, **more):
+    np.load = real
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.01)
+    return real(*given, **more)
+
+np.load = load
+try:
+    sobol_points(2, 1, first=0, count=4)
+except KeyboardInterrupt:
+    print("stopped")
+print(sobol_points(2, 1, first=0, count=4).tolist())
+"""
+
+
+def test_a_stop_while_tables_are_loaded_is_heard_and_harms_none() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", STOPPED], capture_output=True, text=True, check=True
+    )
+    points = sobol_points(2, 1, first=0, count=4).tolist()
+    assert (done.stdout, done.stderr) == (f"stopped\n{points}\n", "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 
 import numpy as np
 import pytest
@@ -152,6 +153,29 @@ def test_deap_draws_from_the_stream_that_it_is_given_and_elsewhere_from_its_own(
     random.seed(int(np.random.default_rng(0).integers(2**63)))
     assert drawn() == lent  # as with the global generator, seeded so
     assert random.getstate() != before
+
+
+def test_threads_draw_each_from_their_own_stream() -> None:
+    alone = []
+    for seed in range(2):
+        with deap_random(np.random.default_rng(seed)):
+            alone.append([drawn() for _ in range(3)])
+    found: dict[int, list[list[Value]]] = {}
+    turn = threading.Barrier(2)
+
+    def draw(seed: int) -> None:
+        with deap_random(np.random.default_rng(seed)):
+            found[seed] = []
+            for _ in range(3):
+                turn.wait(20)  # so that the two take turns
+                found[seed].append(drawn())
+
+    threads = [threading.Thread(target=draw, args=(seed,)) for seed in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [found[0], found[1]] == alone
 
 
 def test_deap_has_its_own_generator_back_after_an_error_too() -> None:

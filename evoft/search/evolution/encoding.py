@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,33 @@ _APART = np.sqrt(0.5)
 _MANY = 1024
 
 
+@dataclass(frozen=True)
+class Condition:
+    """That a gene counts where another has one of some values."""
+
+    gene: int
+    other: int
+    #: Units of the values.
+    units: Array
+    #: The other gene and its values where it has so many that units are not snapped to them, so
+    #: that units near a value's own mean it, too; else None.
+    near: tuple[Gene, frozenset[Value]] | None
+
+    @staticmethod
+    def of(gene: int, other: int, known: Gene, values: Sequence[Value]) -> Condition:
+        """Return the condition that wants ``values`` of the gene ``known``."""
+        loose = isinstance(known, Integer) and _places(known) is None
+        units = np.array([known.unit(value) for value in values])
+        return Condition(gene, other, units, (known, frozenset(values)) if loose else None)
+
+    def holds(self, units: Array) -> NDArray[np.bool_]:
+        """Tell where the other gene, at these units, ``(k,)``, has one of the values."""
+        if self.near is None:
+            return np.isin(units, self.units)
+        known, values = self.near
+        return np.array([known.at(float(unit)) in values for unit in units], dtype=bool)
+
+
 @dataclass(frozen=True, slots=True)
 class Encoding:
     """A space seen as a cube.
@@ -37,9 +64,8 @@ class Encoding:
     genes: Indices
     #: Which genes are ordered, ``(genes,)``.
     ordered: NDArray[np.bool_]
-    #: A gene with a condition, a gene that it names, and the places of the values that it wants;
-    #: no gene comes before one that its condition names.
-    conditions: tuple[tuple[int, int, Array], ...]
+    #: What makes genes count; none comes before one of a gene that it names.
+    conditions: tuple[Condition, ...]
 
     @staticmethod
     def of(space: SearchSpace) -> Encoding:
@@ -65,8 +91,9 @@ class Encoding:
     def active(self, units: Array) -> NDArray[np.bool_]:
         """Tell which genes count in each row of units, ``(k, genes)``."""
         counts = np.ones(units.shape, dtype=bool)
-        for gene, other, wanted in self.conditions:
-            counts[:, gene] &= counts[:, other] & np.isin(units[:, other], wanted)
+        for condition in self.conditions:
+            holds = condition.holds(units[:, condition.other])
+            counts[:, condition.gene] &= counts[:, condition.other] & holds
         return counts
 
     def rows(self, units: Array) -> Array:
@@ -115,7 +142,7 @@ def _nearest(places: Array, units: Array) -> Indices:
     return np.searchsorted(edges, units)
 
 
-def _conditions(space: SearchSpace) -> tuple[tuple[int, int, Array], ...]:
+def _conditions(space: SearchSpace) -> tuple[Condition, ...]:
     order: dict[str, None] = {}
 
     def visit(name: str) -> None:
@@ -127,7 +154,7 @@ def _conditions(space: SearchSpace) -> tuple[tuple[int, int, Array], ...]:
         visit(name)
     place = {name: i for i, name in enumerate(space)}
     return tuple(
-        (place[name], place[other], np.array([space[other].unit(value) for value in values]))
+        Condition.of(place[name], place[other], space[other], values)
         for name in order
         for other, values in (space[name].when or {}).items()
     )

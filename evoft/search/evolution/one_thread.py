@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import functools
-from contextlib import AbstractContextManager
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+#: Of searches on several threads of a process one is inside at a time: BLAS has one limit for all,
+#: which only the thread that set it can put back.
+_LOCK = threading.RLock()
 
 
 @functools.cache
@@ -16,7 +22,11 @@ def _controller() -> Any:
     return ThreadpoolController()
 
 
-def one_thread() -> AbstractContextManager[Any]:
-    """Return a context in which BLAS and LAPACK use one thread, whatever is set outside."""
-    context: AbstractContextManager[Any] = _controller().limit(limits=1, user_api="blas")
-    return context
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let BLAS and LAPACK use one thread for a while, whatever is set outside.
+
+    Another thread of the process that wants it, too, waits.
+    """
+    with _LOCK, _controller().limit(limits=1, user_api="blas"):
+        yield

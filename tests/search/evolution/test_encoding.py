@@ -60,6 +60,18 @@ def test_the_same_genes_count_in_units_and_in_genomes(space: SearchSpace, seed: 
                 assert counted == space.active(genome, name) or any(space[o].when for o in wanted)
 
 
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
+def test_so_does_what_a_gene_of_many_values_decides(places: list[float]) -> None:
+    space = SearchSpace(n=Integer(1, 5000), x=Float(0, 1, when={"n": [2500, 7]}))
+    encoding = Encoding.of(space)
+    near = [space["n"].unit(2500) + 1e-6, space["n"].unit(7), *places]
+    units = np.array([[place, 0.3] for place in near])
+    genomes = [encoding.genome(row) for row in encoding.snap(units)]
+    counts = [space.active(genome, "x") for genome in genomes]
+    assert counts[:2] == [True, True]
+    assert encoding.active(units)[:, 1].tolist() == counts
+
+
 def test_rows_of_genomes_that_mean_the_same_are_equal() -> None:
     encoding = Encoding.of(SPACE)
     base = SPACE.complete({"opt": "adam", "momentum": 0.1})
