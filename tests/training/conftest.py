@@ -24,6 +24,7 @@ from evoft.training.expression import Expression
 from evoft.training.features import passes
 from evoft.training.fine_tuner import FineTuner
 from evoft.training.pixels import Pixels
+from evoft.workers.local import LocalWorkers
 
 #: The default space, and what else a genome may say.
 GENES: Mapping[str, Mapping[str, Any]] = {
@@ -44,6 +45,17 @@ MakeTuner = Callable[..., FineTuner]
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def two_workers() -> Iterator[LocalWorkers]:
+    """Workers that many tests retarget, for their imports take seconds.
+
+    A test that shares its images with them has workers of its own.
+    """
+    workers = LocalWorkers(None, preload=("torch", "timm"), devices=["cpu", "cpu"])
+    yield workers
+    workers.close()
 
 
 @pytest.fixture

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,16 +18,37 @@ from safetensors.torch import save
 
 from evoft.training.hub import place_to_fetch_from
 
-#: Loads start weights as a worker does.
-LOAD = """
-import sys
-from evoft.errors import BackboneError
-from evoft.settings import TrainingSettings
-from evoft.training.backbone import start_weights
-try:
-    print(len(start_weights(sys.argv[1], TrainingSettings(models=(sys.argv[1],)), 3)))
-except BackboneError as error:
-    print(error)
+#: For each line of its input loads start weights as a worker does, each in a process of its own.
+#: Of what they import they share what does not read the environment, which takes the most time.
+LOADS = """
+import json, os, sys, traceback, torch, torchvision
+
+def load(model):
+    from evoft.errors import BackboneError
+    from evoft.settings import TrainingSettings
+    from evoft.training.backbone import start_weights
+    try:
+        print(len(start_weights(model, TrainingSettings(models=(model,)), 3)), flush=True)
+    except BackboneError as error:
+        print(error, flush=True)
+
+assert "huggingface_hub" not in sys.modules
+for line in sys.stdin:
+    model, environment, out, err = json.loads(line)
+    if (child := os.fork()) == 0:
+        code = 1
+        os.environ.clear()
+        os.environ.update(environment)
+        for path, stream in ((out, 1), (err, 2)):
+            os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
+        try:
+            load(model)
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 FILE = "/timm/test_vit.r160_in1k/resolve/main/model.safetensors"
 
@@ -68,39 +90,58 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     thread.join()
 
 
-def load(hub: str, cache: Path, model: str, **more: str) -> tuple[str, list[str]]:
-    """Return what loading weights printed, and its lines on stderr that evoft wrote."""
-    environment = {n: v for n, v in os.environ.items() if n != "HF_HUB_OFFLINE"} | {
-        "HF_ENDPOINT": hub, "HF_HOME": str(cache), "TORCH_HOME": str(cache), **more,
-    }  # fmt: skip
-    done = subprocess.run(
-        [sys.executable, "-c", LOAD, model],
-        check=True, capture_output=True, text=True, env=environment,
-    )  # fmt: skip
-    return done.stdout, [line for line in done.stderr.splitlines() if "fetching" in line]
+Load = Callable[..., tuple[str, list[str]]]
 
 
-def test_it_is_said_once_what_is_fetched_from_where(hub: str, tmp_path: Path) -> None:
-    out, said = load(hub, tmp_path, "test_vit")
+@pytest.fixture(scope="module")
+def loads() -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [sys.executable, "-c", LOADS], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        yield process
+
+
+@pytest.fixture
+def load(loads: subprocess.Popen[str], tmp_path: Path) -> Load:
+    """What loading weights printed, and its lines on stderr that evoft wrote."""
+
+    def loaded(hub: str, model: str, **more: str) -> tuple[str, list[str]]:
+        environment = {n: v for n, v in os.environ.items() if n != "HF_HUB_OFFLINE"} | {
+            "HF_ENDPOINT": hub, "HF_HOME": str(tmp_path), "TORCH_HOME": str(tmp_path), **more,
+        }  # fmt: skip
+        out, err = tmp_path / "out", tmp_path / "err"
+        assert loads.stdin is not None
+        assert loads.stdout is not None
+        print(json.dumps([model, environment, str(out), str(err)]), file=loads.stdin, flush=True)
+        assert loads.stdout.readline() == "0\n", err.read_text()
+        return out.read_text(), [
+            line for line in err.read_text().splitlines() if "fetching" in line
+        ]
+
+    return loaded
+
+
+def test_it_is_said_once_what_is_fetched_from_where(hub: str, load: Load) -> None:
+    out, said = load(hub, "test_vit")
     assert int(out) > 0
     assert said == [
         f"fetching the pretrained weights of test_vit from {hub}/timm/test_vit.r160_in1k: if it "
         "cannot be reached, half a minute or so goes by until that is known"
     ]
-    again, silent = load(hub, tmp_path, "test_vit")
+    again, silent = load(hub, "test_vit")
     assert (again, silent) == (out, [])
 
 
-def test_it_is_said_before_it_is_known_that_they_cannot_be_had(hub: str, tmp_path: Path) -> None:
-    out, said = load(hub, tmp_path, "resnet10t")
+def test_it_is_said_before_it_is_known_that_they_cannot_be_had(hub: str, load: Load) -> None:
+    out, said = load(hub, "resnet10t")
     assert "the pretrained weights of resnet10t cannot be had" in out
     assert len(said) == 1
-    out, said = load(hub, tmp_path, "resnet10t", HF_HUB_OFFLINE="1")
+    out, said = load(hub, "resnet10t", HF_HUB_OFFLINE="1")
     assert "the pretrained weights of resnet10t cannot be had" in out
     assert said == []
 
 
-def test_a_hub_that_does_not_answer_is_asked_a_few_times_only(tmp_path: Path) -> None:
+def test_a_hub_that_does_not_answer_is_asked_a_few_times_only(load: Load) -> None:
     asked = []
 
     class Silent(BaseHTTPRequestHandler):
@@ -111,7 +152,7 @@ def test_a_hub_that_does_not_answer_is_asked_a_few_times_only(tmp_path: Path) ->
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         hub = f"http://127.0.0.1:{server.server_port}"
-        out, said = load(hub, tmp_path, "resnet10t")
+        out, said = load(hub, "resnet10t")
         server.shutdown()
         thread.join()
     place = f"{hub}/timm/resnet10t.c3_in1k"

@@ -10,6 +10,7 @@ import timm.optim
 import torch
 from safetensors.torch import load_file
 from torch import nn
+from trials import shared_with
 
 from evoft.ladder import Ladder
 from evoft.outcome import Status
@@ -21,7 +22,6 @@ from evoft.training.paused_folder import paused_path
 from evoft.training.precision import Precision
 from evoft.training.schedule import _RESUMABLE, can_pause
 from evoft.trial import Stage, Trial
-from evoft.workers.local import LocalWorkers
 
 #: Of 5 steps each: the cool-downs begin within the first epoch, within the second, and after the
 #: third.
@@ -285,29 +285,20 @@ def test_the_checkpoint_says_how_it_was_trained(climber, space, tmp_path):
 
 
 @pytest.mark.parametrize("killed", [False, True])
-def test_worker_processes_go_on_from_one_anothers(climber, space, killed):
+def test_worker_processes_go_on_from_one_anothers(climber, space, two_workers, killed):
     climbing = climber()
-    workers = LocalWorkers(None, preload=("torch", "timm"), devices=["cpu", "cpu"])
+    two_workers.retarget(shared_with(two_workers, climbing))
     found = {}
-    try:
-        images = {}
-        for model, shared in climbing.pixels.images.items():
-            place, array = workers.share(shared.shape, shared.dtype)
-            array[:] = shared.open()
-            images[model] = place
-        workers.retarget(replace(climbing, pixels=replace(climbing.pixels, images=images)))
-        for rung in range(3):
-            told = asked(space, rung)[0]
-            trial = Trial(1, told.genome, told.seed, rung=rung, epochs=told.epochs)
-            # Another trial takes the other worker, so that either may have what was left.
-            workers.submit(replace(trial, individual=2 + rung, rung=0))
-            workers.submit(trial)
-            if killed:
-                os.kill(workers.pids[rung % 2], signal.SIGKILL)
-            while trial.key not in found or workers.busy:
-                found |= {done.key: outcome for done, outcome in workers.collect()}
-    finally:
-        workers.close()
+    for rung in range(3):
+        told = asked(space, rung)[0]
+        trial = Trial(1, told.genome, told.seed, rung=rung, epochs=told.epochs)
+        # Another trial takes the other worker, so that either may have what was left.
+        two_workers.submit(replace(trial, individual=2 + rung, rung=0))
+        two_workers.submit(trial)
+        if killed:
+            os.kill(two_workers.pids[rung % 2], signal.SIGKILL)
+        while trial.key not in found or two_workers.busy:
+            found |= {done.key: outcome for done, outcome in two_workers.collect()}
     straight = climber("straight")
     for rung in range(3):
         wanted, weights = judged(straight, asked(space, rung)[0])

@@ -18,7 +18,6 @@ from evoft.training.default_space import DEFAULT_GENES, MEANINGS, default_genes
 from evoft.training.expression import Expression
 from evoft.training.fine_tuner import checkpoint_path
 from evoft.trial import Trial
-from evoft.workers.local import LocalWorkers
 
 #: Each gene: what is the same on both sides, and its values there.
 CHANGES = {
@@ -142,21 +141,18 @@ class TestRepetition:
         second = runs(lr=2e-3, again=True)
         assert same_weights(first[1], second[1])
 
-    def test_a_worker_process_gives_the_same_bits(self, runs, space, tmp_path):
+    def test_a_worker_process_gives_the_same_bits(self, runs, space, two_workers, tmp_path):
         genome = space.complete({"batch_size": 16, **LOUD})
         here, weights = runs(**LOUD)
         tuner = runs.tuner
-        workers = LocalWorkers(None, preload=("torch", "timm"))
-        try:
-            workers.retarget(replace(shared_with(workers, tuner), checkpoints=tmp_path))
-            results = []
-            for individual, genes in enumerate((genome, space.default(), genome)):
-                workers.submit(Trial(individual, genes, 5))
-                while not (done := workers.collect()):
-                    pass
-                results += done
-        finally:
-            workers.close()
+        two_workers.retarget(replace(shared_with(two_workers, tuner), checkpoints=tmp_path))
+        results = []
+        for individual, genes in enumerate((genome, space.default(), genome)):
+            two_workers.submit(Trial(individual, genes, 5))
+            while not (done := two_workers.collect()):
+                pass
+            results += done
+        assert len(two_workers.pids) == 1
         for trial, outcome in (results[0], results[2]):
             assert outcome.fitness == here.fitness
             assert outcome.curve == here.curve

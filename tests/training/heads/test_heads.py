@@ -27,7 +27,6 @@ from evoft.training.heads import together as heads
 from evoft.training.heads.inputs import Bank, Dropout
 from evoft.training.paused_folder import paused_path
 from evoft.trial import Trial
-from evoft.workers.local import LocalWorkers
 
 CLEAN = {"augment": 0.0, "hflip": 0.0, "reprob": 0.0, "mixup": 0.0, "cutmix": 0.0}
 HEAD = {"freeze_depth": 1.0, "batch_size": 8, "epochs": 3, **CLEAN}
@@ -394,21 +393,17 @@ class TestOnADevice:
 
 
 @pytest.mark.parametrize("killed", [False, True])
-def test_worker_processes_give_the_same_bits(make_tuner, alone, tmp_path, killed):
+def test_worker_processes_give_the_same_bits(make_tuner, alone, two_workers, tmp_path, killed):
     trials, outcomes, folder = alone
     tuner = make_tuner(TrainingSettings(), tmp_path)
-    workers = LocalWorkers(None, preload=("torch", "timm"), devices=["cpu", "cpu"])
-    try:
-        workers.retarget(shared_with(workers, tuner))
-        workers.submit(*trials[:4])
-        workers.submit(*trials[4:])
-        if killed:
-            os.kill(workers.pids[0], signal.SIGKILL)
-        done = {}
-        while len(done) < len(trials):
-            done |= {trial.individual: outcome for trial, outcome in workers.collect()}
-    finally:
-        workers.close()
+    two_workers.retarget(shared_with(two_workers, tuner))
+    two_workers.submit(*trials[:4])
+    two_workers.submit(*trials[4:])
+    if killed:
+        os.kill(two_workers.pids[0], signal.SIGKILL)
+    done = {}
+    while len(done) < len(trials):
+        done |= {trial.individual: outcome for trial, outcome in two_workers.collect()}
     for number, trial in enumerate(trials):
         assert done[number].curve == outcomes[number].curve
         assert done[number].fitness == outcomes[number].fitness
