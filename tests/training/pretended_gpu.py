@@ -136,10 +136,11 @@ class _Torch(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs, name = dict(kwargs or {}), getattr(func, "__name__", str(func))
-        if any(isinstance(leaf, Proxy) for leaf in _leaves((args, kwargs))):
+        given = _leaves((args, kwargs))
+        if any(isinstance(leaf, Proxy) for leaf in given):
             with self:
                 return Proxy.__torch_function__(func, types, args, kwargs)
-        there = [leaf for leaf in _leaves((args, kwargs)) if isinstance(leaf, OnGpu)]
+        there = [leaf for leaf in given if isinstance(leaf, OnGpu)]
         match name:
             case "to":
                 return _moved(*args, **kwargs)
