@@ -16,6 +16,7 @@ import timm
 import torch
 from timm.data import resolve_data_config
 from timm.layers import DropPath
+from timm.models import load_state_dict
 from torch import Tensor, nn
 
 from evoft.errors import BackboneError, words_of
@@ -56,9 +57,13 @@ def build(
 
     Raises:
         BackboneError: timm does not know the model, or its weights cannot be had, or it has no
-            classifier.
+            classifier, or it would take images of other than three channels.
     """
     kwargs: dict[str, Any] = dict(settings.model_kwargs)
+    if kwargs.get("in_chans", 3) != 3:
+        raise BackboneError(
+            "images have three channels here, grey ones too: leave in_chans out of --model-kwargs"
+        )
     if drop:
         kwargs["drop_rate"] = drop
     if drop_path:
@@ -126,10 +131,33 @@ def _tell(model: str, settings: TrainingSettings, pretrained: bool, error: Excep
     if unknown := unknown_name(model):
         return unknown
     if pretrained and settings.checkpoint:
-        return f"the weights in {settings.checkpoint} do not fit {model} ({words})"
+        return _useless(settings.checkpoint, model, words)
     if pretrained:
         return _not_had(model, words)
     return f"timm cannot build {model} ({words}){way_out}"
+
+
+def _useless(checkpoint: str, model: str, words: str) -> str:
+    """Return what is wrong with a file of weights that a model did not take, for what reason."""
+    try:
+        if not checkpoint.endswith(".npz"):  # which each architecture reads in a way of its own
+            load_state_dict(checkpoint)
+    except Exception as error:
+        if "nsupported global" in str(error):
+            return (
+                f"{checkpoint} holds Python objects beside its weights, which may run any code "
+                "when they are read: save the weights alone, by `torch.save(model.state_dict(), "
+                "FILE)`"
+            )
+        return (
+            f"{checkpoint} cannot be read as weights ({type(error).__name__}: "
+            f"{words_of(error, 120)}): give a file by torch.save, or one by "
+            "safetensors whose name says so"
+        )
+    return (
+        f"the weights in {checkpoint} do not fit {model} ({words}): give a file that was saved "
+        "from this architecture"
+    )
 
 
 def _not_had(model: str, words: str) -> str:

@@ -1,7 +1,9 @@
 """Building backbones: their weights, their facts, and what is refused."""
 
 import os
+from argparse import Namespace
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import timm
@@ -46,14 +48,40 @@ def test_weights_with_two_classifiers_of_other_classes_fit(tmp_path):
 
 class TestRefusals:
     def test_weights_that_do_not_fit(self, tmp_path):
-        garbage, other, wide, short = (str(tmp_path / n) for n in "abcd")
-        (tmp_path / "a").write_bytes(os.urandom(200))
+        other, wide, short = (str(tmp_path / f"{n}.safetensors") for n in "abc")
         save_file({"x": torch.zeros(3)}, other)
         state = timm.create_model("test_resnet", num_classes=0).state_dict()
         save_file({n: torch.zeros(*t.shape, 2) for n, t in state.items()}, wide)
         save_file({n: t for n, t in state.items() if not n.startswith("layer4")}, short)
-        for file in (garbage, other, wide, short):
-            refused("test_resnet", [file, "do not fit test_resnet"], checkpoint=file)
+        for file in (other, wide, short):
+            words = [f"the weights in {file} do not fit test_resnet (", "from this architecture"]
+            refused("test_resnet", words, checkpoint=file)
+
+    @pytest.mark.parametrize("name", ["a.pth", "a.safetensors", "a"])
+    def test_a_file_of_something_else(self, tmp_path, name):
+        for content in (b"", b"hello", os.urandom(200)):
+            (tmp_path / name).write_bytes(content)
+            file = str(tmp_path / name)
+            refused("test_resnet", [f"{file} cannot be read as weights ("], checkpoint=file)
+
+    def test_weights_among_other_objects(self, tmp_path):
+        file = str(tmp_path / "a.pth")
+        state = timm.create_model("test_resnet").state_dict()
+        torch.save({"state_dict": state, "by": Path("me")}, file)
+        words = [f"{file} holds Python objects beside its weights", "save the weights alone"]
+        refused("test_resnet", words, checkpoint=file)
+        torch.save({"state_dict": state, "args": Namespace(lr=0.1)}, file)  # as timm's scripts do
+        settings = TrainingSettings(models=("test_resnet",), checkpoint=file)
+        weights = complete_weights("test_resnet", settings, 3)
+        assert all(torch.equal(weights[name], state[name]) for name in weights)
+
+    def test_images_of_one_channel(self):
+        words = ["images have three channels here", "leave in_chans out"]
+        for look in (Surveyor.survey, Surveyor.check_arguments):
+            grey = {"in_chans": 1}
+            refused("test_resnet", words, look, pretrained=False, model_kwargs=grey)
+        settings = TrainingSettings(models=("test_resnet",), model_kwargs={"in_chans": 3})
+        build("test_resnet", settings, 3, pretrained=False)
 
     @pytest.mark.parametrize("known", [False, True])
     def test_an_encoder_without_a_classifier(self, monkeypatch, known):
@@ -91,7 +119,6 @@ class TestRefusals:
     def test_sizes_and_arguments(self):
         refused("test_vit", ["33 x 33 pixels"], pretrained=False, img_size=33)
         refused("test_resnet", ["nosuch"], pretrained=False, model_kwargs={"nosuch": 1})
-        refused("test_resnet", ["have 1 channels"], pretrained=False, model_kwargs={"in_chans": 1})
 
 
 class TestWeights:
