@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import hashlib
 import logging
-import os
 import warnings
-from importlib.resources import files
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +18,14 @@ from timm.models import load_state_dict
 from torch import Tensor, nn
 
 from evoft.errors import BackboneError, words_of
-from evoft.settings import EMBEDDED, TrainingSettings
+from evoft.settings import TrainingSettings
 from evoft.training.data import Preprocessing
 from evoft.training.facts import BackboneFacts
 from evoft.training.freezing import classifier_names, layer_groups
 from evoft.training.hub import place_to_fetch_from, unreachable
+from evoft.training.model_names import has_fixed_size, timm_name, unknown_name
 
 _logger = logging.getLogger(__name__)
-
-
-def timm_name(model: str) -> str:
-    """Return what timm calls the model; the embedded one is a folder in the hub's format."""
-    if model == EMBEDDED:
-        return f"local-dir:{files('evoft.training') / 'embedded'}"
-    return model
 
 
 def build(
@@ -70,8 +62,7 @@ def build(
         kwargs["drop_path_rate"] = drop_path
     overlay = _overlay(settings, pretrained)
     try:
-        config = timm.get_pretrained_cfg(model) if ":" not in timm_name(model) else None
-        if settings.img_size and config is not None and config.fixed_input_size:
+        if settings.img_size and has_fixed_size(model):
             kwargs["img_size"] = settings.img_size
         with _quiet():
             built = timm.create_model(
@@ -124,7 +115,7 @@ def _quiet() -> Any:
 
 
 def _tell(model: str, settings: TrainingSettings, pretrained: bool, error: Exception) -> str:
-    words = words_of(error, 240)
+    words = words_of(error, 240) or type(error).__name__
     way_out = ": mend --model-kwargs, or leave it out" if settings.model_kwargs else ""
     if isinstance(error, TypeError):
         return f"timm cannot build {model} with these arguments ({words}){way_out}"
@@ -167,30 +158,6 @@ def _not_had(model: str, words: str) -> str:
     )
 
 
-def unknown_name(model: str) -> str:
-    """Return that timm does not know a model, or not the weights that its name ends with.
-
-    Empty where it does, and of a folder or a repository, whose name alone tells nothing.
-    """
-    if model == EMBEDDED or ":" in model:
-        return ""
-    architecture, _, tag = model.partition(".")
-    if not timm.is_model(architecture):
-        if os.path.isfile(os.path.join(model, "config.json")):
-            return f"{model!r} is no name but a folder: name it as `local-dir:{model}`"
-        near = difflib.get_close_matches(model, timm.list_models(), 5)
-        hint = f"; it knows {', '.join(near)}" if near else ""
-        return f"timm has no model named {model!r}{hint}: `timm.list_models()` lists them all"
-    tagged = timm.list_pretrained(f"{architecture}.*") if tag else []
-    if not tagged or model in tagged:
-        return ""
-    near = difflib.get_close_matches(model, tagged, 5, cutoff=0.0)
-    return (
-        f"timm has no weights {tag!r} of {architecture}; it knows {', '.join(near)}: "
-        f"`timm.list_pretrained('{architecture}.*')` lists them all"
-    )
-
-
 def start_weights(model: str, settings: TrainingSettings, classes: int) -> dict[str, Tensor]:
     """Return the pretrained state of the trunk by name; empty for a random start.
 
@@ -212,17 +179,47 @@ def complete_weights(model: str, settings: TrainingSettings, classes: int) -> di
     Raises:
         BackboneError: The weights cannot be had, or a file lacks some.
     """
-    weights = start_weights(model, settings, classes)
-    if weights and settings.checkpoint:
-        # timm passes over what a file lacks, which then stays random: it differs between seeds.
-        other = _trunk(model, settings, classes, seed=1)
-        for name, tensor in weights.items():
-            if not torch.equal(tensor, other[name]):
-                raise BackboneError(
-                    f"the weights in {settings.checkpoint} do not fit {model} (they have no "
-                    f"{name}): give a file that was saved from this architecture"
-                )
+    if not settings.checkpoint:
+        return start_weights(model, settings, classes)
+    with _noting_what_is_missing() as missing:
+        weights = start_weights(model, settings, classes)
+    # What an architecture loads in a way of its own differs between seeds where it is lacking.
+    other = _trunk(model, settings, classes, seed=1) if weights else {}
+    for name, tensor in weights.items():
+        if not tensor.is_floating_point():  # places and counts, which a model knows by itself
+            continue
+        if not torch.isfinite(tensor).all():
+            raise BackboneError(
+                f"the weights in {settings.checkpoint} are no numbers in {name}: the training that "
+                "they are from went wrong"
+            )
+        if name in missing or not torch.equal(tensor, other[name]):
+            raise BackboneError(
+                f"the weights in {settings.checkpoint} do not fit {model} (they have no "
+                f"{name}): give a file that was saved from this architecture"
+            )
     return weights
+
+
+@contextlib.contextmanager
+def _noting_what_is_missing() -> Iterator[set[str]]:
+    """Collect the names that models do not find in the weights they load meanwhile.
+
+    timm passes over them, and some are constants, which look as if they had been loaded.
+    """
+    missing: set[str] = set()
+    load = nn.Module.load_state_dict
+
+    def noting(self: nn.Module, *arguments: Any, **options: Any) -> Any:
+        found = load(self, *arguments, **options)
+        missing.update(found.missing_keys)
+        return found
+
+    nn.Module.load_state_dict = noting  # type: ignore[method-assign]
+    try:
+        yield missing
+    finally:
+        nn.Module.load_state_dict = load  # type: ignore[method-assign]
 
 
 def _trunk(model: str, settings: TrainingSettings, classes: int, *, seed: int) -> dict[str, Tensor]:
@@ -263,7 +260,8 @@ def preprocessing_of(model: nn.Module, settings: TrainingSettings | None = None)
     config = resolve_data_config(arguments, model=model)
     mean, std = tuple(map(float, config["mean"])), tuple(map(float, config["std"]))
     if len(mean) != 3 or config["input_size"][0] != 3:
-        raise BackboneError("the backbone does not take images of three channels: take another")
+        name = getattr(model, "pretrained_cfg", {}).get("architecture", "the backbone")
+        raise BackboneError(f"{name} does not take images of three channels: take another")
     return Preprocessing(
         img_size=(int(config["input_size"][1]), int(config["input_size"][2])),
         mean=mean,

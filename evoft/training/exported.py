@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import timm
@@ -55,8 +56,14 @@ def open_exported(folder: Path) -> Exported:
             names of classes their numbers stand for them.
 
     Raises:
-        BackboneError: The folder holds no model that timm loads.
+        BackboneError: The folder holds no model that timm loads, or none with classes, or one with
+            names of another number of them.
     """
+    if folder.is_file():
+        raise BackboneError(
+            f"{folder} is a file, not a model's folder: give a folder that `evoft evolve` or "
+            "`evoft export` made, such as NAME.best beside NAME.h5"
+        )
     try:
         config = json.loads((folder / "config.json").read_text())
         model = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
@@ -68,9 +75,24 @@ def open_exported(folder: Path) -> Exported:
         ) from error
     except Exception as error:
         raise BackboneError(f"{folder} holds no model that timm loads ({error})") from error
-    labels = config.get("label_names") or [str(i) for i in range(int(model.num_classes))]
+    labels = _labels(folder, config.get("label_names"), int(model.num_classes))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return Exported(model.to(device), tuple(labels), preprocessing, device)
+    return Exported(model.to(device), labels, preprocessing, device)
+
+
+def _labels(folder: Path, names: Any, count: int) -> tuple[str, ...]:
+    """Return the names of a model's classes, which timm writes as a list or by their numbers."""
+    if count < 1:
+        raise BackboneError(f"the model in {folder} has no classifier: give one that has")
+    if isinstance(names, dict):
+        names = [names.get(str(i), str(i)) for i in range(count)]
+    labels = tuple(str(name) for name in names or range(count))
+    if len(labels) != count:
+        raise BackboneError(
+            f"the model in {folder} has {count} classes, but `label_names` in its config.json "
+            f"names {len(labels)}: mend that"
+        )
+    return labels
 
 
 def look(

@@ -12,6 +12,7 @@ from huggingface_hub import constants, get_hf_file_metadata, try_to_load_from_ca
 from huggingface_hub.errors import HfHubHTTPError
 
 from evoft.errors import words_of
+from evoft.training.model_names import timm_name
 
 #: What timm looks for in a repository whose entry names no file.
 _USUAL = "pytorch_model.bin"
@@ -36,7 +37,7 @@ def place_to_fetch_from(model: str) -> str | None:
     if source:
         return _on_the_hub(repository, _USUAL) if is_repository(model) else None
     try:
-        entry = timm.get_pretrained_cfg(model)
+        entry = timm.get_pretrained_cfg(timm_name(model))
     except RuntimeError:  # an unknown tag
         return None
     if entry is None:

@@ -49,7 +49,7 @@ def check_size(model: str, settings: TrainingSettings) -> None:
     other = f"give --img-size {fit[0]}, or leave" if fit else "leave"
     raise SettingsError(
         f"{model} cannot take images of {size} x {size} pixels ({trouble}): {other} it out for its "
-        f"own {usual}"
+        f"own {usual}{', or mend --model-kwargs' if settings.model_kwargs else ''}"
     )
 
 
@@ -68,5 +68,5 @@ def _trouble(model: str, settings: TrainingSettings, size: int) -> str | None:
         with torch.inference_mode():
             built(torch.zeros(1, 3, size, size))
     except Exception as error:
-        return words_of(error, 200)
+        return words_of(error, 200) or type(error).__name__
     return None

@@ -102,7 +102,7 @@ class Surveyor:
         Raises:
             BackboneError: timm does not know it.
         """
-        from evoft.training.backbone import unknown_name
+        from evoft.training.model_names import unknown_name
 
         for model in self.settings.models:
             if unknown := unknown_name(model):

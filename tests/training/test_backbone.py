@@ -23,6 +23,8 @@ from evoft.training.backbone import (
 )
 from evoft.training.facts import BackboneFacts
 from evoft.training.freezing import classifier_names
+from evoft.training.hub import place_to_fetch_from
+from evoft.training.sizes import check_size
 from evoft.training.survey import Surveyor
 
 
@@ -56,6 +58,21 @@ class TestRefusals:
         for file in (other, wide, short):
             words = [f"the weights in {file} do not fit test_resnet (", "from this architecture"]
             refused("test_resnet", words, checkpoint=file)
+
+    @pytest.mark.parametrize("kind", ["running_mean", "running_var", "bias", "bn1.weight"])
+    def test_constants_that_a_file_lacks(self, tmp_path, kind):
+        file = str(tmp_path / "a.safetensors")
+        state = timm.create_model("test_resnet", num_classes=0).state_dict()
+        save_file({n: t for n, t in state.items() if not n.endswith(kind)}, file)
+        refused("test_resnet", [f"{file} do not fit test_resnet (they have no "], checkpoint=file)
+
+    def test_weights_that_are_no_numbers(self, tmp_path):
+        file = str(tmp_path / "a.safetensors")
+        state = timm.create_model("test_resnet").state_dict()
+        state["layer1.0.conv1.weight"][0] = torch.nan
+        save_file(state, file)
+        words = [f"{file} are no numbers in layer1.0.conv1.weight"]
+        refused("test_resnet", words, checkpoint=file)
 
     @pytest.mark.parametrize("name", ["a.pth", "a.safetensors", "a"])
     def test_a_file_of_something_else(self, tmp_path, name):
@@ -103,6 +120,20 @@ class TestRefusals:
         words = f"is no name but a folder: name it as `local-dir:{tmp_path}`"
         refused(str(tmp_path), [words], Surveyor.check_names)
 
+    @pytest.mark.parametrize(
+        ("content", "words"),
+        [
+            ("{", "JSONDecodeError"),
+            ("{}", "architecture"),
+            ('{"architecture": "resnet18x"}', "timm has no model named 'resnet18x'"),
+        ],
+    )
+    def test_a_folder_that_does_not_say_what_it_holds(self, tmp_path, content, words):
+        (tmp_path / "config.json").write_text(content)
+        said = [f"{tmp_path}/config.json does not say which model of timm's is there (", words]
+        refused(f"local-dir:{tmp_path}", said, Surveyor.check_names)
+        refused(f"local-dir:{tmp_path}", said, img_size=64)
+
     def test_a_name_alone_tells_of_a_model_that_timm_has_not(self):
         refused("resnet18x", ["no model named 'resnet18x'; it knows "], Surveyor.check_names)
         known = ("resnet18", "resnet50.a1_in1k", "embedded", "local-dir:x", "hf-hub:x/y")
@@ -119,6 +150,28 @@ class TestRefusals:
     def test_sizes_and_arguments(self):
         refused("test_vit", ["33 x 33 pixels"], pretrained=False, img_size=33)
         refused("test_resnet", ["nosuch"], pretrained=False, model_kwargs={"nosuch": 1})
+
+
+class TestSizes:
+    """Models that are made for one size of images, by each kind of name."""
+
+    @pytest.mark.parametrize("pretrained", [False, True])
+    def test_a_folder(self, tmp_path, pretrained):
+        timm.models.save_for_hf(
+            timm.create_model("test_vit", num_classes=5), tmp_path, safe_serialization=True
+        )
+        settings = TrainingSettings(models=(f"local-dir:{tmp_path}",), img_size=64)
+        facts = facts_of(*settings.models, replace(settings, pretrained=pretrained), 3)
+        assert facts.preprocessing.img_size == (64, 64)
+        check_size(*settings.models, settings)
+
+    def test_a_name_that_timm_has_retired(self, monkeypatch):
+        settings = TrainingSettings(img_size=32, pretrained=False)
+        facts = facts_of("vit_tiny_patch16_224_in21k", settings, 3)
+        assert facts.preprocessing.img_size == (32, 32)
+        fetched = place_to_fetch_from("tf_efficientnet_b0_ns")
+        assert fetched is not None
+        assert fetched.endswith("/timm/tf_efficientnet_b0.ns_jft_in1k")
 
 
 class TestWeights:

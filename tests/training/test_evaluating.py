@@ -6,14 +6,16 @@ import shutil
 
 import numpy as np
 import pytest
+import timm
 from PIL import Image
 
-from evoft.errors import DataError
+from evoft.errors import BackboneError, DataError
 from evoft.search.space import SearchSpace
 from evoft.settings import TrainingSettings
 from evoft.training.data import read_images
 from evoft.training.default_space import DEFAULT_GENES
 from evoft.training.evaluating import evaluate_model
+from evoft.training.exported import open_exported
 from evoft.training.prediction import predict_files
 from evoft.trial import Trial
 
@@ -176,3 +178,30 @@ def test_arrays_are_seen_as_files_are(model, numbers, tmp_path):
     from_arrays = evaluate_model(model, str(tmp_path / "numbers.npz"))
     seen = dict(zip(from_files.images, from_files.taken_for, strict=True))
     assert [seen[str(f)] for f in files] == from_arrays.taken_for.tolist()
+
+
+class TestModelsOfOthers:
+    """Folders in the hub's format that evoft did not write."""
+
+    @staticmethod
+    def labels(folder, classes, names):
+        made = timm.create_model("test_vit", num_classes=classes)
+        told = {"label_names": names} if names else None
+        timm.models.save_for_hf(made, folder, safe_serialization=True, model_config=told)
+        return open_exported(folder).labels
+
+    def test_names_of_classes_by_their_numbers(self, tmp_path):
+        assert self.labels(tmp_path, 3, {"0": "cat", "2": "cow"}) == ("cat", "1", "cow")
+
+    def test_names_that_are_too_few(self, tmp_path):
+        with pytest.raises(BackboneError, match=r"has 5 classes, but `label_names` .* names 2"):
+            self.labels(tmp_path, 5, ["cat", "dog"])
+
+    def test_no_classifier(self, tmp_path):
+        with pytest.raises(BackboneError, match="has no classifier"):
+            self.labels(tmp_path, 0, None)
+
+    def test_a_file(self, tmp_path):
+        (tmp_path / "a.h5").touch()
+        with pytest.raises(BackboneError, match=r"a\.h5 is a file, not a model's folder: give a"):
+            open_exported(tmp_path / "a.h5")
