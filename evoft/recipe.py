@@ -180,10 +180,13 @@ def _check(recipe: Recipe) -> None:
     require(values, _RULES)
     require_whole(values, ("batch_size", "epochs", "patience"))
     if recipe.sched not in _SCHEDULES:
-        raise SettingsError(f"`sched` must be one of {_SCHEDULES}, but is {recipe.sched!r}")
+        raise SettingsError(
+            f"`sched` must be one of {', '.join(_SCHEDULES)}, but is {recipe.sched!r}"
+        )
     if recipe.class_weights not in _CLASS_WEIGHTS:
         raise SettingsError(
-            f"`class_weights` must be one of {_CLASS_WEIGHTS}, but is {recipe.class_weights!r}"
+            f"`class_weights` must be one of {', '.join(_CLASS_WEIGHTS)}, but is "
+            f"{recipe.class_weights!r}"
         )
 
 

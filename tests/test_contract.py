@@ -144,7 +144,7 @@ def test_equal_trainings_are_equal_recipes() -> None:
         ({"clip_grad": float("inf")}, "`clip_grad` must be >= 0, but is inf"),
         (
             {"class_weights": True},
-            "`class_weights` must be one of ('none', 'balanced'), but is True",
+            "`class_weights` must be one of none, balanced, but is True",
         ),
         ({"l1": -1}, "`l1` must be >= 0, but is -1"),
         ({"batch_size": 0}, "`batch_size` must be >= 1, but is 0"),
@@ -152,7 +152,7 @@ def test_equal_trainings_are_equal_recipes() -> None:
         ({"epochs": 0}, "`epochs` must be >= 1, but is 0"),
         (
             {"sched": "cosin"},
-            "`sched` must be one of ('constant', 'linear', 'cosine', 'step'), but",
+            "`sched` must be one of constant, linear, cosine, step, but",
         ),
         ({"freeze_depth": -1}, "`freeze_depth` must be >= 0, but is -1"),
     ],

@@ -20,6 +20,7 @@ from evoft.analysis.sentences import (
     result_sentences,
 )
 from evoft.analysis.wording import epochs_text, percent
+from evoft.individual import Individual
 from evoft.lineage import Population
 from evoft.soup import Soup
 from evoft.trial import Stage, Trial, TrialKey
@@ -32,6 +33,13 @@ config = timm.data.resolve_data_config({}, model=model)
 transform = timm.data.create_transform(**config, is_training=False)
 labels = model.pretrained_cfg.get("label_names")
 ```"""
+
+
+def _birth(individual: Individual) -> str:
+    if not individual.parents:
+        return f"born in generation {individual.generation} as `{individual.operator}`"
+    parents = " and ".join(map(str, individual.parents))
+    return f"bred in generation {individual.generation} by {individual.operator} from {parents}"
 
 
 def model_card(
@@ -54,10 +62,7 @@ def model_card(
     parts = [
         "---\nlibrary_name: timm\npipeline_tag: image-classification\ntags: [timm, evoft]\n---\n",
         f"# {model} fine-tuned on {data['name']}\n",
-        f"Individual {individual.id} of an evoft population: bred in generation "
-        f"{individual.generation} by {individual.operator}"
-        + (f" from {' and '.join(map(str, individual.parents))}" if individual.parents else "")
-        + ".\n",
+        f"Individual {individual.id} of an evoft population: {_birth(individual)}.\n",
         f"- images: {splits}\n- classes ({len(classes)}): {shown}",
         f"- data fingerprint: `{data['fingerprint']}`",
         f"- evoft {header.environment.get('evoft')}, timm {header.environment.get('timm')}, "

@@ -51,12 +51,21 @@ def evaluate_command(folder: Path, data: str, split: str | None, wrong: bool, fo
         told = partial(progress, "looking at images")
         evaluation = evaluate_model(folder, data, split, told)
     if wrong:
-        emit(_wrong_rows(evaluation), form, ("image", "label", "taken_for", "probability"))
+        _emit_wrong(evaluation, form)
     else:
         _emit_classes(evaluation, form)
     for error in evaluation.unusable:
         click.echo(f"evoft: {error}", err=True)
     return DataError.exit_code if evaluation.unusable else 0
+
+
+def _emit_wrong(evaluation: Evaluation, form: str) -> None:
+    rows = _wrong_rows(evaluation)
+    if form == "table" and not rows:
+        images = counted(len(evaluation.images), "image")
+        click.echo(f"none of {images} is taken for another class")
+        return
+    emit(rows, form, ("image", "label", "taken_for", "probability"))
 
 
 def _wrong_rows(evaluation: Evaluation) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from evoft.cli.flags import (
     parameter,
     with_flags,
 )
-from evoft.cli.progress import images_bars, require_output, run_to_the_end
+from evoft.cli.progress import before_any_trial, images_bars, require_output, run_to_the_end
 from evoft.cli.settling import Settling, with_settling
 from evoft.cli.spreading import Spreading
 from evoft.cli.values import PATH
@@ -127,7 +127,7 @@ def evolve_command(  # noqa: PLR0913, PLR0917  # each is a flag of its own
     settings = given.over(overlaid(base, flags))
     file = file or Path("populations") / f"{_name(settings.training.data)}.h5"
     require_output(file, output, settings.training.data, new=True)
-    with images_bars() as progress:
+    with before_any_trial("nothing was written"), images_bars() as progress:
         run = start(settings, genes, file, progress, elders)
     run_to_the_end(run, output)
 

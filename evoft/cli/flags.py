@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from evoft.cli.values import count_or_auto, names_of, parsed, strength_of, toml_value
+from evoft.cli.values import count_or_auto, devices_of, names_of, parsed, strength_of, toml_value
 from evoft.quantities import seconds, size, size_text
 from evoft.settings import (
     INTERPOLATIONS,
@@ -45,6 +45,9 @@ OUTPUT_HELP = "Folder for the best model; beside the population file unless give
 RUN_FLAGS = (
     Flag(("--generations",), "search", "generations", int,
          "Generations over the life of the population, the founders included."),
+    Flag(("--finalists",), "search", "finalists", int,
+         "How many of the best are run again before one is named."),
+    Flag(("--repeats",), "search", "repeats", int, "How often each finalist is run again."),
     Flag(("--budget",), "run", "budget", seconds,
          "Running time over the life of the population: 90s, 30m, 1h30m."),
     Flag(("-j", "--workers"), "run", "workers", int,
@@ -52,7 +55,7 @@ RUN_FLAGS = (
          "--workers-per-device says."),
     Flag(("--workers-per-device",), "run", "workers_per_device", count_or_auto,
          "Workers on each GPU, or on the CPU; auto: as many as fit its memory and the cores."),
-    Flag(("--devices", "--device"), "run", "devices", str,
+    Flag(("--devices", "--device"), "run", "devices", devices_of,
          "auto, cpu, or numbers of GPUs as in 0,1."),
     Flag(("--trial-timeout",), "run", "trial_timeout", seconds, "Most time for one trial."),
     Flag(("--stall-timeout",), "run", "stall_timeout", seconds,
@@ -125,9 +128,6 @@ EVOLVE_FLAGS = (
     Flag(("--common-seed/--no-common-seed",), "search", "common_seed", bool,
          "Evaluate all individuals of the search with one seed, or, as by default, each with its "
          "own."),
-    Flag(("--finalists",), "search", "finalists", int,
-         "How many of the best are run again before one is named."),
-    Flag(("--repeats",), "search", "repeats", int, "How often each finalist is run again."),
 )  # fmt: skip
 
 #: timm's flags for single values; here each fixes the gene of that name.
@@ -169,6 +169,7 @@ _NAMES = {
     names_of: "names",
     toml_value: "value",
     strength_of: "strength",
+    devices_of: "text",
     count_or_auto: "number",
 }
 

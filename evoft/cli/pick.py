@@ -39,10 +39,13 @@ def pick_command(
         return
     click.echo(facts_of(row, population.recipe(chosen.id) or chosen.genome))
     winner = population.winner if population.verdicts else None
-    if winner is not None and winner.id != chosen.id and keeps_to(population, winner, limits):
+    better = winner is not None and winner.id != chosen.id and keeps_to(population, winner, limits)
+    if winner is not None and better:
         click.echo(f"\nIn the final runs #{winner.id} was better, and it keeps to the limits too.")
     if population.header.data:
-        click.echo(f"\nIts model: evoft export {file} {chosen.id} DIR")
+        both = [chosen.id, winner.id] if winner is not None and better else [chosen.id]
+        exports = [f"evoft export {file} {id} DIR" for id in both]
+        click.echo(f"\nIts model: {', or that of the better: '.join(exports)}")
 
 
 def _row(population: Population, individual: Individual) -> dict[str, Any]:

@@ -72,6 +72,18 @@ def images_bars() -> Iterator[Progress]:
             bar.close()
 
 
+@contextmanager
+def before_any_trial(told: str) -> Iterator[None]:
+    """Say what a stop leaves behind that comes before there is a run to be stopped."""
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException:  # Ctrl-C, or a signal to end
+        click.echo(f"\nStopped before any trial; {told}.", err=True)
+        raise
+
+
 def require_output(file: Path, output: Path | None, data: str, *, new: bool) -> None:
     """Refuse, before anything is trained, to export the best model where something else is.
 
@@ -222,7 +234,7 @@ def end_text(run: FineTuning, folder: Path) -> str:
             f"  evoft evaluate {model} {data}",
             f"  evoft lineage {quoted}",
             f"  evoft show {quoted}{_front(run)}",
-            f"  evoft resume {quoted} {_more(run)}",
+            *([] if run.evolution.search.none_left else [f"  evoft resume {quoted} {_more(run)}"]),
         ]
     )
 

@@ -15,7 +15,7 @@ from evoft.cli.flags import (
     RUN_FLAGS,
     with_flags,
 )
-from evoft.cli.progress import images_bars, require_output, run_to_the_end
+from evoft.cli.progress import before_any_trial, images_bars, require_output, run_to_the_end
 from evoft.cli.settling import Settling, with_settling
 from evoft.cli.values import PATH
 from evoft.errors import SettingsError
@@ -56,6 +56,7 @@ def resume_command(  # noqa: PLR0913, PLR0917  # each is a flag of its own
       evoft resume populations/photos.h5
       evoft resume populations/photos.h5 --generations 8 --workers 2
       evoft resume populations/photos.h5 --budget 4h
+      evoft resume populations/photos.h5 --finalists 5 --repeats 5
 
     The space, the strategy, the objectives, --epochs and the genes that are fixed stay as they are
     in FILE; a new population with others can begin with its best: `evoft evolve --founders FILE`.
@@ -83,7 +84,7 @@ def resume_command(  # noqa: PLR0913, PLR0917  # each is a flag of its own
         require_output(file, output, changed.training.data, new=False)
         return changed
 
-    with images_bars() as progress:
+    with before_any_trial(f"{file} is as it was"), images_bars() as progress:
         run = resume(file, change=change, progress=progress)
     asked = flags["search__generations"]
     if asked is not None and asked <= (had := len(run.evolution.population.generations)):

@@ -43,6 +43,11 @@ def count_or_auto(text: str) -> int | str:
         ) from None
 
 
+def devices_of(text: str) -> str:
+    """Return the devices, where torch's names of GPUs stand for their numbers."""
+    return re.sub(r"\bcuda(?::(\d+))?", lambda found: found[1] or "0", text)
+
+
 def strength_of(text: str) -> float:
     """Return the strength of augmentation, given as such or as timm's RandAugment, ``rand-m9``.
 

@@ -205,7 +205,8 @@ def _told(name: str, value: Any) -> str:
 def _settling(settings: Settings, fixed: Iterable[str]) -> list[tuple[str, Any]]:
     """Return the settings that settle the lineage, with their names, and so for what is fixed."""
     search, training = asdict(settings.search), asdict(settings.training)
-    del search["generations"]
+    for name in ("generations", "finalists", "repeats"):  # of which there may be more
+        del search[name]
     del training["data"]  # its place may change; its content is compared by its fingerprint
     values = [(name, settings.fixed.get(name, _FREE)) for name in fixed]
     tables = [("seed", settings.seed), *values, ("founders", settings.founders)]

@@ -148,6 +148,7 @@ def resume(
     before = Settings.of_file(header.settings)
     settings = with_whole_paths(change(before))
     check_lineage(before, settings)
+    check_search(settings)
     check_sources_again(settings.training, file)
     space = SearchSpace.from_dict(header.space)
     with Preparation(settings) as preparation:

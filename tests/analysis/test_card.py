@@ -50,6 +50,11 @@ def test_a_soup_is_told_by_its_runs_and_by_what_its_first_has_alone() -> None:
     assert "validation balanced accuracy 94.0 %" in balanced
 
 
+def test_a_card_says_where_its_individual_is_from() -> None:
+    card = model_card(population(), BASE, soup=SOUP)
+    assert "Individual 0 of an evoft population: born in generation 0 as `default`.\n" in card
+
+
 def test_a_card_says_nothing_of_the_test_split_that_was_read_for_another_model() -> None:
     card = model_card(population(), BASE, soup=SOUP)
     sentence = soup_sentence(population(), SOUP)

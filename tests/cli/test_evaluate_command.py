@@ -4,11 +4,12 @@ import csv
 import io
 import json
 import shutil
+from pathlib import Path
 
 import evoft
 
 
-def test_the_test_images_class_by_class(cli, finished, pets):
+def test_the_test_images_class_by_class(cli, finished, pets, tmp_path):
     best = finished.file.with_suffix(".best")
     verdict = evoft.Population.open(finished.file).verdicts[-1]
     done = cli("evaluate", best, pets, "--format", "json", cwd=finished.folder)
@@ -41,6 +42,15 @@ def test_the_test_images_class_by_class(cli, finished, pets):
     )
     for row in rows:
         assert row["image"].split("/")[-2] == row["label"] != row["taken_for"]
+
+    right = tmp_path / "right"
+    for path in {*(pets / "test").glob("*/*")} - {Path(row["image"]) for row in rows}:
+        (right / path.parent.name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, right / path.parent.name)
+    count = len([*right.glob("*/*")])
+    assert count == 24 - len(rows)
+    done = cli("evaluate", best, right, "--wrong", cwd=tmp_path)
+    assert done.out == f"none of {count} images is taken for another class\n"
 
 
 def test_folders_of_images_and_further_classes(cli, finished, pets, tmp_path):

@@ -67,7 +67,9 @@ def test_who_was_better_in_the_final_runs_is_named_beside_whom_is_picked(file: P
     with Store.open(file) as store:
         store.append_verdict(Verdict(2, 0, 0, 0, 5, 2, 1, 1))
     words = "In the final runs #2 was better, and it keeps to the limits too."
-    assert words in ran("pick", file).output
+    both = f"Its model: evoft export {file} 1 DIR, or that of the better: evoft export {file} 2 DIR"
+    assert words in (told := ran("pick", file).output)
+    assert both in told
     assert words in ran("pick", file, "--max-parameters", "9k").output
     assert "final runs" not in ran("pick", file, "--max-parameters", "5k").output  # it is picked
     with Store.open(file) as store:

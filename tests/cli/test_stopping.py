@@ -106,6 +106,7 @@ def test_stopped_before_the_first_trial_leaves_nothing(installed, pets, tmp_path
     done = installed.end(process)
     assert done.code == (130 if number == signal.SIGINT else 143)
     assert "Traceback" not in done.err
+    assert "Stopped before any trial; nothing was written." in done.err
     assert gone(children)
     assert list(tmp_path.iterdir()) == []
 
@@ -144,6 +145,21 @@ class TestGoingOn:
         cli("resume", copy, "--output", "new best", cwd=tmp_path).refused(6, "not empty")
         # Where the data is was given from one folder, and is known in every other.
         assert evoft.Population.open(copy).header.settings["training"]["data"] == str(moved)
+
+    def test_more_final_runs(self, cli, copy, lineage_of, tmp_path):
+        before = lineage_of(copy)
+        done = cli("resume", copy, "--finalists", 3, "--repeats", 2, cwd=tmp_path)
+        assert done.code == 0, done.err
+        after = lineage_of(copy)
+        assert after["individuals"] == before["individuals"]
+        assert before["finals"].items() < after["finals"].items()
+        assert {repeat for _, repeat in after["finals"]} == {0, 1}
+        settings = evoft.Population.open(copy).header.settings["search"]
+        assert (settings["finalists"], settings["repeats"]) == (3, 2)
+        done = cli("resume", copy, "--repeats", 1, cwd=tmp_path)
+        assert done.code == 0, done.err
+        assert lineage_of(copy)["finals"] == after["finals"]
+        cli("resume", copy, "--finalists", 0, cwd=tmp_path).refused(2, "`finalists` must be >= 1")
 
     def test_a_model_among_the_images_is_refused(self, cli, copy, pets, tmp_path):
         moved = shutil.copytree(pets, tmp_path / "moved")
