@@ -84,10 +84,12 @@ def objective_of(text: str) -> Objective:
             "in energy:min"
         )
     if parts is None:
+        is_name = isinstance(text, str) and re.fullmatch(r"[^\s:]+", text)
+        way_out = f": say {text}:min or {text}:max of a metric" if is_name else ""
         raise SettingsError(
             f"an objective is {', '.join(map(str, MEASURED))}, or another name of the fitness "
             f"({', '.join(name for name in _FITNESS if name != FITNESS.name)}), or a metric of "
-            f"one's own as in energy:min or f1:max, but is {text!r}"
+            f"one's own as in energy:min or f1:max, but is {text!r}{way_out}"
         )
     return Objective(parts[1], Direction(parts[2]))
 

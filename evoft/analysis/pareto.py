@@ -42,7 +42,7 @@ def front_of(population: Population, objectives: Sequence[Objective | str] | Non
         objectives: By which, as `evolve` takes them; None: those that it was bred for.
 
     Raises:
-        SettingsError: A text names no objective.
+        SettingsError: A text names no objective, or one that no trial has reported.
     """
     # numba, which the kernels need, takes a moment to import.
     from evoft.kernels.ranking import crowding_of, ranks_of
@@ -51,6 +51,7 @@ def front_of(population: Population, objectives: Sequence[Objective | str] | Non
     scored = [(scores_of(chosen, i.outcome), i) for i in population]
     scored = [(scores, i) for scores, i in scored if scores[0] > -math.inf]
     if not scored:
+        _require_reported(chosen, population)
         return Front(chosen, ())
     matrix = [scores for scores, _ in scored]
     ranks = ranks_of(matrix)
@@ -59,6 +60,17 @@ def front_of(population: Population, objectives: Sequence[Objective | str] | Non
     front = [scored[place] for place in (eldest & (ranks == 0)).nonzero()[0]]
     front.sort(key=lambda one: ([-score for score in one[0]], one[1].id))
     return Front(chosen, tuple(individual for _, individual in front))
+
+
+def _require_reported(objectives: Sequence[Objective], population: Population) -> None:
+    """Refuse objectives that nobody has reported who ended well."""
+    reported = [i.outcome.metrics for i in population if i.outcome and i.score > -math.inf]
+    for one in objectives:
+        if reported and not one.fitness and not any(one.name in names for names in reported):
+            there = ", ".join(sorted({name for names in reported for name in names}))
+            raise SettingsError(
+                f"no trial has reported `{one.name}`: {f'there is {there}' if there else 'none is'}"
+            )
 
 
 def pick(population: Population, limits: Mapping[str, float]) -> Individual:

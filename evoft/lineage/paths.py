@@ -30,10 +30,13 @@ class Paths:
         """Return the paths of the population file at ``path``, which need not be there.
 
         Raises:
-            PopulationFileError: ``path`` is a folder.
+            PopulationFileError: ``path`` is a folder, or a population's journal.
         """
         name = os.fspath(path)
         file = Path(os.path.realpath(name))
+        if file.suffix == ".journal" and os.path.isfile(file.with_suffix(".h5")):
+            population = Path(name).with_suffix(".h5")
+            raise PopulationFileError(f"{name} is the journal of {population}: give that")
         if os.path.isdir(file):  # where `Path.is_dir` raises, whoever opens it tells why
             raise PopulationFileError(f"{name} is a folder, not a population file")
         stem = file.with_suffix("") if file.suffix in _SUFFIXES else file

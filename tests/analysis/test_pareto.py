@@ -72,6 +72,14 @@ def test_a_population_without_objectives_has_a_front_of_the_best_alone(tmp_path:
     assert [i.id for i in front_of(population).individuals] == [6]
 
 
+def test_a_front_of_what_nobody_reported_is_refused(file: Path, tmp_path: Path) -> None:
+    words = "no trial has reported `latencies`: there is latency, parameters"
+    with pytest.raises(SettingsError, match=words):
+        front_of(evoft.Population.open(file), ["accuracy", "latencies:min"])
+    with pytest.raises(SettingsError, match="'latencies': say latencies:min or latencies:max of a"):
+        front_of(evoft.Population.open(file), ["accuracy", "latencies"])
+
+
 def test_where_all_failed_the_front_is_empty(tmp_path: Path) -> None:
     population = evoft.Population.open(population_of(tmp_path / "none.h5", [None, None]))
     assert front_of(population).individuals == ()

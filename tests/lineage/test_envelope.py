@@ -14,7 +14,7 @@ from evoft.errors import (
     PopulationFileError,
     PopulationSchemaError,
 )
-from evoft.lineage import Population, Store, check, repair
+from evoft.lineage import Paths, Population, Store, check, repair
 from evoft.lineage.envelope import USERBLOCK, seal, unseal
 
 
@@ -116,3 +116,13 @@ def test_the_first_lines_can_be_read_by_people(population_path: Path) -> None:
     lines = data[:USERBLOCK].decode("ascii").split("\n")
     assert lines[:3] == ["evoft population", "schema 3", f"bytes {len(data)}"]
     assert lines[4] == f"journal-bytes {journal_bytes}"
+
+
+def test_a_journal_is_not_taken_for_its_population(tmp_path: Path) -> None:
+    file, journal = tmp_path / "a.h5", tmp_path / "a.journal"
+    journal.touch()
+    Paths.of(journal)  # whatever it is: there is no population that it belongs to
+    file.touch()
+    for read in (Paths.of, Population.open, check):
+        with pytest.raises(PopulationFileError, match=rf"journal is the journal of {file}: give"):
+            read(journal)
