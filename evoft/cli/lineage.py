@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from evoft.cli.output import emit, emit_json, format_option, short
+from evoft.cli.output import emit, emit_json, format_option, gene_text
 from evoft.cli.values import PATH
 from evoft.errors import NoResultError
 from evoft.lineage import Population, Step, ancestors, nobody_left
@@ -34,7 +34,8 @@ def lineage_command(file: Path, id: int | None, form: str) -> None:
 
 def _changes(step: Step) -> str:
     return ", ".join(
-        f"{change.gene} {short(change.before)} -> {short(change.after)}" for change in step.changes
+        f"{c.gene} {gene_text(c.gene, c.before)} -> {gene_text(c.gene, c.after)}"
+        for c in step.changes
     )
 
 

@@ -69,6 +69,13 @@ def short(value: Any) -> str:
     return plain(value)
 
 
+def gene_text(name: str, value: Any) -> str:
+    """Return a gene's value for people; a freeze depth that is a share is told from a count."""
+    text = short(value)
+    is_share = name == "freeze_depth" and isinstance(value, float)
+    return f"{text}.0" if is_share and "." not in text else text
+
+
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return text in columns, each as wide as its widest cell."""
     lines = [list(columns), *map(list, rows)]

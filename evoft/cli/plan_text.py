@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from evoft.cli.output import counted, duration, short
 from evoft.fine_tuning import Plan
+from evoft.recipe import Recipe, takes_momentum
 from evoft.search.checks import kept_busy
+from evoft.search.genes import Choice
 from evoft.settings import EMBEDDED, SearchSettings, TrainingSettings
 
 #: Genes and fixed values with fewer of which a space was hardly meant to be all that is searched.
@@ -83,7 +85,24 @@ def _fixed(plan: Plan) -> str:
     words = {name: f"{name} = {value}" for name, value in plan.settings.fixed.items()}
     if (warmup := plan.settings.fixed.get("warmup", 0.0)) > longest:
         words["warmup"] = f"warmup = {short(longest)} ({short(warmup)} is too long for the rungs)"
+    depth = plan.settings.fixed.get("freeze_depth")
+    if isinstance(depth, int) and depth > (most := _most_groups(plan)):
+        words["freeze_depth"] = f"freeze_depth = {most} ({depth} is more than there are)"
+    if "momentum" in words and not any(map(takes_momentum, _optimizers(plan))):
+        words["momentum"] += " (which does not count with this optimizer)"
     return ", ".join(words.values())
+
+
+def _most_groups(plan: Plan) -> int:
+    return max(facts.layer_groups for facts in plan.backbones)
+
+
+def _optimizers(plan: Plan) -> tuple[str, ...]:
+    """Return all optimizers that a trial may have."""
+    gene = plan.space.get("opt")
+    if isinstance(gene, Choice):
+        return tuple(map(str, gene.values))
+    return (str(plan.settings.fixed.get("opt", Recipe(model="", epochs=1).opt)),)
 
 
 def _individuals(plan: Plan) -> str:

@@ -16,7 +16,16 @@ from evoft.analysis.report_data import metrics_of
 from evoft.analysis.rungs import agreement_lines, agreement_rows, neighbours_of
 from evoft.analysis.sentences import accuracy_rows, readings_sentence, result_sentences
 from evoft.cli.curve_rows import all_rows, repeat_of, rows_of, rung_of
-from evoft.cli.output import counted, duration, emit, emit_json, format_option, short, table
+from evoft.cli.output import (
+    counted,
+    duration,
+    emit,
+    emit_json,
+    format_option,
+    gene_text,
+    short,
+    table,
+)
 from evoft.cli.values import PATH
 from evoft.errors import SettingsError
 from evoft.individual import Individual
@@ -198,7 +207,7 @@ def _differences(population: Population, individual: Individual) -> str | None:
     changes = changes_between(
         expressed(population, next(iter(population))), expressed(population, individual)
     )
-    shown = ", ".join(f"{change.gene} {short(change.after)}" for change in changes[:4])
+    shown = ", ".join(f"{c.gene} {gene_text(c.gene, c.after)}" for c in changes[:4])
     more = f" and {len(changes) - 4} more" if len(changes) > 4 else ""
     return shown + more or None
 

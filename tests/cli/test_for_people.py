@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,22 @@ def test_who_was_better_in_the_final_runs_is_named_beside_whom_is_picked(file: P
     with Store.open(file) as store:
         store.append_verdict(Verdict(1, 0, 0, 0, 5, 2, 1, 1))
     assert "final runs" not in ran("pick", file, "--max-parameters", "5k").output  # it is too large
+
+
+def test_a_freeze_depth_is_told_as_the_flag_takes_it(tmp_path: Path) -> None:
+    path = tmp_path / "depths.h5"
+    with Store.create(path, Header("run", "now", 0, {}, {}, {})) as store:
+        for id, depth in enumerate((0.0, 1.0, 1, 0.5)):
+            genome = evoft.Genome(freeze_depth=depth)
+            parents = (id - 1,) if id else ()
+            birth = evoft.Individual(id, id, parents, "mutation", genome, id)
+            trial = Trial(id, genome, id, number=id)
+            store.append(Record(trial, Outcome.of_fitness(0.5), birth, {}, 1.0))
+    told = ran("show", path).output
+    assert re.findall(r"freeze_depth (\S+)", told) == ["1.0", "1", "0.5"]
+    changes = ran("lineage", path, 3).output
+    for change in ("0.0 -> 1.0", "1.0 -> 1", "1 -> 0.5"):
+        assert f"freeze_depth {change}" in changes
 
 
 def test_size_and_latency_are_told_as_their_limits_are_given(file: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 from climbing import install
 
+import evoft
 from evoft.cli.plan_text import _few, _fixed, _generation, _idle, _individuals, _small
 from evoft.settings import SearchSettings, Settings, TrainingSettings
 
@@ -63,6 +64,29 @@ def test_a_fixed_warm_up_is_told_as_it_will_be():
     assert _fixed(plan_of("climber", 5, fixed)) == words
     assert _fixed(plan_of("climber", 5, {"warmup": 0.05})) == "warmup = 0.05"
     assert _fixed(plan_of("climber", 5)) == ""
+
+
+def test_a_freeze_depth_beyond_the_last_group_is_told_as_it_will_be():
+    for depth, told in ((99, "5 (99 is more than there are)"), (5, "5"), (1.0, "1.0")):
+        plan = plan_of("ga", 5, {"freeze_depth": depth})
+        plan.backbones = [SimpleNamespace(layer_groups=3), SimpleNamespace(layer_groups=5)]
+        assert _fixed(plan) == f"freeze_depth = {told}"
+
+
+@pytest.mark.parametrize(
+    ("fixed", "genes", "counts"),
+    [
+        ({"opt": "adamw"}, {}, False),
+        ({"opt": "sgd"}, {}, True),
+        ({}, {}, False),  # adamw
+        ({}, {"opt": evoft.Choice(["adamw", "sgd"])}, True),
+        ({}, {"opt": evoft.Choice(["adamw", "lamb"])}, False),
+    ],
+)
+def test_a_momentum_that_does_not_count_is_told_as_such(fixed, genes, counts):
+    plan = plan_of("ga", 5, {"momentum": 0.9, **fixed})
+    plan.space = genes
+    assert ("momentum = 0.9 (which does not count" in _fixed(plan)) is not counts
 
 
 def test_whoever_searches_a_gene_or_two_is_told_where_the_others_are():
