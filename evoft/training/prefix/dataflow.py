@@ -48,8 +48,12 @@ class Dataflow:
         for node in self.graph.nodes:
             inputs = [n for n in node.all_input_nodes if not is_number(n)]
             # What was written into since it was made depends on who wrote.
-            used = frozenset().union(*(storages(n.meta[VALUES][0]) for n in inputs))
-            writers = {writer[s] for s in used if s in writer}
+            writers = {
+                writer[storage]
+                for n in inputs
+                for storage in storages(n.meta[VALUES][0])
+                if storage in writer and self._order[writer[storage]] > self._order[n]
+            }
             self._writers[node] = sorted(writers, key=self._order.__getitem__)
             for storage in facts_of(node).written:
                 writer[storage] = node

@@ -13,6 +13,8 @@ from evoft.training.prefix.split import split
 
 MODELS = [
     "embedded",
+    "lcnet_035",
+    "mobilenetv3_small_050",
     "test_byobnet",
     "test_convnext",
     "test_efficientnet",

@@ -287,6 +287,41 @@ def test_writing_in_place_leaves_what_is_kept() -> None:
     assert all(map(torch.equal, kept, before))
 
 
+class Written(nn.Module):
+    """A frozen layer that is written into before or after a view of it is made, and a head."""
+
+    def __init__(self, late: bool) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 4, 3, stride=16).requires_grad_(False)
+        self.head = nn.Linear(4 * 4 * 4, CLASSES)
+        self.late = late
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        if self.late:
+            view = x.flatten(1)
+            x.relu_()
+            return self.head(view)
+        return self.head(x.relu_().flatten(1))
+
+
+def test_a_view_of_what_was_written_before_is_all_that_is_kept() -> None:
+    whole = Written(late=False)
+    mine = copy.deepcopy(whole)
+    batch = images(64, 4)
+    parts = parts_of(mine, 1)
+    assert parts.shapes == ((64,),)  # and not what it is a view of
+    kept = parts.prefix(batch)
+    parts.suffix.train()
+    assert_same(step(whole, batch, whole), step(parts.suffix, kept, mine))
+
+
+def test_a_view_of_what_is_written_later_does_not_stand_for_it() -> None:
+    found = split(Written(late=True), 1, images(64, 1))
+    assert isinstance(found, Whole)
+    assert "cannot be kept image by image" in found.reason
+
+
 def test_channels_last_is_kept() -> None:
     whole = resnet().to(memory_format=torch.channels_last)
     mine = copy.deepcopy(whole)
