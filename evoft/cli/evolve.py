@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
@@ -17,10 +21,12 @@ from evoft.cli.flags import (
     parameter,
     with_flags,
 )
+from evoft.cli.plan_text import plan_text
 from evoft.cli.progress import before_any_trial, images_bars, require_output, run_to_the_end
 from evoft.cli.settling import Settling, with_settling
 from evoft.cli.spreading import Spreading
 from evoft.cli.values import PATH
+from evoft.fine_tuning import FineTuning
 from evoft.places import place
 from evoft.search.space import SearchSpace
 
@@ -31,7 +37,7 @@ EXAMPLE = {"training": {"data": "digits", "epochs": 2}}
 
 #: The help's sections: what most runs need first, then who decides, then the fine print.
 SECTIONS = {
-    "Where": ("file", "output", "config", "space", "elders"),
+    "Where": ("file", "output", "config", "space", "elders", "dry_run"),
     "The backbone": (
         "training__models", "training__pretrained", "training__checkpoint", "training__img_size",
         "training__crop_pct", "training__interpolation", "training__mean", "training__std",
@@ -78,6 +84,9 @@ SECTIONS = {
     type=PATH,
     help="Population file whose best are founders, too; may be given again.",
 )
+@click.option(
+    "--dry-run", is_flag=True, help="Say what would be done and how long it takes; leave nothing."
+)
 @with_settling()
 @with_flags(EVOLVE_FLAGS, RUN_FLAGS, RECIPE_FLAGS, defaults=True)
 def evolve_command(  # noqa: PLR0913, PLR0917  # each is a flag of its own
@@ -87,6 +96,7 @@ def evolve_command(  # noqa: PLR0913, PLR0917  # each is a flag of its own
     config: Path | None,
     space: Path | None,
     elders: tuple[Path, ...],
+    dry_run: bool,
     model_kwargs: tuple[str, ...],
     warmup_epochs: float | None,
     objectives: tuple[str, ...],
@@ -127,9 +137,24 @@ def evolve_command(  # noqa: PLR0913, PLR0917  # each is a flag of its own
     settings = given.over(overlaid(base, flags))
     file = file or Path("populations") / f"{_name(settings.training.data)}.h5"
     require_output(file, output, settings.training.data, new=True)
+    begin = partial(start, settings, genes, elders=elders)
+    if dry_run:
+        _tell(begin, file)
+        return
     with before_any_trial("nothing was written"), images_bars() as progress:
-        run = start(settings, genes, file, progress, elders)
+        run = begin(file, progress)
     run_to_the_end(run, output)
+
+
+def _tell(begin: Callable[..., FineTuning], file: Path) -> None:
+    """Print what a run is going to do, whose file lies where nobody finds it meanwhile."""
+    with TemporaryDirectory() as folder:
+        if os.path.exists(file):
+            begin(file)  # which refuses it
+        with images_bars() as progress:
+            run = begin(Path(folder) / file.name, progress)
+        with run:
+            click.echo(plan_text(replace(run.plan, file=file), run.seconds_left()).rstrip())
 
 
 def _space(base: dict[str, Any], path: Path | None) -> SearchSpace | None:

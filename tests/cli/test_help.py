@@ -75,7 +75,8 @@ def test_resume_names_no_default_for_what_the_file_settles():
 def test_resume_knows_every_flag_of_evolve_and_says_itself_which_cannot_be_given():
     known = {option for parameter in resume_command.params for option in parameter.opts}
     flags = {name for p in evolve_command.params for name in p.opts if name.startswith("-")}
-    assert flags - known == {"--file"}  # which is the argument there
+    # The one is the argument there, the other has no use for what is known already.
+    assert flags - known == {"--file", "--dry-run"}
     hidden = {p.name for p in resume_command.params if getattr(p, "hidden", False)}
     assert {"objectives", "warmup_epochs", "model_kwargs", "search__strategy"} <= hidden
 

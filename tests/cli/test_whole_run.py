@@ -628,6 +628,22 @@ def test_final_runs_that_a_budget_leaves_out_are_told_and_made_with_a_larger_one
     assert (len(population), len(population.finals(0))) == (2, 3)
 
 
+def test_a_dry_run_says_what_a_run_does_and_leaves_nothing(cli, finished, pets, tmp_path):
+    done = cli("evolve", pets, *SHORT, "--dry-run", cwd=tmp_path)
+    assert done.code == 0, done.err
+    said, of_run = (
+        [line for line in one.out.splitlines() if not line.startswith(("estimate", "workers"))]
+        for one in (done, finished.done)
+    )
+    assert said[0].startswith("data         pets: ")
+    assert said[-1] == "population   populations/pets.h5"
+    assert said == of_run[: len(said)]
+    assert "\nestimate     about " in done.out
+    assert list(tmp_path.iterdir()) == []
+    again = cli("evolve", pets, *SHORT, "--dry-run", "--file", finished.file, cwd=tmp_path)
+    again.refused(5, "is there already: go on with it by `evoft resume")
+
+
 def test_an_existing_file_is_refused_and_resume_named(cli, finished, pets, tmp_path):
     before = finished.file.read_bytes()
     done = cli("evolve", pets, "--file", finished.file, cwd=tmp_path)
