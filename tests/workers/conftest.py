@@ -38,10 +38,14 @@ def outcomes_of(workers: LocalWorkers, trials: list[Trial]) -> dict[int, Outcome
     return found
 
 
-def descendants() -> list[int]:
-    """Return the processes that are ours and live."""
+def descendants() -> dict[int, psutil.Process]:
+    """Return the processes that are ours and live, by their ids."""
     children = psutil.Process().children(recursive=True)
-    return [c.pid for c in children if c.is_running() and c.status() != psutil.STATUS_ZOMBIE]
+    return {
+        child.pid: child
+        for child in children
+        if child.is_running() and child.status() != psutil.STATUS_ZOMBIE
+    }
 
 
 def open_files() -> set[str]:
@@ -99,6 +103,16 @@ def nothing_left() -> Iterator[None]:
     # For an instant of its making a semaphore has a name, a stranger's too.
     assert wait_until(lambda: not shared_since(shared)), shared_since(shared)
     assert open_files() <= files
+
+
+@pytest.fixture
+def family() -> Callable[[], list[psutil.Process]]:
+    """Return a function: the living processes that descend from this one since the test began.
+
+    Other tests' workers may live as long as the tests do.
+    """
+    before = set(descendants())
+    return lambda: [process for pid, process in descendants().items() if pid not in before]
 
 
 @pytest.fixture

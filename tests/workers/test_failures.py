@@ -284,7 +284,7 @@ def test_a_trial_that_ended_in_time_is_not_ended_late(
 
 
 def test_a_worker_that_cuts_its_connection_and_lives_on_is_killed(
-    pool: Any, trial: Any, outcomes: Any
+    pool: Any, trial: Any, outcomes: Any, family: Any
 ) -> None:
     def fitness(genome: Any, trial: Any) -> float:
         os.closerange(3, 100)
@@ -294,8 +294,8 @@ def test_a_worker_that_cuts_its_connection_and_lives_on_is_killed(
     with pool(fitness) as workers:
         lost = outcomes(workers, [trial(0)])[0]
         assert workers.pids == []
-        left = psutil.Process().children(recursive=True)
-        assert [p.pid for p in left if p.status() != psutil.STATUS_ZOMBIE] == [left[0].pid]
+        (nursery,) = family()
+        assert nursery.ppid() == os.getpid()
     assert (lost.status, lost.reason) == (
         Status.LOST, "its worker died again: it closed its connection",
     )  # fmt: skip
@@ -387,10 +387,12 @@ def test_close_ends_trials_that_run(pool: Any, trial: Any) -> None:
     assert [pid for pid in pids if psutil.pid_exists(pid)] == []
 
 
-def test_a_dead_nursery_is_told(pool: Any, trial: Any, outcomes: Any, until: Any) -> None:
+def test_a_dead_nursery_is_told(
+    pool: Any, trial: Any, outcomes: Any, until: Any, family: Any
+) -> None:
     with pool(lambda genome, trial: 1.0) as workers:
         outcomes(workers, [trial(0)])
-        (nursery,) = psutil.Process().children()
+        (nursery,) = (process for process in family() if process.ppid() == os.getpid())
         nursery.kill()
         assert until(lambda: nursery.status() == psutil.STATUS_ZOMBIE)
         assert until(lambda: not any(psutil.pid_exists(pid) for pid in workers.pids))

@@ -332,7 +332,7 @@ def test_lines_of_several_workers_do_not_mix(
 
 
 def test_memory_returns_to_its_baseline_over_many_trials(
-    pool: Any, trial: Any, outcomes: Any
+    pool: Any, trial: Any, outcomes: Any, family: Any
 ) -> None:
     """Two hundred trials of 16 MiB each leave less than 8 MiB in worker, nursery and parent."""
 
@@ -345,8 +345,7 @@ def test_memory_returns_to_its_baseline_over_many_trials(
         return float(ballast.sum())
 
     def resident() -> dict[int, int]:
-        processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
-        return {p.pid: p.memory_info().rss for p in processes}
+        return {p.pid: p.memory_info().rss for p in (psutil.Process(), *family())}
 
     with pool(fitness) as workers:
         outcomes(workers, [trial(n) for n in range(20)])
