@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import evoft.settings
-from evoft.errors import PopulationExistsError, SettingsError
+from evoft.errors import PopulationExistsError, SettingsError, SpaceError
 from evoft.genome import Genome
 from evoft.ladder import is_too_dear
 from evoft.outcome import Outcome
@@ -49,6 +49,24 @@ class SearchSettings(evoft.settings.SearchSettings):
 #: whose ``report(epoch, name=number)`` records a learning curve and tells the watchdog it lives.
 #: Where ``epochs`` is set, ``trial.epochs`` says how many to train in all: see ``evolve``.
 FitnessFunction = Callable[[Genome, Trial], Outcome | float]
+
+
+def check_migrant(space: SearchSpace | None, price: Price | None) -> None:
+    """Refuse another space to go on in that is none, or that prices were not made for.
+
+    Raises:
+        SpaceError: Everybody's price is told by what is likely in the space.
+        TypeError: It is no space.
+    """
+    if space is None:
+        return
+    if not isinstance(space, SearchSpace):
+        raise TypeError(f"`space` must be a SearchSpace, but is {space!r:.80}")
+    if price is not None:
+        raise SpaceError(
+            "a population with prices goes on in its own space, by which they are told: leave "
+            "`space` out, or make a new population with elders=[...]"
+        )
 
 
 def run_settings(

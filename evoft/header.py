@@ -32,6 +32,9 @@ class Header:
     backbones: tuple[Mapping[str, Any], ...] = ()
     #: Versions of evoft, Python and the libraries; the devices.
     environment: Mapping[str, Any] = field(default_factory=dict)
+    #: What the space was before each change of it: ``{"trials": n, "space": {...}}``, the first n
+    #: trials of the search having been decided in that one.
+    spaces_before: tuple[Mapping[str, Any], ...] = ()
 
     @staticmethod
     def new(

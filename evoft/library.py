@@ -18,6 +18,7 @@ from evoft.arguments import (
     FitnessFunction,
     SearchSettings,
     check_fitness,
+    check_migrant,
     check_price,
     check_prices,
     check_space,
@@ -34,6 +35,7 @@ from evoft.header import Header
 from evoft.individual import Generation
 from evoft.ledger import Memory
 from evoft.lineage import Population, Store
+from evoft.migration import migrate, space_from_here
 from evoft.places import place
 from evoft.run import MOST_FOR_FINALS, cost_of_finals, drive, final_trials, run_all
 from evoft.search.chronicle import Founders
@@ -142,6 +144,7 @@ def resume(
     fitness: FitnessFunction,
     file: str | os.PathLike[str],
     *,
+    space: SearchSpace | None = None,
     generations: int | None = None,
     workers: int = 1,
     budget: float | str | None = None,
@@ -150,13 +153,15 @@ def resume(
 ) -> Iterator[Generation]:
     """Go on with a population; yield the generations that are still to come.
 
-    Space, seed and search settings come from the file.  A generation of which every trial was on
-    disk when the run was stopped is not yielded again, whether or not the caller had seen it: all
-    of them are in ``Population.open(file).generations``.
+    Seed and search settings come from the file, and so does the space unless one is given.  A
+    generation of which every trial was on disk when the run was stopped is not yielded again,
+    whether or not the caller had seen it: all of them are in ``Population.open(file).generations``.
 
     Args:
         fitness: The function that the population was made with.
         file: Its population file.
+        space: The space to go on in, with other bounds, values or defaults of the same genes;
+            whoever was born must be of it.  What is different is told in warnings.
         generations: How many over the life of the population; None: as many as it was made for.
         workers: As in ``evolve``.
         budget: As in ``evolve``; None: no limit.
@@ -166,12 +171,16 @@ def resume(
     Raises:
         PopulationFileError: There is no such file, or it cannot be used.
         PopulationMismatchError: It was made with another price.
+        SpaceError: It cannot go on in that space.
     """
     check_fitness(fitness)
     check_price(price)
+    check_migrant(space, price)
     run = run_settings(workers, budget, trial_timeout)
     settings = replace(_reopened(file, generations), run=run)
-    had = 0 if generations is None else _had(Population.open(file))
+    before = Population.open(file)
+    space_from_here(space, before.header, before.records)
+    had = 0 if generations is None else _had(before)
     if generations is not None and generations <= had:
         _logger.warning(
             "`generations` is a total over the life of the population, which has had %d, so %d "
@@ -182,7 +191,7 @@ def resume(
         )
     here = place(file).absolute()  # the loop may begin somewhere else
     return _generations(
-        lambda: reopen(here, generations=generations, price=price), fitness, settings
+        lambda: reopen(here, space=space, generations=generations, price=price), fitness, settings
     )
 
 
@@ -221,23 +230,27 @@ def new(  # noqa: PLR0913  # those of ``evolve``
 def reopen(
     file: str | os.PathLike[str],
     *,
+    space: SearchSpace | None = None,
     generations: int | None = None,
     price: Price | None = None,
 ) -> Evolution:
     """Return the evolution of a population file, to go on with by ``ask`` and ``tell``.
 
     What had been asked for and not told is asked for again.  The price is the one that the
-    population was made with.
+    population was made with.  Another ``space`` is as in ``resume``.
 
     Raises:
         PopulationFileError: There is no such file, or it cannot be used.
         PopulationMismatchError: It was made with another price.
+        SpaceError: It cannot go on in that space.
     """
     check_price(price)
+    check_migrant(space, price)
     settings = _reopened(file, generations)
     store = Store.open(place(file))
     try:
-        space = SearchSpace.from_dict(store.header.space)
+        space = space_from_here(space, store.header, store.records)
+        migrate(store, space)
         evolution = Evolution(_search(space, settings, price), store)
         # Not before the price is known to be the one that the population was made with.
         if settings.to_dict() != Settings.of_file(store.header.settings).to_dict():

@@ -26,8 +26,8 @@ ROOMS = {
 }  # fmt: skip
 #: Modules at the top that are no part of the contract.
 ABOVE = {
-    "run", "desk", "evolution", "scheduling", "ledger", "elders", "arguments", "library",
-    "environment", "__init__", "__main__",
+    "run", "desk", "evolution", "scheduling", "ledger", "elders", "migration", "arguments",
+    "library", "environment", "__init__", "__main__",
 }  # fmt: skip
 
 #: What each room may import of evoft, beside the contract and itself.
@@ -48,6 +48,7 @@ KNOWS = {
     "run": {"evolution", "desk", "scheduling"},
     "ledger": {"lineage"},
     "elders": {"search", "lineage"},
+    "migration": {"search", "lineage"},
     "arguments": {"search"},
     "library": {
         "search",
@@ -55,6 +56,7 @@ KNOWS = {
         "workers",
         "arguments",
         "elders",
+        "migration",
         "evolution",
         "run",
         "ledger",
@@ -66,6 +68,7 @@ KNOWS = {
         "workers",
         "training",
         "elders",
+        "migration",
         "evolution",
         "run",
         "scheduling",
@@ -97,6 +100,7 @@ NEVER = {
     "evolution": {"torch", "timm", "torchvision", "click"},
     "ledger": {"torch", "timm", "torchvision", "click", "deap"},
     "elders": {"torch", "timm", "torchvision", "click"},
+    "migration": {"torch", "timm", "torchvision", "click"},
     "arguments": {"torch", "timm", "torchvision", "deap", "h5py", "click"},
     "library": {"torch", "timm", "torchvision", "click"},
     "analysis": {"torch", "timm", "torchvision", "deap", "click"},

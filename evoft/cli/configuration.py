@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from evoft.errors import SettingsError
+from evoft.search.space import SearchSpace
 from evoft.settings import Settings
 
 #: The tables of a configuration file.
@@ -39,6 +40,18 @@ def unreadable(what: str, error: OSError | UnicodeDecodeError) -> SettingsError:
     """Return the error that a text file on the command line cannot be read, and why."""
     why = error.strerror if isinstance(error, OSError) else "it is not a text in UTF-8"
     return SettingsError(f"{what} cannot be read ({why}): give the path of a TOML file")
+
+
+def space_of(path: Path) -> SearchSpace:
+    """Return the space of a file of genes.
+
+    Raises:
+        SettingsError: The file cannot be read, or is no space.
+    """
+    try:
+        return SearchSpace.from_toml(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise unreadable(f"the search space {path}", error) from error
 
 
 def configuration(path: Path | None) -> dict[str, Any]:

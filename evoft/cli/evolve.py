@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from evoft.cli.configuration import configuration, overlaid, unreadable
+from evoft.cli.configuration import configuration, overlaid, space_of
 from evoft.cli.flags import (
     EVOLVE_FLAGS,
     OUTPUT_HELP,
@@ -161,10 +161,7 @@ def _space(base: dict[str, Any], path: Path | None) -> SearchSpace | None:
     """Return the space of the file, or of the configuration's own tables; None: the default."""
     table = base.pop("space", None)
     if path is not None:
-        try:
-            return SearchSpace.from_toml(path.read_text(encoding="utf-8-sig"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise unreadable(f"the search space {path}", error) from error
+        return space_of(path)
     return None if table is None else SearchSpace.from_dict(table)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from evoft.cli.configuration import overlaid
+from evoft.cli.configuration import overlaid, space_of
 from evoft.cli.flags import (
     EVOLVE_FLAGS,
     OUTPUT_HELP,
@@ -26,9 +26,13 @@ from evoft.settings import Settings
 @click.argument("file", type=PATH)
 @click.option("--data", help="Where the same images are now, if they have moved.")
 @click.option("--output", type=PATH, help=OUTPUT_HELP)
+@click.option(
+    "--space",
+    type=PATH,
+    help="TOML file of the same genes with other bounds, values or defaults, to go on in.",
+)
 @with_flags(RUN_FLAGS)
 # What these set cannot change; whoever gives them all the same is told so.
-@click.option("--space", type=PATH, hidden=True)
 @click.option("-c", "--config", type=PATH, hidden=True)
 @click.option("--founders", type=PATH, hidden=True)
 @with_settling(hidden=True)
@@ -57,17 +61,21 @@ def resume_command(  # noqa: PLR0913, PLR0917  # each is a flag of its own
       evoft resume populations/photos.h5 --generations 8 --workers 2
       evoft resume populations/photos.h5 --budget 4h
       evoft resume populations/photos.h5 --finalists 5 --repeats 5
+      evoft resume populations/photos.h5 --space wider.toml --generations 8
 
-    The space, the strategy, the objectives, --epochs and the genes that are fixed stay as they are
-    in FILE; a new population with others can begin with its best: `evoft evolve --founders FILE`.
+    The strategy, the objectives, --epochs, which genes there are and which are fixed stay as they
+    are in FILE; a new population with others can begin with its best: `evoft evolve --founders
+    FILE`. Bounds and values may change as long as everyone that was born has a place in them:
+    `evoft space FILE` prints the genes as they are.
     """
     from evoft.fine_tuning import resume
 
-    for name, given in (("space", space), ("config", config), ("founders", founders)):
+    genes = None if space is None else space_of(space)
+    for name, given in (("config", config), ("founders", founders)):
         if given is not None:
             raise SettingsError(
-                f"--{name} cannot be given on resume, for the search space and the settings of "
-                f"{file} stay: start a new population with `evoft evolve --{name} {given}`"
+                f"--{name} cannot be given on resume, for the settings of {file} stay: start a new "
+                f"population with `evoft evolve --{name} {given}`"
                 + (
                     ""
                     if name == "founders"
@@ -85,7 +93,7 @@ def resume_command(  # noqa: PLR0913, PLR0917  # each is a flag of its own
         return changed
 
     with before_any_trial(f"{file} is as it was"), images_bars() as progress:
-        run = resume(file, change=change, progress=progress)
+        run = resume(file, space=genes, change=change, progress=progress)
     asked = flags["search__generations"]
     if asked is not None and asked <= (had := len(run.evolution.population.generations)):
         click.echo(_adds_none(asked, had), err=True)

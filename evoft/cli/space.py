@@ -1,39 +1,60 @@
-"""``evoft space``: the default search space as TOML, to start one's own from."""
+"""``evoft space``: the default search space, or a population's, as TOML to start one's own from."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import click
 
 from evoft.cli.output import emit, emit_json
-from evoft.cli.values import names_of
+from evoft.cli.values import PATH, names_of
+from evoft.errors import SettingsError
 from evoft.search.space import SearchSpace
 from evoft.settings import EMBEDDED
 from evoft.training.default_space import MEANINGS, default_genes
 
 
-@click.command("space", short_help="Print the default search space, to change it.")
-@click.option("--model", default=EMBEDDED, help="Models, as for `evoft evolve`.")
+@click.command("space", short_help="Print the default search space, or FILE's, to change it.")
+@click.argument("file", type=PATH, required=False)
+@click.option("--model", help="Models of the default space, as for `evoft evolve`.")
 @click.option(
     "--format",
     "form",
     type=click.Choice(["toml", "table", "json", "csv"]),
     default="toml",
     show_default=True,
-    help="TOML is what `evoft evolve --space FILE` reads.",
+    help="TOML is what --space reads.",
 )
-def space_command(model: str, form: str) -> None:
-    """Print the default search space: `evoft space > mine.toml`, change it, and evolve in it."""
-    space = SearchSpace.from_dict(default_genes(names_of(model)))
+def space_command(file: Path | None, model: str | None, form: str) -> None:
+    """Print the default search space, or the one of the population in FILE, to change it.
+
+    \b
+    Examples:
+      evoft space > mine.toml
+      evoft evolve photos --space mine.toml
+      evoft space populations/photos.h5 > wider.toml
+      evoft resume populations/photos.h5 --space wider.toml --generations 8
+    """
+    if file is not None and model is not None:
+        raise SettingsError("--model is for the default space: give it, or a population file")
+    genes = default_genes(names_of(model or EMBEDDED)) if file is None else _genes_of(file)
+    space = SearchSpace.from_dict(genes)
     if form == "toml":
         click.echo(space_toml(space), nl=False)
     elif form == "json":
         emit_json(space.to_dict())
     else:
         emit([_row(space, name) for name in space], form)
+
+
+def _genes_of(file: Path) -> Mapping[str, Any]:
+    from evoft.lineage import Population
+
+    return Population.open(file).header.space
 
 
 def _row(space: SearchSpace, name: str) -> dict[str, Any]:

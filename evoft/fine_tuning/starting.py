@@ -15,6 +15,7 @@ from evoft.errors import (
     PopulationExistsError,
     PopulationMismatchError,
     SettingsError,
+    SpaceError,
 )
 from evoft.fine_tuning.checks import (
     check_channels,
@@ -32,7 +33,7 @@ from evoft.fine_tuning.checks import (
 )
 from evoft.fine_tuning.lasting_facts import amended
 from evoft.fine_tuning.outputs import require_writable
-from evoft.fine_tuning.plan import header_of
+from evoft.fine_tuning.plan import Plan, header_of
 from evoft.fine_tuning.preparation import Preparation, Progress, expression_of
 from evoft.fine_tuning.session import FineTuning
 from evoft.fine_tuning.sources import (
@@ -43,9 +44,11 @@ from evoft.fine_tuning.sources import (
 )
 from evoft.genome import Value
 from evoft.lineage import Paths, Population, Store
+from evoft.migration import migrate, space_from_here
 from evoft.search.checks import in_vain
 from evoft.search.space import SearchSpace
 from evoft.settings import Settings
+from evoft.training.expression import Expression
 from evoft.trial import Stage
 
 _logger = logging.getLogger(__name__)
@@ -95,8 +98,7 @@ def start(
     with Preparation(settings) as preparation:
         plan = preparation.plan(file, searched, progress=progress, new=True)
         expression = expression_of(settings, plan.backbones, searched)
-        recipes = check_recipes(expression, searched, settings.founders)
-        preparation.workers.call("check_optimizers", sorted({recipe.opt for recipe in recipes}))
+        _check_trainable(preparation, expression, plan)
         pixels = preparation.decode(plan, progress)
         with contextlib.ExitStack() as unless_all_is_well:
             store = unless_all_is_well.enter_context(Store.create(file, header_of(plan)))
@@ -123,6 +125,7 @@ def _already(file: Path, data: str) -> str:
 def resume(
     file: Path,
     *,
+    space: SearchSpace | None = None,
     change: Callable[[Settings], Settings] = lambda settings: settings,
     progress: Progress | None = None,
 ) -> FineTuning:
@@ -130,16 +133,19 @@ def resume(
 
     Args:
         file: The population file.
+        space: What to search from here on, less what is fixed; None: as it was.
         change: Gives the settings to go on with from those in the file: other budgets, workers,
             limits, or another place of the same data.
         progress: Told how far the reading of all images is, and their decoding.
 
     Raises:
         PopulationMismatchError: The data or the weights are not those of the file.
-        SettingsError: A setting that settles the lineage was changed.
+        SettingsError: A setting that settles the lineage was changed, or the population cannot go
+            on in the space.
         EvoftError: Whatever else is wrong, before any training.
     """
-    header = Population.open(file).header
+    population = Population.open(file)
+    header = population.header
     if not header.data:
         raise PopulationMismatchError(
             f"{file} was made with a fitness function of its own: go on with it in Python by "
@@ -150,12 +156,20 @@ def resume(
     check_lineage(before, settings)
     check_search(settings)
     check_sources_again(settings.training, file)
-    space = SearchSpace.from_dict(header.space)
+    searched = (
+        SearchSpace.from_dict(header.space)
+        if space is None
+        else _from_here(space, population, settings)
+    )
     with Preparation(settings) as preparation:
-        plan = preparation.plan(file, space, header, progress=progress)
+        plan = preparation.plan(file, searched, header, progress=progress)
         check_same(header, plan)
+        expression = expression_of(settings, plan.backbones, searched)
+        if space is not None:
+            _check_trainable(preparation, expression, plan)
         with contextlib.ExitStack() as unless_all_is_well:
             store = unless_all_is_well.enter_context(Store.open(file))
+            migrate(store, searched)
             if (backbones := amended(header, plan.backbones)) != header.backbones:
                 store.amend_backbones(backbones)
             judged = sum(stage is Stage.SEARCH for stage, _, _ in store.records)
@@ -163,10 +177,31 @@ def resume(
             if settings.to_dict() != before.to_dict():
                 store.amend_settings(settings.to_dict())
             pixels = preparation.decode(plan, progress)
-            expression = expression_of(settings, plan.backbones, space)
             run = preparation.run(plan, expression, pixels, store)
             unless_all_is_well.pop_all()
         return run
+
+
+def _check_trainable(preparation: Preparation, expression: Expression, plan: Plan) -> None:
+    """Refuse recipes that these backbones, or the optimizers that are installed, do not allow."""
+    recipes = check_recipes(expression, plan.space, plan.settings.founders)
+    preparation.workers.call("check_optimizers", sorted({recipe.opt for recipe in recipes}))
+
+
+def _from_here(space: SearchSpace, population: Population, settings: Settings) -> SearchSpace:
+    """Return the space to go on in; refuse one whose recipes no backbone would take."""
+    asked = searched_space(with_whole_names(settings, space)[1], settings)
+    searched = space_from_here(asked, population.header, population.records)
+    before = SearchSpace.from_dict(population.header.space)
+    if searched.get("model") != before.get("model"):
+        raise SpaceError(
+            "model: the backbones stay those that the population was made with: leave the gene as "
+            "it was, or make a new population that begins with the best of this one (--founders)"
+        )
+    check_rungs(settings, searched)
+    assumed = expression_of(settings, tuple(map(unseen, settings.training.models)), searched)
+    check_recipes(assumed, searched, settings.founders)
+    return searched
 
 
 def _linear_probe(space: SearchSpace) -> dict[str, dict[str, Value]]:

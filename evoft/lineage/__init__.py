@@ -8,7 +8,7 @@ from evoft.lineage.generations import Generations
 from evoft.lineage.mending import repair
 from evoft.lineage.paths import Paths
 from evoft.lineage.population import Population
-from evoft.lineage.record import Record
+from evoft.lineage.record import Record, out_of_turn
 from evoft.lineage.store import Store
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "elders_of",
     "expressed",
     "nobody_left",
+    "out_of_turn",
     "repair",
     "told_of_fallen",
 ]

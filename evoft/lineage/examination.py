@@ -46,6 +46,8 @@ class JournalSide:
     #: The schema that it is marked with; None when there is none.
     schema: int | None
     records: Mapping[TrialKey, Record]
+    #: Where the trials that were taken back, and not judged again since, were so.
+    withdrawn: Mapping[TrialKey, int]
     verdicts: tuple[Verdict, ...]
     good: tuple[Line, ...]
     #: Lines that are not as they were written, or make no sense.
@@ -107,7 +109,10 @@ def merge(examination: Examination) -> Contents | None:
         header = journal.header
     verdicts = [*journal.verdicts]
     verdicts += [verdict for verdict in contents.verdicts if verdict not in verdicts]
-    return Contents(header, {**contents.records, **journal.records}, tuple(verdicts))
+    # Of what was taken back before the file was written, the file has what came in its place.
+    late = {key for key, start in journal.withdrawn.items() if start >= (folded or 0)}
+    records = {key: record for key, record in contents.records.items() if key not in late}
+    return Contents(header, {**records, **journal.records}, tuple(verdicts))
 
 
 def _file_side(sealed: bytes | None, name: str) -> FileSide:
@@ -139,5 +144,5 @@ def _journal_side(data: bytes | None, name: str) -> JournalSide:
             header_start = line.start
     return JournalSide(
         data, taken.end, taken.torn, reader.header, header_start, last_schema(good),
-        reader.records, tuple(reader.verdicts), tuple(good), tuple(bad),
+        reader.records, reader.withdrawn, tuple(reader.verdicts), tuple(good), tuple(bad),
     )  # fmt: skip

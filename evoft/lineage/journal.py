@@ -26,6 +26,7 @@ from evoft.lineage.plain import (
     record_of,
     to_text,
     verdict_of,
+    withdrawn_by,
 )
 from evoft.lineage.record import Contents, Record
 from evoft.trial import Stage, TrialKey
@@ -140,6 +141,8 @@ class Reader:
         self.header: Header | None = contents.header if contents else None
         self.records: dict[TrialKey, Record] = dict(contents.records) if contents else {}
         self.verdicts: list[Verdict] = list(contents.verdicts) if contents else []
+        #: Where the trials that were taken back, and not judged again since, were so.
+        self.withdrawn: dict[TrialKey, int] = {}
 
     def read(self, lines: Iterable[Line]) -> None:
         """Take in lines in their order; of two records with one key the first counts.
@@ -153,7 +156,7 @@ class Reader:
             if line.text is None:
                 raise self._damaged(line)
             try:
-                self._take(json.loads(line.text))
+                self._take(json.loads(line.text), line.start)
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 raise self._damaged(line) from error
 
@@ -163,15 +166,20 @@ class Reader:
             return None
         return Contents(self.header, self.records, tuple(self.verdicts))
 
-    def _take(self, plain: dict[str, Any]) -> None:
+    def _take(self, plain: dict[str, Any], start: int) -> None:
         kind = plain["kind"]
         if kind == "header":
             self._take_header(plain)
         elif kind == "trial":
             record = record_of(plain)
             self.records.setdefault(record.key, record)
+            self.withdrawn.pop(record.key, None)
         elif kind == "verdict":
             self.verdicts.append(verdict_of(plain))
+        elif kind == "withdrawal":
+            for key in withdrawn_by(plain):
+                self.records.pop(key, None)
+                self.withdrawn[key] = start
         else:
             raise ValueError(kind)
 

@@ -30,7 +30,7 @@ _README = (
     "curve point, generation or verdict; read it with evoft.lineage.Population, h5py or pandas."
 )
 #: The header's parts that are kept as JSON, one dataset each.
-HEADER_PARTS = ("settings", "space", "data", "backbones", "environment")
+HEADER_PARTS = ("settings", "space", "data", "backbones", "environment", "spaces_before")
 
 
 def build(contents: Contents, userblock: int) -> bytes:

@@ -16,16 +16,18 @@ from evoft.header import Header
 from evoft.individual import Individual
 from evoft.lineage.record import Record
 from evoft.outcome import CurvePoint, Outcome, Status
-from evoft.trial import Stage, Trial, unheard
+from evoft.trial import Stage, Trial, TrialKey, unheard
 from evoft.verdict import Counts, Verdict
 
 #: The newest layout of journal and population file that this evoft reads, and the one it writes.
-SCHEMA = 3
+SCHEMA = 4
 #: What a verdict has in any case.
 VERDICT_NUMBERS = (
     "winner", "winner_repeat", "default", "default_repeat",
     "both", "only_winner", "only_default", "neither",
 )  # fmt: skip
+#: The header's fields that are tuples.
+LISTS = ("backbones", "spaces_before")
 #: The types of a gene's values.
 _VALUES = {bool, int, float, str}
 #: Made once, for every trial is written by it.
@@ -51,8 +53,19 @@ def plain_header(header: Header) -> dict[str, Any]:
 
 def header_of(plain: Mapping[str, Any]) -> Header:
     """Return the header that ``plain_header`` gave."""
+    plain = {"spaces_before": (), **plain}  # an earlier evoft's space never changed
     facts = {name: plain[name] for name in Header.__dataclass_fields__}
-    return Header(**{**facts, "backbones": tuple(facts["backbones"])})
+    return Header(**{**facts, **{name: tuple(facts[name]) for name in LISTS}})
+
+
+def plain_withdrawal(keys: Iterable[TrialKey]) -> dict[str, Any]:
+    """Return that trials are as if they had never been judged, as JSON data."""
+    return {"kind": "withdrawal", "trials": [list(key) for key in keys]}
+
+
+def withdrawn_by(plain: Mapping[str, Any]) -> list[TrialKey]:
+    """Return the trials that ``plain_withdrawal`` was given."""
+    return [(Stage(stage), int(id), int(turn)) for stage, id, turn in plain["trials"]]
 
 
 def plain_verdict(verdict: Verdict) -> dict[str, Any]:

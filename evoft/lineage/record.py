@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,6 +44,14 @@ class Contents:
     records: Mapping[TrialKey, Record]
     #: In the order in which they were reached.
     verdicts: tuple[Verdict, ...]
+
+
+def out_of_turn(records: Mapping[TrialKey, Record]) -> list[TrialKey]:
+    """Return the trials of the search that ended while one decided before them never did."""
+    numbers = {r.trial.number for r in records.values() if r.trial.stage is Stage.SEARCH}
+    unbroken = next(number for number in itertools.count() if number not in numbers)
+    late = (r for r in records.values() if r.trial.stage is Stage.SEARCH)
+    return sorted(record.key for record in late if record.trial.number > unbroken)
 
 
 def check_record(record: Record) -> None:

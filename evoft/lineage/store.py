@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
@@ -30,12 +30,13 @@ from evoft.lineage.plain import (
     plain_header,
     plain_record,
     plain_verdict,
+    plain_withdrawal,
     reads_back_as_it_is,
     record_of,
 )
-from evoft.lineage.record import Contents, Record, check_record, check_sibling
+from evoft.lineage.record import Contents, Record, check_record, check_sibling, out_of_turn
 from evoft.lineage.snapshot import Snapshot, read_snapshot
-from evoft.trial import TrialKey
+from evoft.trial import Stage, TrialKey
 from evoft.verdict import Verdict
 
 
@@ -191,6 +192,33 @@ class Store:
         """Put other facts of the backbones there, as ``amend_settings`` does with settings."""
         self._append_header(replace(self._header, backbones=backbones))
 
+    def migrate(self, space: Mapping[str, Any]) -> None:
+        """Put another search space in the header's place of the old, which is kept beside it.
+
+        Trials that ended out of turn, of whom the old space would have decided who comes before
+        them, are taken back: it is as if they had never been judged.
+
+        Args:
+            space: As ``SearchSpace.to_dict`` gives it; every individual that is left is of it.
+
+        Raises:
+            ValueError: It is not plain JSON data.
+            StorageError: The disk refused; the old space holds.
+        """
+        gone = out_of_turn(self._records)
+        left = {key: record for key, record in self._records.items() if key not in set(gone)}
+        decided = sum(stage is Stage.SEARCH for stage, _, _ in left)
+        before = {"trials": decided, "space": dict(self._header.space)}
+        header = replace(
+            self._header,
+            space=dict(space),
+            spaces_before=(*self._header.spaces_before, before),
+        )
+        self._append_header(header, withdrawing=gone)
+        self._records = left
+        self._births = {r.trial.individual: r for r in left.values() if r.birth}
+        self.fold()
+
     def fold(self) -> None:
         """Write the population file anew, with all that is in the journal.
 
@@ -251,10 +279,14 @@ class Store:
         with self._writing():
             self._journal.append(lines)
 
-    def _append_header(self, header: Header) -> None:
+    def _append_header(self, header: Header, withdrawing: Sequence[TrialKey] = ()) -> None:
         line = to_line(plain_header(header))
+        if withdrawing and self._schema < SCHEMA:
+            self._append_header(self._header)
+        # The withdrawal first: the old space decides the same again, should it stand alone.
+        withdrawal = to_line(plain_withdrawal(withdrawing)) if withdrawing else b""
         with self._writing():
-            self._journal.append(line)
+            self._journal.append(withdrawal + line)
         self._header = header_of(read_line(line))
         self._schema = SCHEMA
 

@@ -21,7 +21,7 @@ from evoft.header import Header
 from evoft.individual import Individual
 from evoft.lineage.columns import read_numbers, read_text, unlink
 from evoft.lineage.layout import HEADER_PARTS
-from evoft.lineage.plain import VERDICT_NUMBERS, counts_of
+from evoft.lineage.plain import VERDICT_NUMBERS, counts_of, header_of
 from evoft.lineage.record import Contents, Record
 from evoft.outcome import CurvePoint, Outcome, Status
 from evoft.trial import Stage, Trial, TrialKey
@@ -48,8 +48,8 @@ def unpack(data: bytes) -> Contents:
 
 def _header(group: Any) -> Header:
     run = json.loads(read_text(group, "run")[0])
-    parts = {name: json.loads(read_text(group, name)[0]) for name in HEADER_PARTS}
-    return Header(**{**run, **parts, "backbones": tuple(parts["backbones"])})
+    parts = {name: json.loads(read_text(group, name)[0]) for name in HEADER_PARTS if name in group}
+    return header_of({**run, **parts})
 
 
 def _births(group: Any) -> tuple[dict[int, Individual], dict[int, _Recipe]]:

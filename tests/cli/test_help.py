@@ -81,7 +81,7 @@ def test_resume_knows_every_flag_of_evolve_and_says_itself_which_cannot_be_given
     assert {"objectives", "warmup_epochs", "model_kwargs", "search__strategy"} <= hidden
 
 
-@pytest.mark.parametrize("flag", ["--space", "-c", "--founders"])
+@pytest.mark.parametrize("flag", ["-c", "--founders"])
 def test_what_a_population_was_made_with_cannot_be_given_on_resume(flag, tmp_path):
     done = CliRunner().invoke(group, ["resume", "p.h5", flag, "mine"])
     words = str(done.exception)

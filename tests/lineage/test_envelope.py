@@ -65,8 +65,8 @@ def test_a_shortened_or_longer_file_is_noticed(population_path: Path) -> None:
 
 
 def test_a_newer_schema_asks_for_an_upgrade(population_path: Path) -> None:
-    population_path.write_bytes(with_schema(population_path.read_bytes(), 4))
-    message = r"newer evoft \(schema 4\); this one reads up to 3: .*pip install -U evoft"
+    population_path.write_bytes(with_schema(population_path.read_bytes(), 5))
+    message = r"newer evoft \(schema 5\); this one reads up to 4: .*pip install -U evoft"
     with pytest.raises(PopulationSchemaError, match=message):
         Population.open(population_path)
     with pytest.raises(PopulationSchemaError):
@@ -114,7 +114,7 @@ def test_the_first_lines_can_be_read_by_people(population_path: Path) -> None:
     data = population_path.read_bytes()
     journal_bytes = population_path.with_suffix(".journal").stat().st_size
     lines = data[:USERBLOCK].decode("ascii").split("\n")
-    assert lines[:3] == ["evoft population", "schema 3", f"bytes {len(data)}"]
+    assert lines[:3] == ["evoft population", "schema 4", f"bytes {len(data)}"]
     assert lines[4] == f"journal-bytes {journal_bytes}"
 
 

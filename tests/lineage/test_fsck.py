@@ -199,7 +199,7 @@ def test_two_runs_are_not_mixed(population_path: Path, tmp_path: Path, header: H
 def test_a_newer_evofts_file_is_left_alone(population_path: Path) -> None:
     data = population_path.read_bytes()
     newer = seal(data[USERBLOCK:], unseal(data, "digits.h5").journal_bytes)
-    newer = newer.replace(b"schema 3", b"schema 4", 1)
+    newer = newer.replace(b"schema 4", b"schema 5", 1)
     text = newer[: USERBLOCK - 16]
     population_path.write_bytes(text + b"\ncrc32 %08x\n" % zlib.crc32(text) + newer[USERBLOCK:])
     assert any("upgrade" in finding.what for finding in check(population_path))

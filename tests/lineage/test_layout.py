@@ -76,7 +76,7 @@ def test_the_root_says_what_it_is(population_path: Path) -> None:
     with h5py.File(population_path) as file:
         said = {name: file.attrs[name] for name in ("format", "schema", "run_id", "seed")}
         settings = json.loads(file["header/settings"].asstr()[0])
-    expected = {"format": "evoft-population", "schema": 3, "run_id": "c0ffee", "seed": 7}
+    expected = {"format": "evoft-population", "schema": 4, "run_id": "c0ffee", "seed": 7}
     assert said == expected
     assert settings == {"search": {"population_size": 4}, "budget": 100}
 

@@ -77,7 +77,7 @@ def test_each_copy_alone_is_read(old: Path, gone: str) -> None:
     assert bred(Population.open(old)) == EXPECTED["individuals"][:count]
     with Store.open(old) as store:
         assert len(store.records) == count + 6
-    assert schema_of(old) == b"schema 3"
+    assert schema_of(old) == b"schema 4"
     assert bred(Population.open(old)) == EXPECTED["individuals"][:count]
 
 
@@ -87,7 +87,7 @@ def test_resuming_breeds_what_the_old_version_would_have(old: Path) -> None:
         for g in evoft.resume(fitness, old, workers=0)
     ]
     assert shown == EXPECTED["resumed"]
-    assert schema_of(old) == b"schema 3"
+    assert schema_of(old) == b"schema 4"
     for gone in (old, old.with_suffix(".journal")):
         population = Population.open(old)
         assert bred(population) == EXPECTED["individuals"]
@@ -131,7 +131,7 @@ def test_new_lines_behind_old_ones_hold_after_a_kill_at_any_byte(old: Path) -> N
     new = after[len(before) :].splitlines(keepends=True)
     # An older evoft meets the header first, and refuses what it would take for damage.
     assert [read_line(line)["kind"] for line in new] == ["header", "trial", "trial"]
-    assert read_line(new[0])["schema"] == 3
+    assert read_line(new[0])["schema"] == 4
     ends = [len(before) + sum(map(len, new[:count])) for count in range(4)]
     cuts = {*range(len(before), len(after), 401), *(e + d for e in ends for d in (-1, 0, 1))}
     for file in (sealed, None):
@@ -210,6 +210,6 @@ def test_what_is_damaged_is_made_again_in_the_newer_schema(old: Path) -> None:
     assert bred(Population.open(old)) == EXPECTED["individuals"][:ALL]
     kinds = [read_line(line) for line in journal.read_bytes().splitlines(keepends=True)]
     # The line that came from the file stands at the end, behind a header of its schema.
-    assert [(k["kind"], k.get("schema")) for k in kinds[-2:]] == [("header", 3), ("trial", None)]
+    assert [(k["kind"], k.get("schema")) for k in kinds[-2:]] == [("header", 4), ("trial", None)]
     assert unseal(old.read_bytes(), "population.h5").journal_bytes == journal.stat().st_size
-    assert schema_of(old) == b"schema 3"
+    assert schema_of(old) == b"schema 4"

@@ -49,7 +49,7 @@ def test_whoever_was_born_without_a_price_has_that_of_the_default(
 def test_resuming_breeds_what_the_old_version_would_have(old: Path) -> None:
     assert [g.index for g in evoft.resume(fitness, old, workers=0)] == [2, 3]
     assert bred(evoft.Population.open(old)) == EXPECTED["after"]
-    assert schema_of(old) == b"schema 3"
+    assert schema_of(old) == b"schema 4"
     old.with_suffix(".journal").unlink()
     assert bred(evoft.Population.open(old)) == EXPECTED["after"]
     with Store.open(old) as store:
