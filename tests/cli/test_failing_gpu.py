@@ -20,6 +20,7 @@ def without_gpu(words):
     return Failing
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -54,6 +55,7 @@ def test_a_gpu_that_cannot_judge_loses_nothing(pets, tmp_path, monkeypatch, caps
     assert (len(after.records), len(after.verdicts)) == (trials, 1)
 
 
+@pytest.mark.slow
 def test_idle_workers_keep_nothing_of_a_gpu_that_judges(pets, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     real, seen = LocalWorkers.call, []

@@ -8,6 +8,8 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import evoft
 from evoft.lineage import Paths, Store
 
@@ -66,6 +68,7 @@ def latencies(file: Path) -> list[tuple[Any, Any, float]]:
     ]
 
 
+@pytest.mark.slow
 def test_latency_is_measured_once_in_the_life_of_a_population(
     cli: Any, pets: Path, tmp_path: Path, lineage_of: Any, stop: Any
 ) -> None:
@@ -87,6 +90,7 @@ def test_latency_is_measured_once_in_the_life_of_a_population(
     assert {row["latency"] for row in json.loads(shown.out)} <= set(measured.values())
 
 
+@pytest.mark.slow
 def test_a_population_from_before_is_measured_when_it_is_resumed(
     cli: Any, pets: Path, tmp_path: Path, stop: Any
 ) -> None:

@@ -38,6 +38,7 @@ def search_of(pets, tmp_path, lineage_of, caplog):
     return run
 
 
+@pytest.mark.slow
 def test_paused_trainings_make_room_and_are_begun_again(search_of):
     free, silent, straight = search_of(None)
     assert silent == []

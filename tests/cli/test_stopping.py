@@ -217,6 +217,7 @@ class TestGoingOn:
             assert value == 0 or str(value) in done.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fixed", [(), ("--freeze-depth", 1.0)], ids=["whole", "heads"])
 def test_a_killed_evolution_goes_on_from_rung_to_rung(stop, cli, pets, lineage_of, tmp_path, fixed):
     """The default strategy: individuals that were paused when the run was killed are continued."""

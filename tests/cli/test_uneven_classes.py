@@ -77,6 +77,7 @@ def test_the_whole_run(cli, uneven, tmp_path):
     assert "val_balanced_accuracy" in cli("show", "p.h5", "0", cwd=tmp_path).out
 
 
+@pytest.mark.slow
 def test_another_metric_is_another_population(cli, uneven, tmp_path):
     assert cli("evolve", uneven, *QUICK, *BALANCED, cwd=tmp_path).code == 0
     other = (*QUICK[:-1], "q.h5", "--seed", 1)

@@ -46,6 +46,7 @@ def test_ask_and_tell_goes_on_where_it_stopped(tmp_path):
     assert run("ask_and_tell.py", tmp_path / "mine.h5") == first
 
 
+@pytest.mark.slow
 def test_rungs_continues_its_own_models(tmp_path):
     lines = run("rungs.py", tmp_path / "mine.h5").splitlines()
     assert len(lines) == 3
@@ -61,6 +62,7 @@ def test_rungs_continues_its_own_models(tmp_path):
         assert record.outcome.curve[0].epoch == below.outcome.curve[-1].epoch + 1
 
 
+@pytest.mark.slow
 def test_front_trades_accuracy_for_leaves(tmp_path):
     lines = run("front.py", tmp_path / "mine.h5").splitlines()
     accuracies = [float(line.split()[1]) for line in lines]
@@ -70,6 +72,7 @@ def test_front_trades_accuracy_for_leaves(tmp_path):
     assert leaves == sorted(set(leaves), reverse=True)
 
 
+@pytest.mark.slow
 def test_prices_lead_to_a_good_network():
     lines = run("prices.py").splitlines()
     assert len(lines) == 3

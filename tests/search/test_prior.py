@@ -154,6 +154,7 @@ def best_after(confidence: str | None, default: float, generations: int, seed: i
     return min(map(distance, search.born))
 
 
+@pytest.mark.slow
 def test_a_good_prior_helps_and_a_bad_one_is_forgotten() -> None:
     seeds = range(12)
 

@@ -121,6 +121,7 @@ def load(loads: subprocess.Popen[str], tmp_path: Path) -> Load:
     return loaded
 
 
+@pytest.mark.slow
 def test_it_is_said_once_what_is_fetched_from_where(hub: str, load: Load) -> None:
     out, said = load(hub, "test_vit")
     assert int(out) > 0
@@ -132,6 +133,7 @@ def test_it_is_said_once_what_is_fetched_from_where(hub: str, load: Load) -> Non
     assert (again, silent) == (out, [])
 
 
+@pytest.mark.slow
 def test_it_is_said_before_it_is_known_that_they_cannot_be_had(hub: str, load: Load) -> None:
     out, said = load(hub, "resnet10t")
     assert "the pretrained weights of resnet10t cannot be had" in out
@@ -141,6 +143,7 @@ def test_it_is_said_before_it_is_known_that_they_cannot_be_had(hub: str, load: L
     assert said == []
 
 
+@pytest.mark.slow
 def test_a_hub_that_does_not_answer_is_asked_a_few_times_only(load: Load) -> None:
     asked = []
 

@@ -52,6 +52,7 @@ for (name, one), two in zip(plain.named_parameters(), other.parameters(), strict
 """
 
 
+@pytest.mark.slow
 def test_strided_kernels_of_one_pixel_train_on_a_cpu():
     done = subprocess.run([sys.executable, "-c", STRIDED], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]

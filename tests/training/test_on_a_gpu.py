@@ -46,6 +46,7 @@ def tuner(make_tuner, tmp_path):
     return make_tuner(settings, tmp_path / "kept", cache=cache)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_trial_is_trained_and_judged(gpu, tuner, space, kind):
     asked = trial(space, **KINDS[kind])
@@ -64,6 +65,7 @@ def test_heads_train_together(gpu, tuner, space):
     assert [outcome.status for outcome in outcomes] == [Status.OK] * len(trials)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "gpu"), [("whole", 7), ("in part", 8), ("head", 8)], indirect=["gpu"]
 )
@@ -85,6 +87,7 @@ def test_a_training_goes_on_where_it_was_left(gpu, make_tuner, space, tmp_path, 
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+@pytest.mark.slow
 def test_features_that_a_gpu_has_no_room_for_are_moved_batch_by_batch(
     make_tuner, space, tmp_path, monkeypatch
 ):
@@ -110,6 +113,7 @@ def test_a_batch_that_does_not_fit_goes_through_in_parts(gpu, tuner, space, monk
     assert tuner.evaluate(trial(space, **KINDS["whole"])).status is Status.OK
 
 
+@pytest.mark.slow
 def test_a_backbone_is_probed(gpu):
     survey = Surveyor(TrainingSettings(pretrained=False), 3, ("embedded",)).survey(8)
     assert survey.gpus == ("none",)

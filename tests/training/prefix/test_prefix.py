@@ -54,6 +54,11 @@ FAMILIES = {
     "deit_tiny_distilled_patch16_224": 32,
     "inception_next_atto": 32,
 }
+#: The slowest of them, which leave 25.
+SLOWEST = (
+    "efficientvit_b0", "fastvit_t8", "hrnet_w18_small", "levit_128s", "pvt_v2_b0", "skresnet18",
+    "starnet_s1", "swin_tiny_patch4_window7_224",
+)  # fmt: skip
 #: Of many blocks that are alike a few say what all would, in a fraction of the time.
 FEWER_BLOCKS = {
     "cait_xxs24_224": {"depth": 4},
@@ -109,7 +114,10 @@ def _one_thread():
     torch.set_num_threads(threads)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.slow] if n in SLOWEST else []) for n in FAMILIES],
+)
 def test_the_parts_are_the_whole_to_the_bit(name: str) -> None:
     size = FAMILIES[name]
     whole = build(name, size)
