@@ -15,6 +15,7 @@ import click
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from evoft.analysis.at_bounds import at_bounds_sentences
 from evoft.analysis.card import model_card, model_metrics
 from evoft.analysis.report import report_of
 from evoft.analysis.rungs import agreement_lines
@@ -222,6 +223,7 @@ def end_text(run: FineTuning, folder: Path) -> str:
             "",
             *result_sentences(report),
             optimism_sentence(report),
+            *at_bounds_sentences(run.evolution.population, file),
             *([readings_sentence(report)] if report.readings > 1 else []),
             *_why_it_ended(run),
             "",

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from evoft.analysis.at_bounds import at_bounds_sentences
 from evoft.analysis.largest_class import largest_class_of
 from evoft.analysis.pareto import Front, front_of
 from evoft.analysis.report import report_of
@@ -111,6 +112,11 @@ def _summary(population: Population) -> str:
         lines += ["", table(columns, accuracy_rows(report)), *result_sentences(report)]
         if report.readings > 1:
             lines.append(readings_sentence(report))
+    lines += at_bounds_sentences(population, population.path)
+    for before in header.spaces_before:
+        lines.append(
+            f"the space was another one for the first {counted(before['trials'], 'trial')}"
+        )
     return "\n".join(lines)
 
 

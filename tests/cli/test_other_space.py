@@ -21,6 +21,10 @@ def copy(finished, tmp_path):
     return tmp_path / "pets.h5"
 
 
+def finals(population: evoft.Population) -> int:
+    return sum(len(population.finals(one.id)) for one in population)
+
+
 def genes(cli, copy: Path, *changes: tuple[str, str], name: str = "other.toml") -> Path:
     """Write the population's space, some of its lines changed."""
     text = cli("space", copy.name, cwd=copy.parent).out
@@ -47,6 +51,8 @@ def test_it_goes_on_in_a_wider_one(cli, copy):
     assert [one.genome for one in after.individuals[: len(before)]] == [i.genome for i in before]
     assert after.header.space["lr"]["high"] == 1.0
     assert after.header.spaces_before[0]["space"] == before.header.space
+    told = f"the space was another one for the first {len(before.records) - finals(before)} trials"
+    assert told in cli("show", copy.name, cwd=copy.parent).out
     assert "high = 1.0\n" in cli("space", copy.name, cwd=copy.parent).out
 
 
