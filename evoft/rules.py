@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from evoft.errors import SettingsError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 #: Every rule by the words that state it: lowest, highest, and whether each of them is allowed.
 _RULES: dict[str, tuple[float, float, bool, bool]] = {
@@ -77,3 +81,33 @@ def require_whole(values: Mapping[str, object], names: tuple[str, ...]) -> None:
         value = values[name]
         if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
             raise SettingsError(f"`{name}` must be a whole number, but is {value!r}")
+
+
+def require_kinds(values: Mapping[str, Any], kinds: Mapping[str, tuple[type, str]]) -> None:
+    """Check that named values, None apart, are of their kind.
+
+    Raises:
+        SettingsError: The first that is not.
+    """
+    for name, (kind, words) in kinds.items():
+        if values[name] is not None and not isinstance(values[name], kind):
+            raise SettingsError(f"`{name}` must be {words}, but is {values[name]!r}")
+
+
+def require_known(values: Mapping[str, Any], known: Mapping[str, tuple[str, ...]]) -> None:
+    """Check that named values, None apart, are among those that are known.
+
+    Raises:
+        SettingsError: The first that is not.
+    """
+    for name, all_of_them in known.items():
+        if values[name] is not None and values[name] not in all_of_them:
+            raise SettingsError(
+                f"`{name}` must be one of {', '.join(all_of_them)}, but is {values[name]!r}"
+            )
+
+
+def plain_fields(record: DataclassInstance) -> None:
+    """Have Python's own numbers in a frozen record that is being made, where numpy's were given."""
+    for one in fields(record):
+        object.__setattr__(record, one.name, plain(getattr(record, one.name)))

@@ -6,7 +6,6 @@ import math
 from collections import defaultdict
 from collections.abc import Callable
 
-from evoft import settings
 from evoft.genome import Genome
 from evoft.outcome import Outcome
 from evoft.search import checks, strategies
@@ -14,6 +13,7 @@ from evoft.search.chronicle import Chronicle
 from evoft.search.novelty import make_new
 from evoft.search.stint import Decision, Offspring, Promotion, Stint
 from evoft.seeds import generator
+from evoft.settings import search as settings
 
 FOUNDERS = 3
 

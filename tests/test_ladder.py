@@ -68,8 +68,8 @@ def test_the_plain_genetic_algorithm_judges_after_a_full_training() -> None:
 @pytest.fixture
 def climber(monkeypatch: pytest.MonkeyPatch) -> SearchSettings:
     """Settings of a strategy that judges on rungs."""
-    monkeypatch.setattr("evoft.settings.STRATEGIES", (*STRATEGIES, "climber"))
-    monkeypatch.setattr("evoft.settings.CLIMBING", CLIMBING | {"climber"})
+    monkeypatch.setattr("evoft.settings.search.STRATEGIES", (*STRATEGIES, "climber"))
+    monkeypatch.setattr("evoft.settings.search.CLIMBING", CLIMBING | {"climber"})
     return SearchSettings(strategy="climber", first_rung=2, rung_factor=2)
 
 
@@ -90,7 +90,7 @@ def test_a_first_rung_longer_than_the_epochs_is_refused(climber: SearchSettings)
 def test_who_is_nothing_without_rungs_needs_epochs(
     climber: SearchSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("evoft.settings.RUNGS_ONLY", {"climber"})
+    monkeypatch.setattr("evoft.settings.search.RUNGS_ONLY", {"climber"})
     with pytest.raises(SettingsError, match="`epochs` must be given, for the strategy 'climber'"):
         climber.ladder(None)
 

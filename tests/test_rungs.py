@@ -355,7 +355,7 @@ def test_epochs_are_a_gene_like_any_other_where_there_are_no_rungs() -> None:
 
 
 def test_who_is_nothing_without_rungs_needs_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("evoft.settings.RUNGS_ONLY", {"climber"})
+    monkeypatch.setattr("evoft.settings.search.RUNGS_ONLY", {"climber"})
     with pytest.raises(SettingsError, match="`epochs` must be given, for the strategy 'climber'"):
         evoft.evolve(fitness, SPACE, strategy="climber")
 

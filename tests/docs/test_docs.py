@@ -22,7 +22,7 @@ from evoft.recipe import Recipe
 from evoft.search.checks import HEEDED_BY
 from evoft.search.space import SearchSpace
 from evoft.settings import (
-    _OPERATORS,
+    OPERATORS,
     SAMPLERS,
     STRATEGIES,
     RunSettings,
@@ -105,7 +105,7 @@ def test_every_operator_and_status_is_explained_to_the_reader():
     reading = (ROOT / "docs/reading.md").read_text()
     rows = dict(re.findall(r"^\| `(operator|status)` \| (.*) \|$", reading, re.MULTILINE))
     # A grid's, and Optuna's, are their strategies' names.
-    for operator in _OPERATORS - {"crossover+mutation", "grid", *SAMPLERS}:
+    for operator in OPERATORS - {"crossover+mutation", "grid", *SAMPLERS}:
         assert f"`{operator}`" in rows["operator"]
     for status in Status:
         assert f"`{status}`" in rows["status"]

@@ -198,7 +198,7 @@ def test_what_settles_the_lineage_cannot_change(climber):
 class TestRungs:
     @pytest.fixture(autouse=True)
     def _a_strategy_that_climbs(self, monkeypatch):
-        monkeypatch.setattr("evoft.settings.STRATEGIES", ("ga", "asha"))
+        monkeypatch.setattr("evoft.settings.search.STRATEGIES", ("ga", "asha"))
 
     def check(self, space=None, strategy="asha", fixed=None, **training):
         settings = Settings(

@@ -146,6 +146,6 @@ def judged(genome: evoft.Genome, trial: evoft.Trial) -> float:
 
 
 def test_nothing_is_said_of_a_strategy_that_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("evoft.settings.STRATEGIES", (*STRATEGIES, "mine"))
+    monkeypatch.setattr("evoft.settings.search.STRATEGIES", (*STRATEGIES, "mine"))
     settings = Settings(search=SearchSettings(strategy="mine", lookahead=3, sigma=0.3))
     assert unheeded_settings(settings, fine_tuning=False) is None
