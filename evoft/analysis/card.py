@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evoft.analysis.largest_class import (
@@ -35,7 +36,8 @@ labels = model.pretrained_cfg.get("label_names")
 ```"""
 
 
-def _birth(individual: Individual) -> str:
+def birth_of(individual: Individual) -> str:
+    """Return how an individual was born, as the end of a sentence."""
     if not individual.parents:
         return f"born in generation {individual.generation} as `{individual.operator}`"
     parents = " and ".join(map(str, individual.parents))
@@ -54,21 +56,41 @@ def model_card(
         soup: With which other runs' weights those of this one were averaged.
     """
     header, individual = population.header, population[key[1]]
-    data = header.data
+    model = individual.genome.get("model", header.settings["training"]["models"][0])
+    origin = f"Individual {individual.id} of an evoft population: {birth_of(individual)}."
+    how_good = _soup(population, soup) if soup and soup.taken else _results(population, key, again)
+    return card_of(model, origin, header.data, header.environment, how_good)
+
+
+def card_of(
+    model: str,
+    origin: str,
+    data: Mapping[str, Any],
+    environment: Mapping[str, Any],
+    how_good: Sequence[str],
+) -> str:
+    """Return the text of the README.md of any exported model.
+
+    Args:
+        model: The backbone's name.
+        origin: A sentence on where its recipe is from.
+        data: What it was trained on, as a population's header has it.
+        environment: With which versions, likewise.
+        how_good: Paragraphs.
+    """
     splits = ", ".join(f"{count} {split}" for split, count in data["splits"].items())
     classes = [str(name) for name in data["classes"]]
     shown = ", ".join(classes[:20]) + (", ..." if len(classes) > 20 else "")
-    model = individual.genome.get("model", header.settings["training"]["models"][0])
     parts = [
         "---\nlibrary_name: timm\npipeline_tag: image-classification\ntags: [timm, evoft]\n---\n",
         f"# {model} fine-tuned on {data['name']}\n",
-        f"Individual {individual.id} of an evoft population: {_birth(individual)}.\n",
+        f"{origin}\n",
         f"- images: {splits}\n- classes ({len(classes)}): {shown}",
         f"- data fingerprint: `{data['fingerprint']}`",
-        f"- evoft {header.environment.get('evoft')}, timm {header.environment.get('timm')}, "
-        f"torch {header.environment.get('torch')}\n",
+        f"- evoft {environment.get('evoft')}, timm {environment.get('timm')}, "
+        f"torch {environment.get('torch')}\n",
         "## How good it is\n",
-        *(_soup(population, soup) if soup and soup.taken else _results(population, key, again)),
+        *how_good,
         "## How to load it\n",
         _LOADING + "\n",
         "Or without writing code: `evoft predict FOLDER IMAGE...`, and `evoft evaluate FOLDER "
@@ -82,19 +104,25 @@ def model_metrics(
     population: Population, key: TrialKey, again: float | None = None, soup: Soup | None = None
 ) -> dict[str, Any]:
     """Return what ``metrics.json`` says; the arguments are those of ``model_card``."""
-    return _numbers(population, key, again, soup) | {"data": _origin(population)}
+    header = population.header
+    split = {"seed": header.seed, **header.settings["training"]}
+    return _numbers(population, key, again, soup) | {"data": origin_of(header.data, split)}
 
 
-def _origin(population: Population) -> dict[str, Any]:
-    """Return on what data the model was trained, and how that was split."""
-    data, training = population.header.data, population.header.settings["training"]
+def origin_of(data: Mapping[str, Any], split: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what ``metrics.json`` says of the images, by which they can be split as they were.
+
+    Args:
+        data: As a population's header has it.
+        split: ``seed``, ``val_share``, ``test_share`` and ``max_train_images``, among others.
+    """
     return {
         "name": data["name"],
         "images": sum(data["splits"].values()),
         "fingerprint": data["fingerprint"],
         "content": data.get("content"),  # files of earlier versions do not say
-        "seed": population.header.seed,
-        **{name: training.get(name) for name in ("val_share", "test_share", "max_train_images")},
+        "seed": split["seed"],
+        **{name: split.get(name) for name in ("val_share", "test_share", "max_train_images")},
     }
 
 

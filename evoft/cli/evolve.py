@@ -22,7 +22,7 @@ from evoft.cli.flags import (
     with_flags,
 )
 from evoft.cli.plan_text import plan_text
-from evoft.cli.progress import before_any_trial, images_bars, require_output, run_to_the_end
+from evoft.cli.progress import at_a_stop, images_bars, require_output, run_to_the_end
 from evoft.cli.settling import Settling, with_settling
 from evoft.cli.spreading import Spreading
 from evoft.cli.values import PATH
@@ -141,7 +141,7 @@ def evolve_command(  # noqa: PLR0913, PLR0917  # each is a flag of its own
     if dry_run:
         _tell(begin, file)
         return
-    with before_any_trial("nothing was written"), images_bars() as progress:
+    with at_a_stop("Stopped before any trial; nothing was written"), images_bars() as progress:
         run = begin(file, progress)
     run_to_the_end(run, output)
 

@@ -35,7 +35,7 @@ def export_command(file: Path, rest: tuple[str, ...], data: str | None, soup: bo
 
     population = Population.open(file)
     require_fine_tuned(population)
-    id, folder = _id_and_folder(rest, population)
+    id, folder = id_and_folder(rest, population, "export")
 
     def describe(key: TrialKey, again: float | None) -> tuple[str, Mapping[str, Any]]:
         return model_card(population, key, again), model_metrics(population, key, again)
@@ -81,19 +81,30 @@ def _soup_lines(population: Population, soup: Soup, folder: Path) -> Iterator[st
         yield f"no mean of weights is better than individual {soup.base[1]} alone"
 
 
-def _id_and_folder(rest: tuple[str, ...], population: Population) -> tuple[int, Path]:
+def id_and_folder(rest: tuple[str, ...], population: Population, command: str) -> tuple[int, Path]:
+    """Return whom a command is about, the winner unless given, and the folder that it writes to.
+
+    Args:
+        rest: What was given behind the file.
+        population: Read from that.
+        command: Its name, for errors.
+
+    Raises:
+        SettingsError: There is no folder, or too much.
+        NoResultError: There is no winner yet.
+    """
     match rest:
         case (folder,) if folder.isdecimal():
             raise SettingsError(
-                f"`evoft export FILE [ID] DIR` needs a folder after the ID {folder}; a folder of "
-                f"that name is written ./{folder}"
+                f"`evoft {command} FILE [ID] DIR` needs a folder after the ID {folder}; a folder "
+                f"of that name is written ./{folder}"
             )
         case (folder,):
             if population.winner is None:
                 raise NoResultError(
-                    f"{nobody_left(population)}: nothing to export; let the search go on"
+                    f"{nobody_left(population)}: nothing to {command}; let the search go on"
                 )
             return population.winner.id, place(folder)
         case (id, folder) if id.isdecimal():
             return int(id), place(folder)
-    raise SettingsError(f"`evoft export FILE [ID] DIR` takes no {' '.join(rest)!r}")
+    raise SettingsError(f"`evoft {command} FILE [ID] DIR` takes no {' '.join(rest)!r}")

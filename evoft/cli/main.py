@@ -20,6 +20,7 @@ from evoft.cli.help import InOrder
 from evoft.cli.lineage import lineage_command
 from evoft.cli.pick import pick_command
 from evoft.cli.predict import predict_command
+from evoft.cli.refit import refit_command
 from evoft.cli.resume import resume_command
 from evoft.cli.show import show_command
 from evoft.cli.space import space_command
@@ -58,6 +59,7 @@ for command in (
     lineage_command,
     pick_command,
     export_command,
+    refit_command,
     predict_command,
     evaluate_command,
     space_command,

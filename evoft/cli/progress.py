@@ -74,14 +74,14 @@ def images_bars() -> Iterator[Progress]:
 
 
 @contextmanager
-def before_any_trial(told: str) -> Iterator[None]:
-    """Say what a stop leaves behind that comes before there is a run to be stopped."""
+def at_a_stop(said: str) -> Iterator[None]:
+    """Say what a stop leaves behind that comes while there is no run to be gone on with."""
     try:
         yield
     except Exception:
         raise
     except BaseException:  # Ctrl-C, or a signal to end
-        click.echo(f"\nStopped before any trial; {told}.", err=True)
+        click.echo(f"\n{said}.", err=True)
         raise
 
 

@@ -15,7 +15,7 @@ from evoft.cli.flags import (
     RUN_FLAGS,
     with_flags,
 )
-from evoft.cli.progress import before_any_trial, images_bars, require_output, run_to_the_end
+from evoft.cli.progress import at_a_stop, images_bars, require_output, run_to_the_end
 from evoft.cli.settling import Settling, with_settling
 from evoft.cli.values import PATH
 from evoft.errors import SettingsError
@@ -92,7 +92,7 @@ def resume_command(  # noqa: PLR0913, PLR0917  # each is a flag of its own
         require_output(file, output, changed.training.data, new=False)
         return changed
 
-    with before_any_trial(f"{file} is as it was"), images_bars() as progress:
+    with at_a_stop(f"Stopped before any trial; {file} is as it was"), images_bars() as progress:
         run = resume(file, space=genes, change=change, progress=progress)
     asked = flags["search__generations"]
     if asked is not None and asked <= (had := len(run.evolution.population.generations)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from evoft.environment import versions
 from evoft.fine_tuning.forecast import Forecast
@@ -56,21 +57,25 @@ def checkpoints_of(file: Path) -> Path:
     return Paths.of(file).checkpoints.absolute()
 
 
+def facts_of(images: Images) -> dict[str, Any]:
+    """Return what there is to remember of the images, as plain JSON data."""
+    return {
+        "name": images.name,
+        "source": images.source,
+        "fingerprint": images.fingerprint,
+        "content": images.content,
+        "classes": list(images.classes),
+        "splits": images.counts(),
+        "largest_class": images.largest_class(),
+    }
+
+
 def header_of(plan: Plan) -> Header:
     """Return what a new population file says of the run as a whole."""
-    images = plan.images
     return Header.new(
         plan.settings,
         space=plan.space.to_dict(),
-        data={
-            "name": images.name,
-            "source": images.source,
-            "fingerprint": images.fingerprint,
-            "content": images.content,
-            "classes": list(images.classes),
-            "splits": images.counts(),
-            "largest_class": images.largest_class(),
-        },
+        data=facts_of(plan.images),
         backbones=tuple(asdict(facts) for facts in plan.backbones),
         environment={**versions(), "gpus": list(plan.gpus)},
     )

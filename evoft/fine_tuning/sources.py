@@ -100,6 +100,25 @@ def check_sources_again(training: TrainingSettings, file: str | os.PathLike[str]
         DataError: The images are gone.
         BackboneError: A folder or file of a model is gone.
     """
+    check_weights_again(training, file)
+    images = os.path.abspath(place(training.data))
+    if training.data != "digits" and not os.path.exists(images):
+        raise DataError(
+            f"{images} does not exist, where the images of {file} were: say where they are now "
+            "with --data"
+        )
+
+
+def check_weights_again(training: TrainingSettings, file: str | os.PathLike[str]) -> None:
+    """Refuse to train with weights that are no longer there.
+
+    Args:
+        training: As in ``check_sources_again``.
+        file: Likewise.
+
+    Raises:
+        BackboneError: A folder or file of a model is gone.
+    """
     paths = [config for _, config in _configs(training)]
     if training.checkpoint is not None:
         paths.append(training.checkpoint)
@@ -109,12 +128,6 @@ def check_sources_again(training: TrainingSettings, file: str | os.PathLike[str]
                 f"{file} was made with weights of which there is no file {os.path.abspath(path)} "
                 "now: bring it back, or start a new population"
             )
-    images = os.path.abspath(place(training.data))
-    if training.data != "digits" and not os.path.exists(images):
-        raise DataError(
-            f"{images} does not exist, where the images of {file} were: say where they are now "
-            "with --data"
-        )
 
 
 def _configs(training: TrainingSettings) -> list[tuple[str, str]]:

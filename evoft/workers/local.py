@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoft.errors import EvoftError, WorkerError
-from evoft.outcome import Outcome, Status
+from evoft.outcome import CurvePoint, Outcome, Status
 from evoft.shared import SharedArray
 from evoft.trial import Trial
 from evoft.workers.process import Answer, Farewell, Job, Progress
@@ -80,6 +80,12 @@ class LocalWorkers:
     def busy(self) -> int:
         """How many submitted trials have not been collected."""
         return sum(len(w.trials) for w in self._slots.working) + len(self._waiting)
+
+    @property
+    def curve(self) -> Sequence[CurvePoint]:
+        """What the trial that has been running for longest has reported so far."""
+        working = sorted(self._slots.working, key=lambda worker: worker.started)
+        return tuple(working[0].curve) if working else ()
 
     @property
     def pids(self) -> list[int]:

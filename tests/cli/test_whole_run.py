@@ -13,6 +13,7 @@ from pathlib import Path
 
 import h5py
 import pytest
+from plain_timm import right_of, told_by_timm
 from tiny_images import SHORT
 
 import evoft
@@ -138,41 +139,6 @@ class TestWhatItLeaves:
         assert card.startswith("---\nlibrary_name: timm")
         assert "| test accuracy |" in card
         assert population.header.data["fingerprint"] in card
-
-
-#: Reads the test images with timm's own transform, and nothing of evoft's.
-ALONE = """
-import json, sys
-from pathlib import Path
-import timm, torch
-from PIL import Image
-folder, data = sys.argv[1:]
-torch.set_num_threads(1)
-model = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
-config = timm.data.resolve_data_config({}, model=model)
-transform = timm.data.create_transform(**config, is_training=False)
-labels = json.loads(Path(folder, "config.json").read_text())["label_names"]
-said = {}
-for path in sorted(Path(data).glob("*/*.png")):
-    with torch.inference_mode():
-        row = model(transform(Image.open(path).convert("RGB"))[None]).softmax(1)[0]
-    said[str(path)] = [labels[int(row.argmax())], float(row.max())]
-print(json.dumps(said))
-"""
-
-
-def told_by_timm(model, images):
-    """Return the label and its probability of each image in class folders, by plain timm."""
-    alone = subprocess.run(
-        [sys.executable, "-c", ALONE, str(model), str(images)],
-        check=True, capture_output=True, text=True,
-    )  # fmt: skip
-    return json.loads(alone.stdout)
-
-
-def right_of(said):
-    """Return how many images are of the class that was told."""
-    return sum(label == path.split("/")[-2] for path, (label, _) in said.items())
 
 
 def test_plain_timm_predict_and_the_verdict_agree(finished, installed, pets):
