@@ -64,6 +64,7 @@ def test_the_lineage_is_the_same_on_any_number_of_workers(
     assert lineage(there) == lineage(evoft.Population.open(straight))
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(straight: Path, tmp_path: Path) -> None:
     path = tmp_path / "mine.h5"
     code = (
@@ -171,7 +172,8 @@ def steep(genome: evoft.Genome) -> float:
 
 @pytest.mark.parametrize(
     ("strategy", "epochs", "first"),
-    [("evolution", None, "1,024.0"), ("evolution", 9, "113.8"), ("asha", 9, "113.8"),
+    [("evolution", None, "1,024.0"),
+     pytest.param("evolution", 9, "113.8", marks=pytest.mark.slow), ("asha", 9, "113.8"),
      ("hyperband", 9, "113.8"), ("ga", None, "1,024.0"), ("random", 9, "1,024.0"),
      ("grid", None, "1,024.0")],
 )  # fmt: skip

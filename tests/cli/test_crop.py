@@ -56,6 +56,7 @@ def test_plain_timm_has_the_same_accuracy(cli, pets, tmp_path, flags):
     assert checkpoint_path(tmp_path / "p.checkpoints", verdict.winner_run).is_file()
 
 
+@pytest.mark.slow
 def test_they_are_settled_and_an_individual_is_exported_with_them(cli, pets, tmp_path):
     (tmp_path / "c.toml").write_text('[training]\ncrop_pct = 0.5\ninterpolation = "nearest"\n')
     assert cli("evolve", pets, *QUICK, "-c", "c.toml", cwd=tmp_path).code == 0

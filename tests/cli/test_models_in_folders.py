@@ -2,6 +2,8 @@
 
 import shutil
 
+import pytest
+
 import evoft
 
 QUICK = ("--strategy", "ga", "--generations", "1", "--population-size", "2", "--epochs", "1",
@@ -9,6 +11,7 @@ QUICK = ("--strategy", "ga", "--generations", "1", "--population-size", "2", "--
          "--devices", "cpu", "--file", "p.h5")  # fmt: skip
 
 
+@pytest.mark.slow
 def test_it_is_found_from_another_folder_and_missed_before_the_images_are_read(
     cli, finished, pets, tmp_path
 ):

@@ -103,6 +103,7 @@ def test_a_frozen_random_start_is_exported_as_it_was_trained(cli, pets, tmp_path
     assert right / len(rows) == pytest.approx(final.outcome.fitness)
 
 
+@pytest.mark.slow
 def test_real_weights_and_photos(cli, tmp_path):
     beside = Path(__file__).parents[3] / "shared" / "data"
     data = Path(os.environ.get("EVOFT_DATA", beside))

@@ -35,7 +35,11 @@ def shared_memory():
 
 @pytest.mark.parametrize(
     "case",
-    [(signal.SIGINT, 130, 2), (signal.SIGTERM, 143, 5), (signal.SIGKILL, -9, 3)],
+    [
+        (signal.SIGINT, 130, 2),
+        pytest.param((signal.SIGTERM, 143, 5), marks=pytest.mark.slow),
+        (signal.SIGKILL, -9, 3),
+    ],
 )
 def test_a_stopped_run_goes_on_as_if_nothing_had_happened(
     stop, cli, finished, pets, lineage_of, tmp_path, case
@@ -68,6 +72,7 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_happened(
     assert (file.parent / model).read_bytes() == (finished.file.parent / model).read_bytes()
 
 
+@pytest.mark.slow
 def test_features_of_a_run_whose_processes_are_all_killed_go_with_the_next(
     cli, finished, pets, lineage_of, tmp_path
 ):

@@ -372,6 +372,7 @@ class TestExport:
         for name in ("model.safetensors", "recipe.json", "metrics.json"):
             assert (tmp_path / "winner" / name).read_bytes() == (best / name).read_bytes()
 
+    @pytest.mark.slow
     def test_a_soup_has_the_weights_of_those_who_make_it_better(self, cli, finished, tmp_path):
         population = evoft.Population.open(finished.file)
         done = cli("export", finished.file, tmp_path / "soup", "--soup", cwd=tmp_path)

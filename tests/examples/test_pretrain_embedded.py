@@ -69,6 +69,7 @@ def test_shipped_backbone_states_its_preprocessing_and_licence() -> None:
     assert config["license"] == "apache-2.0"
 
 
+@pytest.mark.slow
 def test_script_writes_what_plain_timm_loads(pretrained: Path) -> None:
     assert sorted(path.name for path in pretrained.iterdir()) == [
         "config.json",
@@ -78,6 +79,7 @@ def test_script_writes_what_plain_timm_loads(pretrained: Path) -> None:
     assert torch.isfinite(outputs(pretrained, 0)).all()
 
 
+@pytest.mark.slow
 def test_script_describes_its_result_as_the_shipped_one(pretrained: Path) -> None:
     shipped, made = preprocessing(EMBEDDED), preprocessing(pretrained)
     # Versions of timm differ in what else they write.
@@ -85,6 +87,7 @@ def test_script_describes_its_result_as_the_shipped_one(pretrained: Path) -> Non
         assert made[field] == shipped[field]
 
 
+@pytest.mark.slow
 def test_script_makes_the_shipped_architecture(pretrained: Path) -> None:
     shipped, made = (
         timm.create_model(f"local-dir:{folder}", pretrained=True)

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from evoft.fine_tuning import preparation
 from evoft.fine_tuning.preparation import Preparation, expression_of
 from evoft.genome import Genome
@@ -80,6 +82,7 @@ print(asked, torch.cuda.is_initialized())
 """
 
 
+@pytest.mark.slow
 def test_what_is_imported_before_workers_are_forked_asks_for_no_gpu():
     """Else no worker could use one: CUDA does not outlive a fork."""
     command = [sys.executable, "-c", LOOKING, *nursery._NEEDED, *preparation.PRELOAD]

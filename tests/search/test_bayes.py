@@ -62,7 +62,7 @@ def test_what_optuna_knows_a_value_as_is_that_value(
         assert (type(back), back) == (type(value), value)
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", ["tpe", pytest.param("gp", marks=pytest.mark.slow)])
 def test_it_samples_first_and_then_follows_what_was_good(sampler: str) -> None:
     size = 10 if sampler == "tpe" else 6  # Gaussian processes take their time
     search = straight(search_of(sampler, population_size=size), judge)

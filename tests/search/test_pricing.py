@@ -77,7 +77,10 @@ def test_a_generation_is_as_much_training_as_its_stints_cost() -> None:
         spent += stint.cost
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize(
+    "strategy",
+    [pytest.param(one, marks=[pytest.mark.slow] * (one == "bayes")) for one in STRATEGIES],
+)
 def test_where_all_cost_the_same_a_price_changes_nothing(strategy: str) -> None:
     plain = run(search_of(None, strategy=strategy))
     priced = run(search_of(lambda genome: 1.0, strategy=strategy))

@@ -25,7 +25,7 @@ from evoft.search.genes import Float
 from evoft.search.search import Search
 from evoft.search.space import SearchSpace
 from evoft.search.stint import Stint
-from evoft.settings import SAMPLERS, STRATEGIES, SearchSettings
+from evoft.settings import STRATEGIES, SearchSettings
 from evoft.testing import StrategyContract
 
 NAMES = ("accuracy", "width:min")
@@ -105,7 +105,7 @@ class TestBayes(Several):
     tries = 1
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", ["tpe", pytest.param("gp", marks=pytest.mark.slow)])
 def test_bayes_is_after_all_objectives(sampler: str) -> None:
     settings = SearchSettings(
         strategy="bayes", sampler=sampler, population_size=30, generations=1, lookahead=0,

@@ -284,7 +284,7 @@ def test_the_checkpoint_says_how_it_was_trained(climber, space, tmp_path):
     assert said["warmup"] == pytest.approx(0.5 * 0.75)  # half of the way to the cool-down
 
 
-@pytest.mark.parametrize("killed", [False, True])
+@pytest.mark.parametrize("killed", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_worker_processes_go_on_from_one_anothers(climber, space, two_workers, killed):
     climbing = climber()
     two_workers.retarget(shared_with(two_workers, climbing))

@@ -122,7 +122,7 @@ def test_a_killed_job_gives_each_of_its_trials_a_second_chance_alone(
     ("way", "status", "options"),
     [
         ("die", Status.LOST, {}),
-        ("hang", Status.TIMED_OUT, {"trial_timeout": 1.5}),
+        pytest.param("hang", Status.TIMED_OUT, {"trial_timeout": 1.5}, marks=pytest.mark.slow),
         ("hang", Status.TIMED_OUT, {"stall_timeout": 1.5}),
     ],
 )

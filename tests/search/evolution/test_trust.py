@@ -93,7 +93,9 @@ def found(
     return max(score(individual.genome) for individual in search.born)
 
 
-@pytest.mark.parametrize("score", [bowl, ridge, ripples])
+@pytest.mark.parametrize(
+    "score", [bowl, *(pytest.param(one, marks=pytest.mark.slow) for one in (ridge, ripples))]
+)
 def test_a_bad_belief_of_any_weight_is_forgotten_within_five_generations(
     score: Callable[[Genome], float],
 ) -> None:

@@ -392,7 +392,7 @@ class TestOnADevice:
             assert all(map(same_but_for_cost, found, here))
 
 
-@pytest.mark.parametrize("killed", [False, True])
+@pytest.mark.parametrize("killed", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_worker_processes_give_the_same_bits(make_tuner, alone, two_workers, tmp_path, killed):
     trials, outcomes, folder = alone
     tuner = make_tuner(TrainingSettings(), tmp_path)
