@@ -54,6 +54,11 @@ def space_command(file: Path | None, model: str | None, form: str) -> None:
 def _genes_of(file: Path) -> Mapping[str, Any]:
     from evoft.lineage import Population
 
+    if file.suffix == ".toml":
+        raise SettingsError(
+            f"{file} is no population: search in it by `evoft evolve --space {file}`, or go on in "
+            f"it by `evoft resume FILE --space {file}`"
+        )
     return Population.open(file).header.space
 
 

@@ -297,7 +297,8 @@ def gene_of(data: Mapping[str, Any]) -> Gene:
     """
     kind = data.get("type")
     if not isinstance(kind, str) or kind not in KINDS:
-        raise SpaceError(f"`type` must be one of {', '.join(KINDS)}, but is {kind!r}")
+        told = repr(kind) if "type" in data else "missing"
+        raise SpaceError(f"`type` must be one of {', '.join(KINDS)}, but is {told}")
     needed, optional = _FIELDS[kind]
     given = {key: value for key, value in data.items() if key != "type"}
     if missing := needed - given.keys():

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterable
 from functools import partial
 
 import torch
-from timm.optim import create_optimizer_v2
+from timm.optim import create_optimizer_v2, list_optimizers
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import clip_grad_norm_
@@ -126,10 +127,12 @@ def check_optimizer(opt: str) -> None:
 
 
 def _unusable(opt: str, error: Exception) -> SettingsError:
-    words = words_of(error, 160)
+    known = list_optimizers()
+    near = [] if opt.lower() in known else difflib.get_close_matches(opt, known, 3)
+    meant = f"; timm has {', '.join(near)}" if near else ""
     return SettingsError(
-        f"the optimizer {opt!r} cannot be used here ({words}): `timm.optim.list_optimizers()` "
-        "lists what timm has"
+        f"the optimizer {opt!r} cannot be used here ({words_of(error, 160)}){meant}: "
+        "`timm.optim.list_optimizers()` lists what timm has"
     )
 
 

@@ -85,6 +85,12 @@ def test_backbones_stay(cli, pets, tmp_path):
     done.refused(2, "model: the backbones stay", "--founders")
 
 
+def test_a_space_is_no_population(cli, tmp_path):
+    (tmp_path / "wider.toml").write_text("")
+    words = ("wider.toml is no population", "evoft evolve --space wider.toml")
+    cli("space", "wider.toml", cwd=tmp_path).refused(2, *words)
+
+
 def test_the_model_of_the_default_space_is_not_that_of_a_file(cli, copy):
     done = cli("space", copy.name, "--model", "resnet18", cwd=copy.parent)
     done.refused(2, "--model is for the default space")

@@ -247,7 +247,7 @@ def test_one_and_true_and_one_point_zero_are_three_values() -> None:
         ),
         (lambda: Ordinal([1.0, math.inf]), "a value must be finite, but got inf"),
         (lambda: Choice(["a", "b", "a"]), "`values` must be different, but 'a' stands there twice"),
-        (lambda: gene_of({"low": 0}), "`type` must be one of float, integer, ordinal, choice, but"),
+        (lambda: gene_of({"low": 0}), "one of float, integer, ordinal, choice, but is missing"),
         (lambda: gene_of({"type": []}), "`type` must be one of float, integer, ordinal, choice"),
         (lambda: gene_of({"type": "float", "low": 0}), "a gene of type float needs `high`"),
         (

@@ -190,6 +190,11 @@ def test_tensors_stepped_together_go_where_each_goes_alone(model, opt, monkeypat
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-6)
 
 
+def test_a_misspelt_name_is_told_with_those_that_are_near():
+    with pytest.raises(SettingsError, match=r"'adamww' cannot be used here .*; timm has adamw, "):
+        check_optimizer("adamww")
+
+
 @pytest.mark.filterwarnings("ignore:It is highly recommended")
 @pytest.mark.parametrize("opt", [o for o in timm.optim.list_optimizers() if "kron" not in o])
 def test_every_name_of_timms_is_taken_or_refused_in_a_sentence(opt):
