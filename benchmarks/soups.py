@@ -18,6 +18,7 @@ import json
 import statistics
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -163,13 +164,25 @@ def text_of(known: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
-    """Run what is not known yet, a seed of each task in turn; the page is written after each."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def run_by_seeds(
+    name: str,
+    description: str | None,
+    measured: Callable[[str, int], dict[str, Any]],
+    text_of: Callable[[dict[str, dict[str, Any]]], str],
+) -> None:
+    """Run what is not known yet, a seed of each task in turn; the page is written after each.
+
+    Args:
+        name: Of the results.
+        description: For ``--help``.
+        measured: Gives the results of a task with a seed.
+        text_of: Gives the page of all results.
+    """
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--task", choices=views.TASKS, action="append", help="Default: all.")
     parser.add_argument("--seeds", type=int, default=5)
     options = parser.parse_args()
-    data = RESULTS / "soups.json"
+    data = RESULTS / f"{name}.json"
     known = json.loads(data.read_text()) if data.exists() else {}
     for seed in range(options.seeds):
         for task in options.task or views.TASKS:
@@ -181,4 +194,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_by_seeds("soups", __doc__, measured, text_of)
