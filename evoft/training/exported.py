@@ -114,6 +114,7 @@ def look(
             are.
 
     Raises:
+        BackboneError: The model gives no finite numbers.
         Exception: What ``load`` raises, but for ``DataError``, which is kept beside the others.
     """
     # As in training: threads that share one step's work wait for each other where cores are busy.
@@ -151,4 +152,9 @@ def _probabilities(exported: Exported, images: NDArray[np.uint8]) -> torch.Tenso
     std = torch.tensor(exported.preprocessing.std, device=exported.device)[:, None, None]
     pixels = torch.from_numpy(images).to(exported.device).permute(0, 3, 1, 2)
     logits: torch.Tensor = exported.model((pixels.float() / 255.0 - mean) / std)
+    if not logits.isfinite().all():
+        raise BackboneError(
+            "the model gives no finite numbers for an image, so it says nothing of it: its weights "
+            "are damaged, or were never trained; export it again"
+        )
     return logits.softmax(dim=1)

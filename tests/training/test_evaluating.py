@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import timm
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from evoft.errors import BackboneError, DataError
 from evoft.search.space import SearchSpace
@@ -61,6 +62,18 @@ def with_origin(model, folder, **changes):
 
 
 class TestPredict:
+    def test_a_model_of_no_numbers_is_told_and_not_asked(self, model, numbers, tmp_path):
+        broken = tmp_path / "broken"
+        shutil.copytree(model, broken)
+        weights = load_file(broken / "model.safetensors")
+        name = next(name for name in weights if name.endswith("weight"))
+        weights[name] = weights[name] * float("nan")
+        save_file(weights, broken / "model.safetensors", {"format": "pt"})
+        for ask in (lambda: predict_files(broken, [str(numbers)]),
+                    lambda: evaluate_model(broken, str(numbers))):  # fmt: skip
+            with pytest.raises(BackboneError, match="gives no finite numbers"):
+                ask()
+
     def test_a_folder_stands_for_all_images_in_and_below_it(self, model, numbers):
         (numbers / "notes.txt").write_text("no image")
         (numbers / "loop").symlink_to(numbers)
