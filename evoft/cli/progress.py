@@ -236,6 +236,7 @@ def end_text(run: FineTuning, folder: Path) -> str:
             f"  evoft evaluate {model} {data}",
             f"  evoft lineage {quoted}",
             f"  evoft show {quoted}{_front(run)}",
+            f"  evoft refit {quoted} {_longer(run)}",
             *([] if run.evolution.search.none_left else [f"  evoft resume {quoted} {_more(run)}"]),
         ]
     )
@@ -252,6 +253,12 @@ def _why_it_ended(run: FineTuning) -> list[str]:
         spent = f"The budget of {duration(budget)} over the life of the population is spent{out}."
         said.append(spent)
     return said
+
+
+def _longer(run: FineTuning) -> str:
+    """Return the arguments that train the best recipe for longer."""
+    file, epochs = run.plan.file, run.plan.settings.training.epochs
+    return f"{shlex.quote(str(file.with_suffix('.refit')))} --epochs {3 * epochs}"
 
 
 def _front(run: FineTuning) -> str:

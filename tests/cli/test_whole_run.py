@@ -61,8 +61,9 @@ class TestWhatItPrints:
         verdict = population.verdicts[-1]
         assert f"{100 * verdict.winner_accuracy:.1f} % (" in out
         assert "ain over the default recipe" in out or "No gain" in out
-        for command in ("predict", "lineage", "show", "resume"):
+        for command in ("predict", "lineage", "show", "refit", "resume"):
             assert f"\n  evoft {command} populations/pets." in out
+        assert "  evoft refit populations/pets.h5 populations/pets.refit --epochs 6\n" in out
 
     def test_the_parent_never_imports_torch(self, finished):
         assert finished.done.modules == ""
