@@ -27,7 +27,7 @@ ROOMS = {
 #: Modules at the top that are no part of the contract.
 ABOVE = {
     "run", "desk", "evolution", "scheduling", "ledger", "elders", "migration", "arguments",
-    "library", "environment", "__init__", "__main__",
+    "library", "fitness_loop", "environment", "__init__", "__main__",
 }  # fmt: skip
 
 #: What each room may import of evoft, beside the contract and itself.
@@ -50,15 +50,15 @@ KNOWS = {
     "elders": {"search", "lineage"},
     "migration": {"search", "lineage"},
     "arguments": {"search"},
+    "fitness_loop": {"workers", "arguments", "evolution", "run"},
     "library": {
         "search",
         "lineage",
-        "workers",
         "arguments",
         "elders",
         "migration",
         "evolution",
-        "run",
+        "fitness_loop",
         "ledger",
         "environment",
     },
@@ -102,6 +102,7 @@ NEVER = {
     "elders": {"torch", "timm", "torchvision", "click"},
     "migration": {"torch", "timm", "torchvision", "click"},
     "arguments": {"torch", "timm", "torchvision", "deap", "h5py", "click"},
+    "fitness_loop": {"torch", "timm", "torchvision", "click", "h5py", "deap"},
     "library": {"torch", "timm", "torchvision", "click"},
     "analysis": {"torch", "timm", "torchvision", "deap", "click"},
     "testing": {"torch", "timm", "torchvision", "h5py", "click"},

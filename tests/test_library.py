@@ -206,7 +206,7 @@ def test_an_existing_file_is_refused_and_not_touched(straight: Path) -> None:
 
 def test_two_writers_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Else a slow machine records the sixth trial together with the seventh.
-    monkeypatch.setattr("evoft.library._TOGETHER", 1000.0)
+    monkeypatch.setattr("evoft.fitness_loop._TOGETHER", 1000.0)
     path = tmp_path / "mine.h5"
     generations = evolve(file=path, workers=0)
     next(generations)
