@@ -905,6 +905,7 @@ for generation in evoft.resume(fitness, path, workers=2):
 
 
 @pytest.mark.parametrize("first", ["journal", "file"])
+@pytest.mark.slow
 def test_a_full_disk_loses_nothing_and_is_gone_on_from(
     straight: Path, tmp_path: Path, first: str
 ) -> None:

@@ -36,6 +36,7 @@ def test_a_task_for_a_gpu_goes_through_on_a_cpu(throughput, tmp_path):
     assert "| device busy, % of the wall time | unknown | unknown | unknown |" in page
 
 
+@pytest.mark.slow
 def test_a_task_for_a_gpu_says_in_a_sentence_that_there_is_none(throughput, tmp_path):
     command = [*throughput, "--task", "gpu_resnet50", "--out", str(tmp_path)]
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}

@@ -20,6 +20,7 @@ RUN = ("--objective", "accuracy", "--objective", "parameters", "--workers", 1, *
 TIMED = ("--objective", "accuracy", "--objective", "latency", *SHORT)
 
 
+@pytest.mark.slow
 def test_a_search_for_a_front_is_run_resumed_shown_and_picked_from(
     cli: Any, pets: Path, tmp_path: Path, lineage_of: Any, stop: Any
 ) -> None:

@@ -73,6 +73,7 @@ def test_the_same_seed_is_the_same_model_and_validation_images_are_trained_on_to
     assert evaluation["accuracy"] == pytest.approx(metrics["test_accuracy"])
 
 
+@pytest.mark.slow
 def test_other_images_may_have_other_classes(cli, finished, tmp_path):
     birds = paint(tmp_path / "birds", {"train": 6, "val": 4, "test": 4}, seed=1)
     for split in ("train", "val", "test"):

@@ -66,6 +66,7 @@ def test_configuration_flags_and_models(cli, pets, tmp_path):
     assert config["architecture"] == {"embedded": "test_byobnet"}.get(model, model)
 
 
+@pytest.mark.slow
 def test_weights_from_a_file(cli, pets, tmp_path):
     torch.manual_seed(4)
     source = timm.create_model("test_resnet", pretrained=False, num_classes=7)
@@ -86,6 +87,7 @@ def test_weights_from_a_file(cli, pets, tmp_path):
     cli("resume", "p.h5", cwd=tmp_path).refused(5, "other weights of test_resnet")
 
 
+@pytest.mark.slow
 def test_a_frozen_random_start_is_exported_as_it_was_trained(cli, pets, tmp_path):
     flags = ("--model", "test_resnet", "--no-pretrained", "--img-size", 24, "--epochs", 2,
              "--freeze-depth", 0.5)  # fmt: skip

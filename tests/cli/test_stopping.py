@@ -94,6 +94,7 @@ def test_features_of_a_run_whose_processes_are_all_killed_go_with_the_next(
     assert lineage_of(file) == lineage_of(finished.file)
 
 
+@pytest.mark.slow
 def test_three_workers_give_what_one_gives(cli, finished, pets, lineage_of, tmp_path):
     done = cli("evolve", pets, *SHORT, "--workers", 3, cwd=tmp_path)
     assert done.code == 0, done.err
@@ -252,6 +253,7 @@ def test_a_killed_evolution_goes_on_from_rung_to_rung(stop, cli, pets, lineage_o
     assert list(cli.temporary.glob("evoft-*")) == []
 
 
+@pytest.mark.slow
 def test_heads_whose_workers_are_killed_leave_nothing_behind(cli, pets, recorded, tmp_path):
     rungs = [v if v != "ga" else "evolution" for v in SHORT]
     rungs[rungs.index("--epochs") + 1] = "3"
@@ -276,6 +278,7 @@ def test_heads_whose_workers_are_killed_leave_nothing_behind(cli, pets, recorded
     assert [path.name for path in kept.iterdir() if path.name.startswith(".")] == []
 
 
+@pytest.mark.slow
 def test_a_disk_that_takes_no_checkpoint_loses_nothing(cli, pets, tmp_path):
     folder = tmp_path / "populations" / "pets.checkpoints"
     folder.parent.mkdir()

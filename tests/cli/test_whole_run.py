@@ -413,6 +413,7 @@ class TestExport:
             assert there == (best / written).read_bytes()
 
     @pytest.mark.parametrize("damage", ["gone", "cut"])
+    @pytest.mark.slow
     def test_lost_weights_are_trained_again_where_they_are_wanted(
         self, cli, finished, tmp_path, damage
     ):
@@ -574,6 +575,7 @@ def test_a_spent_budget_is_told_and_the_way_on_works(cli, pets, tmp_path):
     assert "evoft resume populations/pets.h5 --budget 2s" in done.out
 
 
+@pytest.mark.slow
 def test_final_runs_that_a_budget_leaves_out_are_told_and_made_with_a_larger_one(
     cli, pets, tmp_path
 ):

@@ -25,6 +25,7 @@ TRIALS = (
 )
 
 
+@pytest.mark.slow
 def test_a_first_trial_imports_nothing_heavy(tmp_path):
     assert {"torch", "timm"} <= set(preparation.PRELOAD)
 

@@ -202,6 +202,7 @@ def test_the_lock_keeps_a_second_process_out_and_dies_with_the_first(
     assert len(Population.open(population_path)) == 11
 
 
+@pytest.mark.slow
 def test_readers_never_fail_while_a_writer_folds(tmp_path: Path) -> None:
     path = tmp_path / "digits.h5"
     with running(FOLDING, path) as writer:

@@ -283,6 +283,7 @@ def test_a_trial_that_ended_in_time_is_not_ended_late(
     assert len(outcome.curve) == 50
 
 
+@pytest.mark.slow
 def test_a_worker_that_cuts_its_connection_and_lives_on_is_killed(
     pool: Any, trial: Any, outcomes: Any, family: Any
 ) -> None:

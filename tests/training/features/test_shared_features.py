@@ -36,6 +36,7 @@ def test_workers_share_what_one_of_them_computed(make_tuner, space, tmp_path, pr
     assert same_but_for_cost(outcomes[1], alone)
 
 
+@pytest.mark.slow
 def test_another_crop_or_interpolation_is_another_feature(make_tuner, space, tmp_path, prefixed):
     (cache := tmp_path / "cache").mkdir()
     asked, images = trial(space, 1, **CLEAN), 40 + 30
