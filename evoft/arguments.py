@@ -6,6 +6,7 @@ import inspect
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from evoft.outcome import Outcome
 from evoft.places import place
 from evoft.quantities import seconds
 from evoft.rules import plain
-from evoft.search.checks import check_epochs, idle, in_vain
+from evoft.search.checks import check_epochs, idle, in_vain, kept_busy
 from evoft.search.chronicle import Founders
 from evoft.search.pricing import Price, relative
 from evoft.search.sobol import sobol_points
@@ -70,12 +71,48 @@ def check_migrant(space: SearchSpace | None, price: Price | None) -> None:
 
 
 def run_settings(
-    workers: int, budget: float | str | None, trial_timeout: float | str | None
+    workers: int | None,
+    budget: float | str | None,
+    trial_timeout: float | str | None,
+    executor: Executor | None,
+    search: evoft.settings.SearchSettings,
 ) -> RunSettings:
     """Return how a run goes."""
+    if executor is None:
+        count = 1 if workers is None else _count(workers)
+    else:
+        count = _places_of(executor, workers, trial_timeout, search)
     return RunSettings(
-        workers=_count(workers), budget=_seconds(budget), trial_timeout=_seconds(trial_timeout)
+        workers=count, budget=_seconds(budget), trial_timeout=_seconds(trial_timeout)
     )
+
+
+def _places_of(
+    executor: Executor,
+    workers: int | None,
+    trial_timeout: float | str | None,
+    search: evoft.settings.SearchSettings,
+) -> int:
+    """Return how many trials an executor is given at a time at most."""
+    if not isinstance(executor, Executor):
+        raise SettingsError(
+            f"`executor` must be a concurrent.futures.Executor, but is {executor!r:.80}: of a dask "
+            "client it is client.get_executor()"
+        )
+    if trial_timeout is not None:
+        raise SettingsError(
+            "`trial_timeout` must be left out with an executor, whose trials nobody here can kill: "
+            "set a limit in the fitness function, or where the executor is made"
+        )
+    if workers is None:
+        return kept_busy(search, search.population_size)
+    count = _count(workers)
+    if count is None:
+        raise SettingsError(
+            "`workers` must be >= 1 with an executor, but is 0: give how many trials it is to have "
+            "at a time, or leave it out for as many as the search keeps in the open"
+        )
+    return count
 
 
 def _count(workers: int) -> int | None:

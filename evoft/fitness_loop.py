@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
 from contextlib import closing
 
 from evoft.arguments import FitnessFunction
@@ -13,6 +14,7 @@ from evoft.individual import Generation
 from evoft.run import MOST_FOR_FINALS, cost_of_finals, drive, final_trials, run_all
 from evoft.settings import Settings
 from evoft.workers.evaluation import FitnessTarget
+from evoft.workers.executor import ExecutorWorkers
 from evoft.workers.inline import InlineWorkers
 from evoft.workers.local import LocalWorkers
 from evoft.workforce import Workers
@@ -24,13 +26,16 @@ _TOGETHER = 0.05
 
 
 def generations_of(
-    make: Callable[[], Evolution], fitness: FitnessFunction, settings: Settings
+    make: Callable[[], Evolution],
+    fitness: FitnessFunction,
+    settings: Settings,
+    executor: Executor | None = None,
 ) -> Iterator[Generation]:
     """Yield generations; nothing is started or written before the first is asked for."""
     search, budget = settings.search, settings.run.budget
     finals = (search.finalists + 1) * search.repeats if search.finalists else 0
     # The workers first: a fitness that cannot be sent to them leaves no empty file behind.
-    pool = _workers(fitness, settings)
+    pool = _workers(fitness, settings, executor)
     try:
         with make() as evolution:
 
@@ -48,8 +53,10 @@ def generations_of(
         pool.close()
 
 
-def _workers(fitness: FitnessFunction, settings: Settings) -> Workers:
+def _workers(fitness: FitnessFunction, settings: Settings, executor: Executor | None) -> Workers:
     target = FitnessTarget(fitness)
+    if executor is not None:
+        return ExecutorWorkers(target, executor, settings.run.workers or 1)
     if settings.run.workers is None:
         if settings.run.trial_timeout is not None:
             _logger.warning("with workers=0 there is no `trial_timeout`: give workers=1 or more")

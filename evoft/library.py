@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,7 +56,8 @@ def evolve(  # noqa: PLR0913  # each is a setting that users name at this one ca
     generations: int | None = 20,
     population_size: int | None = None,
     file: str | os.PathLike[str] | None = None,
-    workers: int = 1,
+    workers: int | None = None,
+    executor: Executor | None = None,
     seed: int = 0,
     budget: float | str | None = None,
     trial_timeout: float | str | None = None,
@@ -93,7 +95,10 @@ def evolve(  # noqa: PLR0913  # each is a setting that users name at this one ca
             ``search`` says, which is by itself 16.
         file: Population file ``*.h5`` to make; None: keep everything in memory only.
         workers: Processes, of one thread each unless ``fitness`` sets more; 0 evaluates in this
-            one, without limits or isolation.
+            one, without limits or isolation.  None: 1; or with an ``executor``, to which it is how
+            many trials it has at a time, as many as the search keeps in the open.
+        executor: Who evaluates instead of processes of evoft's own: a ``concurrent.futures``
+            executor, such as dask's ``client.get_executor()`` for many machines.
         seed: The same seed gives the same lineage on any number of workers.
         budget: Running time over the life of the population, in seconds or as ``"30m"``.
         trial_timeout: Seconds that one evaluation may take, or ``"30m"``; not with 0 workers.
@@ -114,10 +119,11 @@ def evolve(  # noqa: PLR0913  # each is a setting that users name at this one ca
         PopulationExistsError: There is such a file: go on with it by ``resume``.
         EvoftError: Whatever else is wrong, before anything is evaluated.
     """
+    how = search_settings(search, generations, population_size, strategy, epochs, objectives)
     settings = Settings(
         seed=seed,
-        search=search_settings(search, generations, population_size, strategy, epochs, objectives),
-        run=run_settings(workers, budget, trial_timeout),
+        search=how,
+        run=run_settings(workers, budget, trial_timeout, executor, how),
         founders=named(founders),
     )
     check_fitness(fitness)
@@ -128,16 +134,17 @@ def evolve(  # noqa: PLR0913  # each is a setting that users name at this one ca
     check_prices(price, space, settings)
     # The loop may begin somewhere else.
     here = None if path is None else path.absolute()
-    return generations_of(lambda: _new(space, settings, here, price), fitness, settings)
+    return generations_of(lambda: _new(space, settings, here, price), fitness, settings, executor)
 
 
-def resume(
+def resume(  # noqa: PLR0913  # those of ``evolve``
     fitness: FitnessFunction,
     file: str | os.PathLike[str],
     *,
     space: SearchSpace | None = None,
     generations: int | None = None,
-    workers: int = 1,
+    workers: int | None = None,
+    executor: Executor | None = None,
     budget: float | str | None = None,
     trial_timeout: float | str | None = None,
     price: Price | None = None,
@@ -155,6 +162,7 @@ def resume(
             whoever was born must be of it.  What is different is told in warnings.
         generations: How many over the life of the population; None: as many as it was made for.
         workers: As in ``evolve``.
+        executor: As in ``evolve``.
         budget: As in ``evolve``; None: no limit.
         trial_timeout: As in ``evolve``.
         price: The one that the population was made with.
@@ -167,8 +175,9 @@ def resume(
     check_fitness(fitness)
     check_price(price)
     check_migrant(space, price)
-    run = run_settings(workers, budget, trial_timeout)
-    settings = replace(_reopened(file, generations), run=run)
+    settings = _reopened(file, generations)
+    run = run_settings(workers, budget, trial_timeout, executor, settings.search)
+    settings = replace(settings, run=run)
     before = Population.open(file)
     space_from_here(space, before.header, before.records)
     had = 0 if generations is None else _had(before)
@@ -182,7 +191,10 @@ def resume(
         )
     here = place(file).absolute()  # the loop may begin somewhere else
     return generations_of(
-        lambda: reopen(here, space=space, generations=generations, price=price), fitness, settings
+        lambda: reopen(here, space=space, generations=generations, price=price),
+        fitness,
+        settings,
+        executor,
     )
 
 

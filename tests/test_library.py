@@ -774,7 +774,7 @@ LOCK = threading.Lock()
                 f"`workers` must be a whole number >= 0, but is {workers!r}: give how many "
                 "processes are to evaluate, as in workers=4, or 0 to evaluate in this",
             )
-            for workers in (-1, 1.5, "4", False, None)
+            for workers in (-1, 1.5, "4", False, [2])
         ),
         ({"seed": "x"}, SettingsError, "`seed` must be a whole number, but is 'x'"),
         ({"budget": "soon"}, SettingsError, "a length of time is written as 90s, 30m, 1h30m or 2d"),

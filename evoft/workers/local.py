@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import sys
 import time
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
@@ -12,7 +11,6 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +19,7 @@ from evoft.outcome import CurvePoint, Outcome, Status
 from evoft.shared import SharedArray
 from evoft.trial import Trial
 from evoft.workers.process import Answer, Farewell, Job, Progress
+from evoft.workers.sending import packed
 from evoft.workers.slots import Slots
 from evoft.workers.worker import Limits, Worker
 
@@ -98,17 +97,7 @@ class LocalWorkers:
         Raises:
             WorkerError: The target cannot be pickled.
         """
-        main = sys.modules.get("__mp_main__")
-        if main is not None:
-            # In a process that was spawned, the script goes by this name, which no worker knows.
-            cloudpickle.register_pickle_by_value(main)
-        try:
-            self._blob = cloudpickle.dumps(target)
-        except Exception as error:
-            raise WorkerError(
-                f"the fitness function cannot be sent to a worker process ({error}): define it at "
-                "the top of a module, or keep open files and locks out of it"
-            ) from error
+        self._blob = packed(target)
         self._version += 1
         if devices is not None:
             self._slots.move(devices)

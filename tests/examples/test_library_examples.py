@@ -40,6 +40,13 @@ def test_family_tree_draws_that_population(population):
     assert any("-->" in line for line in lines)
 
 
+def test_an_executor_evaluates_the_same_wherever_it_is():
+    lines = run("executor.py").splitlines()
+    assert [line.split(":")[0] for line in lines] == [f"generation {n}" for n in range(4)]
+    best = [float(line.split()[-1]) for line in lines]
+    assert max(best) > 0.95
+
+
 def test_ask_and_tell_goes_on_where_it_stopped(tmp_path):
     first = run("ask_and_tell.py", tmp_path / "mine.h5")
     assert first.startswith("best #")
