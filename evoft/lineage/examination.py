@@ -40,9 +40,8 @@ class JournalSide:
     #: Where its whole lines end, and how many bytes lie behind.
     end: int
     torn: int
-    #: Its last header and where that line starts; None and -1 when it has lost all of them.
+    #: Its last header; None when it has lost all of them.
     header: Header | None
-    header_start: int
     #: The schema that it is marked with; None when there is none.
     schema: int | None
     records: Mapping[TrialKey, Record]
@@ -95,23 +94,30 @@ def merge(examination: Examination) -> Contents | None:
 
     Of a damaged population file nothing is believed.  Of 1500 files with one flipped bit, HDF5
     read two as something else in spite of its checksums, which do not cover what describes a
-    column, and never came back from another two.
+    column, and never came back from another two.  A sound one is believed in all that was folded
+    into it, for it was made when the journal was whole.
     """
     file, journal = examination.file, examination.journal
-    contents = file.contents
-    if contents is None:
+    contents, folded = file.contents, file.folded
+    if contents is None or folded is None:
         if journal.header is None:
             return None
         return Contents(journal.header, journal.records, journal.verdicts)
-    header = contents.header
-    folded = file.folded if examination.agrees else None
-    if journal.header is not None and journal.header_start >= (folded or 0):
-        header = journal.header
+    if journal.end < folded:  # it was cut, or is an earlier copy
+        return contents
+    if not examination.agrees:
+        return _united(contents, journal)
+    reader = Reader("", contents)
+    reader.read(line for line in journal.good if line.start >= folded)
+    return reader.contents()
+
+
+def _united(contents: Contents, journal: JournalSide) -> Contents:
+    """Return what either has, of a journal in which nobody knows what was folded."""
     verdicts = [*journal.verdicts]
     verdicts += [verdict for verdict in contents.verdicts if verdict not in verdicts]
-    # Of what was taken back before the file was written, the file has what came in its place.
-    late = {key for key, start in journal.withdrawn.items() if start >= (folded or 0)}
-    records = {key: record for key, record in contents.records.items() if key not in late}
+    records = {k: record for k, record in contents.records.items() if k not in journal.withdrawn}
+    header = journal.header or contents.header
     return Contents(header, {**records, **journal.records}, tuple(verdicts))
 
 
@@ -130,9 +136,7 @@ def _journal_side(data: bytes | None, name: str) -> JournalSide:
     reader = Reader(name)
     good: list[Line] = []
     bad: list[Line] = []
-    header_start = -1
     for line in taken.lines:
-        before = reader.header
         try:
             reader.read([line])
             good.append(line)
@@ -140,9 +144,7 @@ def _journal_side(data: bytes | None, name: str) -> JournalSide:
             raise
         except PopulationFileError:
             bad.append(line)
-        if reader.header is not before:
-            header_start = line.start
     return JournalSide(
-        data, taken.end, taken.torn, reader.header, header_start, last_schema(good),
+        data, taken.end, taken.torn, reader.header, last_schema(good),
         reader.records, reader.withdrawn, tuple(reader.verdicts), tuple(good), tuple(bad),
     )  # fmt: skip

@@ -12,7 +12,7 @@ from evoft.lineage.disk import replace_whole, spare, storing, sync_folder
 from evoft.lineage.envelope import USERBLOCK, seal
 from evoft.lineage.examination import Examination, JournalSide, examine, merge
 from evoft.lineage.fsck import Finding, check
-from evoft.lineage.journal import to_line, whole_journal
+from evoft.lineage.journal import Reader, scan, to_line, whole_journal
 from evoft.lineage.layout import build
 from evoft.lineage.lock import Lock
 from evoft.lineage.paths import Paths
@@ -24,8 +24,9 @@ def repair(path: str | os.PathLike[str]) -> tuple[Finding, ...]:
     """Make journal and population file whole again and equal in what they say.
 
     Sound lines of the journal are kept as they are and in their order; what only the population
-    file has is added to them; the file is then written anew.  What was damaged is kept beside
-    them under a name that ends in ``.damaged``.
+    file has is added to them, and where they would not say the same as it then, the journal is
+    written anew; so is the file.  What was damaged is kept beside them under a name that ends in
+    ``.damaged``.
 
     Returns:
         What was done and what is lost, and then what ``check`` finds.
@@ -54,6 +55,9 @@ def _repair(paths: Paths, lock: Lock) -> Iterator[Finding]:
     for left in (spare(paths.file), spare(paths.journal)):
         left.unlink(missing_ok=True)
     lines = _journal_of(journal, contents)
+    anew = not _says(lines, contents)
+    if anew:
+        lines = whole_journal(contents)
     if lines == journal.data and file.contents is not None and examination.agrees:
         return
     for line in journal.bad:
@@ -62,7 +66,7 @@ def _repair(paths: Paths, lock: Lock) -> Iterator[Finding]:
                       "in the population file")  # fmt: skip
     if file.fault is not None:
         yield _set_aside(paths.file)
-    if journal.bad:
+    if journal.data and (journal.bad or anew):
         yield _set_aside(paths.journal)
     # The file first: should we die in between, it has everything and can be repaired from.
     os.close(replace_whole(paths.file, seal(build(contents, USERBLOCK), len(lines))))
@@ -110,6 +114,19 @@ def _journal_of(journal: JournalSide, contents: Contents) -> bytes:
         if older or journal.header != contents.header:
             kept.append(header)
     return b"".join([*kept, *more])
+
+
+def _says(lines: bytes, contents: Contents) -> bool:
+    """Tell whether a journal by itself says what ``contents`` holds, and no more."""
+    reader = Reader("")
+    reader.read(scan(lines).lines)
+    said = reader.contents()
+    return said is not None and _as_lines(said) == _as_lines(contents)
+
+
+def _as_lines(contents: Contents) -> list[bytes]:
+    """Return what can be compared: a score that is not a number is not equal to itself."""
+    return sorted(whole_journal(contents).splitlines())
 
 
 def _set_aside(path: Path) -> Finding:

@@ -18,6 +18,7 @@ from evoft.errors import (
     PopulationMismatchError,
     PopulationSchemaError,
 )
+from evoft.genome import Genome
 from evoft.header import Header
 from evoft.lineage import Finding, Population, Store, check, repair
 from evoft.lineage.envelope import USERBLOCK, seal, unseal
@@ -107,6 +108,41 @@ def same_both_ways(path: Path, before: Population) -> None:
     for population in (of_journal, Population.open(path)):
         assert dict(population.records) == dict(before.records)
         assert (population.header, population.verdicts) == (before.header, before.verdicts)
+
+
+def migrated(path: Path, search_record: Any) -> tuple[Population, int]:
+    """Have a population go on in another space; return it and its withdrawal's line."""
+    with Store.open(path) as store:
+        store.append(search_record(10))
+        store.append(search_record(12, 0.1))  # out of turn: 11 is not judged
+        store.migrate({"lr": {"low": 1e-6, "high": 0.1}})
+        for id in (11, 12):
+            store.append(search_record(id, 0.9, genome=Genome(lr=2e-6, depth=0)))
+    lines = path.with_suffix(".journal").read_bytes().splitlines()
+    (withdrawal,) = (n for n, line in enumerate(lines, 1) if b'"kind":"withdrawal"' in line)
+    return Population.open(path), withdrawal
+
+
+def test_what_was_taken_back_does_not_return_from_a_damaged_journal(
+    population_path: Path, search_record: Any
+) -> None:
+    """The file is sound, and was written when its journal was, too."""
+    before, withdrawal = migrated(population_path, search_record)
+    flip_line(population_path.with_suffix(".journal"), withdrawal)
+    repair(population_path)
+    same_both_ways(population_path, before)
+
+
+@pytest.mark.parametrize("behind", [-1, 0, 1, 2])
+def test_an_earlier_journal_takes_nothing_from_a_sound_file(
+    population_path: Path, search_record: Any, behind: int
+) -> None:
+    before, withdrawal = migrated(population_path, search_record)
+    journal = population_path.with_suffix(".journal")
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines[: withdrawal + behind]))
+    repair(population_path)
+    same_both_ways(population_path, before)
 
 
 def test_what_was_damaged_is_kept(population_path: Path) -> None:
