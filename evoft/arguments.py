@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import evoft.settings
-from evoft.errors import PopulationExistsError, SettingsError, SpaceError
+from evoft.errors import PopulationExistsError, SettingsError
 from evoft.genome import Genome
 from evoft.ladder import is_too_dear
 from evoft.outcome import Outcome
@@ -20,6 +20,7 @@ from evoft.quantities import seconds
 from evoft.rules import plain
 from evoft.search.checks import check_epochs, idle, in_vain, kept_busy
 from evoft.search.chronicle import Founders
+from evoft.search.compatible import check_unpriced
 from evoft.search.pricing import Price, relative
 from evoft.search.sobol import sobol_points
 from evoft.search.space import SearchSpace
@@ -63,11 +64,7 @@ def check_migrant(space: SearchSpace | None, price: Price | None) -> None:
         return
     if not isinstance(space, SearchSpace):
         raise TypeError(f"`space` must be a SearchSpace, but is {space!r:.80}")
-    if price is not None:
-        raise SpaceError(
-            "a population with prices goes on in its own space, by which they are told: leave "
-            "`space` out, or make a new population with elders=[...]"
-        )
+    check_unpriced(price is not None)
 
 
 def run_settings(

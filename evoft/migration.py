@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from evoft.errors import PopulationMismatchError, SpaceError
 from evoft.header import Header
 from evoft.lineage import Record, Store, out_of_turn
-from evoft.search.compatible import changes, check_compatible, in_order
+from evoft.search.compatible import changes, check_compatible, check_unpriced, in_order
 from evoft.search.space import SearchSpace
 from evoft.settings import Settings
 from evoft.trial import TrialKey
@@ -27,7 +27,7 @@ def space_from_here(
         records: Its trials.
 
     Raises:
-        PopulationMismatchError: A record was lost to damage, and is to be made again first.
+        PopulationMismatchError: Too much would be taken back.
         SpaceError: The population cannot go on in it.
     """
     before = SearchSpace.from_dict(header.space)
@@ -40,8 +40,10 @@ def space_from_here(
             "a new population"
         )
     gone = out_of_turn(records)
-    _check_complete(gone, settings)
-    born = [r.birth for key, r in records.items() if r.birth and key not in set(gone)]
+    _check_few(gone, settings)
+    withdrawn = set(gone)
+    born = [r.birth for key, r in records.items() if r.birth and key not in withdrawn]
+    check_unpriced(any(individual.price != 1.0 for individual in born))
     check_compatible(before, space, born, settings.founders)
     after = in_order(before, space)
     return before if before.to_dict() == after.to_dict() else after
@@ -72,11 +74,12 @@ def migrate(store: Store, space: SearchSpace) -> None:
         )
 
 
-def _check_complete(gone: list[TrialKey], settings: Settings) -> None:
-    """Refuse to take back what was judged before a record was lost."""
+def _check_few(gone: list[TrialKey], settings: Settings) -> None:
+    """Refuse to take back a generation and more, be it behind a slow trial or a lost record."""
     search = settings.search
     if len(gone) > max(search.population_size, search.births_ahead):
         raise PopulationMismatchError(
-            f"{len(gone)} trials follow one whose record is lost: go on in the space as it was "
-            "until that trial was made again"
+            f"{len(gone)} trials, more than a generation has, ended after one without an outcome, "
+            "and would be taken back: go on in the space as it was to a generation's end (by "
+            "`generations`, a total), and change it then"
         )

@@ -211,7 +211,7 @@ class TestOutOfTurn:
         with Store.create(path, whole.header) as store:
             store.append(*(record for key, record in whole.records.items() if key != lost))
         later = sum(key[0] is Stage.SEARCH for key in whole.records) - 4
-        with pytest.raises(PopulationMismatchError, match=f"{later} trials follow one whose rec"):
+        with pytest.raises(PopulationMismatchError, match=f"{later} trials, more than a generat"):
             evoft.reopen(path, space=WIDER)
         goes_on(path, generations=3)
         assert goes_on(path, space=WIDER).header.spaces_before
@@ -250,6 +250,43 @@ class TestRefusals:
         ):
             with pytest.raises(SpaceError, match="goes on in its own space"):
                 call(space=WIDER, price=lambda genome: 1.0)
+
+    def test_prices_that_were_forgotten_are_found_in_the_file(self, tmp_path: Path) -> None:
+        path, price = tmp_path / "dear.h5", lambda genome: genome["n"]
+        begun(path, price=price)
+        before = {name.name: name.read_bytes() for name in tmp_path.iterdir()}
+        for call in (
+            lambda: evoft.resume(fitness, path, space=WIDER),
+            lambda: evoft.reopen(path, space=WIDER),
+        ):
+            with pytest.raises(SpaceError, match="goes on in its own space"):
+                call()
+        assert {name.name: name.read_bytes() for name in tmp_path.iterdir()} == before
+        goes_on(path, price=price)
+
+    def test_a_generation_and_more_is_not_taken_back(self, tmp_path: Path) -> None:
+        """No record is lost: on the clock a long stint goes on while many short ones end."""
+        path, slow = tmp_path / "slow.h5", None
+        with evoft.new(
+            SPACE, strategy="asha", population_size=6, epochs=27, generations=4, file=path, seed=1
+        ) as evolution:
+            while True:
+                try:
+                    trial = evolution.ask()
+                except evoft.EvoftError:
+                    break
+                assert trial is not None
+                if slow is None and trial.rung == 2:
+                    slow = trial
+                else:
+                    evolution.tell(trial, fitness(trial.genome, trial))
+        assert slow is not None
+        before = lineage(evoft.Population.open(path))
+        with pytest.raises(PopulationMismatchError, match="ended after one without an outcome"):
+            evoft.reopen(path, space=WIDER)
+        assert lineage(evoft.Population.open(path)) == before
+        goes_on(path, generations=3)
+        assert goes_on(path, space=WIDER).header.spaces_before
 
     def test_a_grid_goes_by_its_space(self, tmp_path: Path) -> None:
         path = tmp_path / "grid.h5"

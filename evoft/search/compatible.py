@@ -49,7 +49,22 @@ def check_compatible(
     for individual in born:
         _check_holds(after, individual.genome, f"individual {individual.id}")
     for founder, part in named.items():
-        _check_holds(after, part, f"the founder `{founder}`")
+        # Nobody's yet: a number takes the gene's type when the founder is born.
+        numbers = {name: coerce(after[name], value) for name, value in part.items()}
+        _check_holds(after, numbers, f"the founder `{founder}`")
+
+
+def check_unpriced(priced: bool) -> None:
+    """Refuse another space where genomes have prices, which are told by what the default costs.
+
+    Raises:
+        SpaceError: They have.
+    """
+    if priced:
+        raise SpaceError(
+            "a population with prices goes on in its own space, by which they are told: leave "
+            "`space` out, or make a new population with elders=[...]"
+        )
 
 
 def changes(before: SearchSpace, after: SearchSpace) -> list[str]:
@@ -64,11 +79,18 @@ def in_order(before: SearchSpace, after: SearchSpace) -> SearchSpace:
 
 def _check_holds(space: SearchSpace, genome: Mapping[str, Value], whose: str) -> None:
     for name, value in genome.items():
-        if not space[name].holds(coerce(space[name], value)):
+        gene = space[name]
+        if gene.holds(value):
+            continue
+        if gene.holds(written := coerce(gene, value)):
             raise SpaceError(
-                f"{name}: {whose} has {value!r}, which is not in {space[name].describe()}: leave "
-                f"room for everyone that was born, or {_ANEW}"
+                f"{name}: {whose} has {value!r}, and {written!r} is another value: write it as it "
+                f"was, or {_ANEW}"
             )
+        raise SpaceError(
+            f"{name}: {whose} has {value!r}, which is not in {gene.describe()}: leave room for "
+            f"everyone that was born, or {_ANEW}"
+        )
 
 
 def _condition(gene: Gene) -> dict[str, frozenset[tuple[type, Value]]]:

@@ -74,6 +74,10 @@ REFUSED = {
     "no room": (
         with_gene("lr", high=5e-3), r"lr: individual 7 has 0.009, which is not in \[0.0001, 0.005]",
     ),
+    "another kind of number": (
+        with_gene("size", values=[16.0, 24.5, 32.0]),
+        "size: individual 7 has 32, and 32.0 is another value: write it as it was, or",
+    ),
     "no room for a founder": (
         with_gene("depth", low=2), "depth: the founder `small` has 1, which is not in 2 .. 4",
     ),
